@@ -1,0 +1,1 @@
+"""Measure, explain and plan the tail latency of an inference pipeline."""

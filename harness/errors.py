@@ -1,0 +1,54 @@
+"""The errors that a user can meet: what happened, where, and what to do about it.
+
+Every one carries the exit code that the command ends with; `docs/exit-codes` in the README lists them.
+"""
+
+from __future__ import annotations
+
+OK, RUN_FAILED, BAD_USAGE, NOT_MET, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+
+class HarnessError(Exception):
+    """Something the user can act on. Commands print it without a traceback.
+
+    what: one line that says what happened.
+    where: the file, key path, stage or request that it happened at; may be empty.
+    hint: what to do; may be empty.
+    """
+
+    exit_code = RUN_FAILED
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (f"{self.where}: {self.what}" if self.where else self.what, self.hint) if part)
+
+
+class UsageError(HarnessError):
+    """The command line, a file or a RUN that it names makes no sense."""
+
+    exit_code = BAD_USAGE
+
+
+class ScenarioError(UsageError):
+    """A scenario file, or a value set over it, is not valid."""
+
+
+class RunFailed(HarnessError):
+    """The run could not go on."""
+
+
+class StageFailed(RunFailed):
+    """A stage could not be opened, raised while it worked, or its worker died."""
+
+
+class StalledError(RunFailed):
+    """Nothing happened within the deadline for start-up or progress."""
+
+
+class SaveError(HarnessError):
+    """Results could not be written."""
