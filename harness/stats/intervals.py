@@ -1,0 +1,195 @@
+"""Confidence intervals for a quantile: of independent requests, and of requests that waited behind one another.
+
+Latencies of one run are correlated: whoever arrives in a busy period waits with everyone else in it. In an M/M/1
+queue at utilisation 0.8 some seventy requests in a row say as much about the p99 as one independent request, and an
+interval that ignores it is eight times too narrow. `dependent` is the interval for one run's latencies in the order
+of arrival; `independent` is the textbook one, for comparison and for samples that are independent by construction.
+`benchmarks/coverage.py` measures how often each holds the true value.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.stats.quantiles import rank, requests_needed
+
+INDEPENDENT = "independent order statistics"
+DEPENDENT = "effective sample size"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval for a quantile, in the unit of the values; lo and hi are None when it declines to answer.
+
+    n_effective: how many independent values say as much about this quantile as the values given.
+    needed: how many values such an interval needs; an estimate where the values are dependent.
+    """
+
+    lo: float | None
+    hi: float | None
+    method: str
+    confidence: float
+    n_effective: float
+    needed: int
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an interval."""
+        return self.lo is not None and self.hi is not None
+
+
+def independent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Interval:
+    """Return the interval between two order statistics for the quantile q of independent values, shape (n,).
+
+    The number of values at or below the true quantile is binomial(n, q); the ranks are the innermost ones that leave
+    at most half of the error on either side (David and Nagaraja, Order Statistics, 2003, section 7.1). It declines
+    when even the smallest or the largest value is not far enough out.
+    """
+    from scipy.special import bdtr
+
+    _check(q, confidence)
+    n, half = len(values), (1.0 - confidence) / 2.0
+    needed = math.ceil(math.log(half) / math.log(max(q, 1.0 - q)))
+    if n < needed:
+        return Interval(None, None, INDEPENDENT, confidence, n, needed)
+    counts = np.arange(n + 1)
+    below = bdtr(counts, n, q)  # P(count <= k)
+    low = int(np.searchsorted(below, half, side="right"))  # ranks from 1: P(count < low) <= half
+    high = int(np.searchsorted(below, 1.0 - half)) + 1  # P(count >= high) <= half
+    ordered = np.sort(values)
+    if low < 1 or high > n:
+        return Interval(None, None, INDEPENDENT, confidence, n, needed)
+    return Interval(float(ordered[low - 1]), float(ordered[high - 1]), INDEPENDENT, confidence, n, needed)
+
+
+def dependent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Interval:
+    """Return the interval for the quantile q of one run's values, shape (n,), in the order of arrival.
+
+    1. Inflation: how many requests in a row count as one, from the autocorrelation of "lies beyond the quantile".
+       At a far quantile that estimate rests on a handful of busy periods, so it is also made at five and ten times
+       the tail probability, and the largest of the three counts: correlation falls or stays level towards the tail
+       of a queue, while a cause that makes only the slowest requests cluster, such as a stall, shows at q itself.
+    2. A Clopper-Pearson interval for the probability of lying beyond the quantile, with the effective number of
+       requests in place of n, reduced by the square of z / t for the few effective requests that the inflation was
+       estimated from (Korn and Graubard, Survey Methodology 24, 1998, who do it for clustered samples).
+    3. The order statistics at the two probabilities are the ends.
+
+    It declines on two criteria: fewer than MIN_TAIL independent requests beyond the quantile, judged by the
+    correlation about the median, or an upper end beyond the largest value. The first looks at the median because
+    the inflation in the tail is small exactly in those runs that met no long busy period: to answer only when it is
+    small would select the runs that underestimate.
+    """
+    _check(q, confidence)
+    array = np.asarray(values)
+    if q < 0.5:
+        mirrored = _upper(-array, 1.0 - q, confidence)
+        ends = (mirrored.hi, mirrored.lo)
+        lo, hi = (None if end is None else -end for end in ends)
+        return Interval(lo, hi, DEPENDENT, confidence, mirrored.n_effective, mirrored.needed)
+    return _upper(array, q, confidence)
+
+
+def inflation(values: NDArray[Any], q: float) -> float:
+    """Return how many values in a row, shape (n,), say as much about their quantile q as one independent value.
+
+    1 + 2 * (sum of the autocorrelations of the indicator "lies above the quantile"), at least 1. The sum ends by the
+    initial monotone sequence rule: sums of two neighbouring lags, as long as they are positive, and never larger than
+    the one before (Geyer, Statistical Science 7, 1992, section 3.3). 1 for values without variation.
+    """
+    n = len(values)
+    if n < 8:
+        return 1.0
+    k = rank(n, q) - 1
+    above = (values > np.partition(values, k)[k]).astype(np.float64)
+    above -= above.mean()
+    size = 1 << (2 * n - 1).bit_length()
+    spectrum = np.fft.rfft(above, size)
+    covariance = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[: n // 4 * 2]
+    if covariance[0] <= 0.0:
+        return 1.0
+    pairs = covariance.reshape(-1, 2).sum(axis=1) / covariance[0]
+    not_positive = np.flatnonzero(pairs <= 0.0)
+    end = int(not_positive[0]) if not_positive.size else len(pairs)
+    return max(1.0, 2.0 * float(np.minimum.accumulate(pairs[:end]).sum()) - 1.0)
+
+
+def early_stopping_needed(q: float, over: int = 1, confidence: float = 0.99, tolerance: float = 0.0) -> int:
+    """Return how many requests MLPerf LoadGen asks for when `over` of them are slower than the bound on quantile q.
+
+    The least h + over such that, if the true share of fast requests were only q - tolerance, at most `over` slow
+    ones among h + over would be seen with a probability below 1 - confidence. LoadGen processes at least the number
+    for over = 1 before it estimates a percentile (64 for p90, 662 for p99). It treats requests as independent.
+
+    Source: mlcommons/inference, loadgen/early_stopping.cc; its odds are the regularised incomplete beta function.
+    """
+    from scipy.special import betainc
+
+    _check(q, confidence)
+    if over < 0:
+        raise ValueError(f"the number of slow requests cannot be {over}")
+    p = q - tolerance
+
+    def passes(fast: int) -> bool:
+        return float(betainc(fast, over + 1, p)) < 1.0 - confidence
+
+    high = 1
+    while not passes(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high + over
+
+
+def early_stopping_estimate(values: NDArray[Any], q: float, confidence: float = 0.99) -> float | None:
+    """Return LoadGen's percentile estimate of values, shape (n,): an upper bound at that confidence, or None.
+
+    The t-th largest value, with the largest t >= 1 for which n requests are enough (`early_stopping_needed`); None
+    when they are not enough for t = 1. Source: mlcommons/inference, loadgen/results.cc.
+    """
+    n = len(values)
+    if n < early_stopping_needed(q, 1, confidence):
+        return None
+    low, high = 1, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if early_stopping_needed(q, middle, confidence) <= n else (low, middle)
+    return float(np.partition(values, n - low)[n - low])
+
+
+def _upper(values: NDArray[Any], q: float, confidence: float) -> Interval:
+    """Return the dependence-aware interval for a quantile q >= 0.5."""
+    from scipy.special import betaincinv, ndtri, stdtrit
+
+    n, tail = len(values), 1.0 - q
+    if n == 0:
+        return Interval(None, None, DEPENDENT, confidence, 0.0, requests_needed(q))
+    factor = max(inflation(values, 1.0 - min(0.5, tail * wider)) for wider in (1.0, 5.0, 10.0))
+    n_effective = n / factor
+    needed = requests_needed(q, inflation(values, 0.5))
+    if n < needed:
+        return Interval(None, None, DEPENDENT, confidence, n_effective, needed)
+    half = (1.0 - confidence) / 2.0
+    beyond = n_effective * tail
+    reduced = n_effective * (ndtri(half) / stdtrit(beyond + 1.0, half)) ** 2
+    fewest = n * float(betaincinv(reduced * tail, reduced * q + 1.0, half))
+    most = n * float(betaincinv(reduced * tail + 1.0, reduced * q, 1.0 - half))
+    if fewest < 1.0:
+        return Interval(None, None, DEPENDENT, confidence, n_effective, max(needed, 2 * n))
+    ordered = np.sort(values)
+    lo = ordered[max(n - 1 - math.floor(most), 0)]
+    hi = ordered[n - math.ceil(fewest)]
+    return Interval(float(lo), float(hi), DEPENDENT, confidence, n_effective, needed)
+
+
+def _check(q: float, confidence: float) -> None:
+    if not 0.0 < q < 1.0:
+        raise ValueError(f"an interval needs a quantile between 0 and 1, not {q}")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
