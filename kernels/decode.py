@@ -1,0 +1,151 @@
+"""Encoded images to uint8 RGB, with every limit checked from the header before a pixel is decoded."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .contract import Image, KernelError, Recipe
+
+DEFAULT_MAX_PIXELS = 100_000_000
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_ORIENTATION_TAG = 0x0112
+
+
+class DecodeError(KernelError):
+    """The bytes are not an image that can be decoded within the limits; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an encoded image says about itself.
+
+    format: "JPEG", "PNG", ... as Pillow names it. mode: Pillow's or libjpeg's name of the stored colours.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
+
+def probe(data: bytes) -> Header:
+    """Read the header only. Raises DecodeError when there is none that makes sense."""
+    if data[:3] == _JPEG_MAGIC:
+        import simplejpeg
+
+        try:
+            height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        except ValueError as error:
+            raise DecodeError(f"JPEG: {error}") from error
+        header = Header("JPEG", int(width), int(height), str(colours))
+    else:
+        image = _open(data)
+        header = Header(str(image.format), image.width, image.height, image.mode)
+    if header.width < 1 or header.height < 1:
+        raise DecodeError(f"{header.format}: a header of {header.width}x{header.height} pixels")
+    return header
+
+
+def decode(
+    data: bytes,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    scaled_for: Recipe | tuple[int, int] | None = None,
+    orient: bool = False,
+) -> Image:
+    """Decode to uint8 (height, width, 3), RGB.
+
+    max_pixels: limit on width * height as the header states them. scaled_for: a recipe, or (height, width): a JPEG is
+    decoded at the smallest of the decoder's scales (eighths) that is at least that large. orient: turn and mirror as
+    the EXIF orientation says. Transparency is dropped, 16 bits are cut to 8, the first frame of an animation is taken.
+    Raises DecodeError.
+    """
+    header = probe(data)
+    if header.pixels > max_pixels:
+        raise DecodeError(f"{header.format}: {header.width}x{header.height} pixels exceed the limit of {max_pixels}")
+    if header.format == "JPEG" and header.mode not in ("CMYK", "YCCK"):
+        pixels = _decode_jpeg(data, header, scaled_for)
+    else:
+        pixels = _decode_with_pillow(data, header)
+    return _oriented(pixels, data) if orient else pixels
+
+
+def _decode_jpeg(data: bytes, header: Header, scaled_for: Recipe | tuple[int, int] | None) -> Image:
+    import simplejpeg
+
+    wanted = (0, 0)
+    if scaled_for is not None:
+        recipe_given = isinstance(scaled_for, Recipe)
+        wanted = scaled_for.resized(header.height, header.width) if recipe_given else scaled_for
+        wanted = (min(wanted[0], header.height), min(wanted[1], header.width))
+    try:
+        pixels: Image = simplejpeg.decode_jpeg(data, "RGB", min_height=wanted[0], min_width=wanted[1])
+    except ValueError as error:
+        raise DecodeError(f"JPEG: {error}") from error
+    return pixels
+
+
+def _decode_with_pillow(data: bytes, header: Header) -> Image:
+    image = _open(data)
+    if image.size != (header.width, header.height):
+        raise DecodeError(f"{header.format}: the header changed while it was read")
+    try:
+        if image.mode.startswith("I"):
+            return _from_16_bits(np.asarray(image))
+        if image.mode == "F":
+            raise DecodeError(f"{header.format}: floating-point pixels have no defined range")
+        return np.asarray(image.convert("RGB"))
+    except DecodeError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever the damage leads to
+        raise DecodeError(f"{header.format}: {error or type(error).__name__}") from error
+
+
+def _from_16_bits(grey: Any) -> Image:
+    """Grey of 16 bits, in integers of any width, to RGB of 8 bits."""
+    eight_bits = (np.clip(grey, 0, 65535) >> 8).astype(np.uint8)
+    return np.repeat(eight_bits[:, :, None], 3, axis=2)
+
+
+def _oriented(pixels: Image, data: bytes) -> Image:
+    try:
+        orientation = _open(data).getexif().get(_ORIENTATION_TAG, 1)
+    except DecodeError:
+        raise
+    except Exception:  # damaged metadata is no reason to refuse the pixels
+        return pixels
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _open(data: bytes) -> Any:
+    """Pillow's lazy image: the header is parsed, no pixel is decoded."""
+    from PIL import Image as PilImage
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PilImage.DecompressionBombWarning)
+            return PilImage.open(io.BytesIO(data))
+    except PilImage.UnidentifiedImageError as error:
+        raise DecodeError("not an image in a known format") from error
+    except Exception as error:  # a damaged header raises whatever its parser stumbles over
+        raise DecodeError(f"header: {error or type(error).__name__}") from error
