@@ -130,12 +130,11 @@ def _numa(host: dict[str, Any]) -> Warning | None:
 
 def _memory(host: dict[str, Any]) -> Warning | None:
     available, limit = host["memory"]["available_mb"], host["cgroup"]["memory_limit_mb"]
-    figures = [figure for figure in (available, limit) if figure is not None]
-    if not figures:
+    if available is None:
         return None
-    limited = f", and the control group allows {_size(limit)}" if limit is not None else ""
-    bad = min(figures) < AVAILABLE_MEMORY_MB
-    message = f"{_size(available)} of memory are available{limited}." if available is not None else limited[6:] + "."
+    bad = min(available, available if limit is None else limit) < AVAILABLE_MEMORY_MB
+    limited = "" if limit is None else f"; the control group allows {size(limit)}"
+    message = f"{size(available)} of memory are available{limited}."
     return _verdict("memory", bad, message, "Free memory, or expect failed allocations with large models and images.")
 
 
@@ -144,7 +143,7 @@ def _swap(host: dict[str, Any]) -> Warning | None:
     if used is None:
         return None
     bad = used >= SWAP_MB
-    message = f"{_size(used)} of swap are in use: a page read back costs milliseconds." if bad else "No swap is in use."
+    message = f"{size(used)} of swap are in use: a page read back costs milliseconds." if bad else "No swap is in use."
     return _verdict("swap", bad, message, "Free memory, then: sudo swapoff -a && sudo swapon -a")
 
 
@@ -159,11 +158,11 @@ def _huge_pages(host: dict[str, Any]) -> Warning | None:
 
 
 def _shared_memory(host: dict[str, Any]) -> Warning | None:
-    size = host["memory"]["dev_shm_mb"]
-    if size is None:
+    capacity = host["memory"]["dev_shm_mb"]
+    if capacity is None:
         return None
-    bad = size < SHARED_MEMORY_MB
-    message = f"/dev/shm holds {_size(size)}"
+    bad = capacity < SHARED_MEMORY_MB
+    message = f"/dev/shm holds {size(capacity)}"
     message += "; this tool does not use it, but a torch DataLoader and others do." if bad else "."
     return _verdict("/dev/shm", bad, message, "docker run --shm-size=1g, or: sudo mount -o remount,size=1G /dev/shm")
 
@@ -175,13 +174,13 @@ def _memfd(host: dict[str, Any]) -> Warning:
 
 
 def _pipes(host: dict[str, Any]) -> Warning | None:
-    size, pages = host["pipes"]["max_size_bytes"], host["pipes"]["user_pages_soft"]
-    if size is None or pages is None:
+    largest, pages = host["pipes"]["max_size_bytes"], host["pipes"]["user_pages_soft"]
+    if largest is None or pages is None:
         return None
-    bad = size < PIPE_BYTES or 0 < pages < PIPE_PAGES
-    allowed = f"all of a user's pipes {pages:,} pages" if pages else "all of a user's pipes as much as they like"
-    message = f"A pipe may hold {_size(size / 1e6)}, and {allowed}."
-    return _verdict("pipes", bad, message, f"sudo sysctl fs.pipe-max-size=1048576 fs.pipe-user-pages-soft={16_384}")
+    bad = largest < PIPE_BYTES or 0 < pages < PIPE_PAGES
+    total = f"all pipes of a user {pages:,} pages" if pages else "their total has no limit"
+    message = f"A pipe may hold {size(largest / 1e6)}, and {total}."
+    return _verdict("pipes", bad, message, "sudo sysctl fs.pipe-max-size=1048576 fs.pipe-user-pages-soft=16384")
 
 
 def _clock(host: dict[str, Any]) -> Warning:
@@ -278,13 +277,14 @@ CHECKS: tuple[Callable[[dict[str, Any]], Warning | None], ...] = (
 INTERVAL_CHECKS = (_other_work, _steal, _throttling, _swapping)
 
 
-def _count(number: float, one: str, many: str | None = None) -> str:
-    return f"{number:,.4g} {one if number == 1 else many or one + 's'}"
-
-
-def _size(megabytes: float) -> str:
-    """A size of so many MB in the unit that suits it."""
+def size(megabytes: float) -> str:
+    """A size given in MB of 10**6 bytes, written in the unit that suits it."""
     for unit, factor in (("GB", 1e-3), ("MB", 1.0)):
         if megabytes * factor >= 1:
-            return f"{megabytes * factor:,.3g} {unit}"
-    return f"{megabytes * 1e3:,.3g} kB"
+            return f"{megabytes * factor:,.1f} {unit}"
+    return f"{megabytes * 1e3:,.0f} kB"
+
+
+def _count(number: float, one: str, many: str | None = None) -> str:
+    written = f"{number:,.2f}".rstrip("0").rstrip(".")
+    return f"{written} {one if number == 1 else many or one + 's'}"

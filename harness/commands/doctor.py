@@ -1,0 +1,84 @@
+"""`harness doctor`: is this host fit for latency measurements?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from harness import host
+from harness.errors import SaveError
+
+SCHEMA_VERSION = 1
+ANNOUNCED_S = 2.0
+
+
+@click.command("doctor")
+@click.option(
+    "--json", "json_to", metavar="PATH", help="Write the findings as JSON to a file, or to - and nothing else."
+)
+@click.option(
+    "--sample",
+    "sample_s",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to watch the idle host for steal and other programs; 0 does not.",
+)
+def command(json_to: str | None, sample_s: float) -> None:
+    """Describe this machine and warn of what would make its latencies unsteady.
+
+    \b
+    Example:
+      harness doctor
+      harness doctor --sample 10 --json - | jq '.warnings[] | select(.level == "warning")'
+
+    It changes nothing, and ends with exit code 0 whatever it finds. Close what you can before it watches the host:
+    every program that runs meanwhile counts as disturbance.
+    """
+    if sample_s >= ANNOUNCED_S:
+        click.echo(f"Watching the host for {sample_s:g} s.", err=True)
+    description = host.describe()
+    interval = host.sample(sample_s) if sample_s else None
+    verdicts = host.warnings(description, interval=interval)
+    usable = preprocess_backends()
+    if json_to is not None:
+        found = {
+            "schema_version": SCHEMA_VERSION,
+            "description": description,
+            "sample": None if interval is None else asdict(interval),
+            "warnings": [asdict(verdict) for verdict in verdicts],
+            "backends": usable,
+        }
+        _write(json.dumps(found, indent=2), json_to)
+    if json_to != "-":
+        from rich.console import Console
+
+        from harness.report import doctor
+
+        doctor.show(Console(highlight=False), description, verdicts, usable, interval)
+
+
+def preprocess_backends() -> dict[str, str | None]:
+    """Each preprocess backend and why it cannot be used here, None where it can.
+
+    An installation whose kernels cannot even be imported is a finding too: it stands under the name `all`.
+    """
+    try:
+        from harness.kernels import backends
+    except ImportError as error:
+        return {"all": f"harness.kernels cannot be imported: {error}"}
+    return dict(backends())
+
+
+def _write(text: str, to: str) -> None:
+    if to == "-":
+        click.echo(text)
+        return
+    try:
+        Path(to).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SaveError(f"cannot write the findings: {error.strerror}", where=to) from error
