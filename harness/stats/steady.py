@@ -1,0 +1,256 @@
+"""Is there a steady state? Backlog growth, trend of the latencies, warm-up truncation and Little's law.
+
+A p99 describes a system only when there is one p99 to describe. Above its capacity a pipeline's backlog and every
+latency grow as long as the load lasts, and the p99 then measures the length of the run.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Verdict = Literal["steady", "drifting", "saturated"]
+
+BLOCKS = 20
+FEWEST_REQUESTS = 40
+"""Below this a block holds a single request and no verdict but "steady" is possible."""
+
+NS_PER_S = 1e9
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How the number of requests in the system grew over the arrival window.
+
+    growth_rps: mean growth in requests/s, negative where the backlog shrinks. t, p_value: against no growth.
+    """
+
+    growth_rps: float
+    t: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A linear trend of a series: the slope per value, in the unit of the values, and a two-sided p-value."""
+
+    slope: float
+    t: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class SteadyState:
+    """The verdict on a run, and what it rests on.
+
+    growth_rps and capacity_rps answer "how fast does it get worse" and "what can it carry"; capacity_rps is known
+    only when the load exceeded it (None otherwise). truncate: how many of the first requests MSER-5 would leave out;
+    None where even the better half of the run is not enough.
+    """
+
+    verdict: Verdict
+    offered_rps: float
+    completed_rps: float
+    growth_rps: float
+    capacity_rps: float | None
+    backlog: Backlog
+    trend: Trend
+    truncate: int | None
+
+
+@dataclass(frozen=True)
+class LittlesLaw:
+    """L against lambda * W over one window; difference is (L - lambda W) / L."""
+
+    in_system: float
+    arrival_rps: float
+    sojourn_s: float
+    difference: float
+    holds: bool
+
+
+def steady_state(
+    due_ns: NDArray[Any],
+    completed_ns: NDArray[Any],
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    *,
+    growth_level: float = 0.13,
+    trend_level: float = 0.01,
+) -> SteadyState:
+    """Judge a run with an open load from its requests' due and completed times (int64 ns, shape (n,), n >= 2).
+
+    Requests that were dropped are left out by the caller; a failed one counts with the time when it left. The window
+    is the arrival window by default, first to last due time: afterwards the backlog only drains.
+
+    saturated: the backlog grew, at `growth_level` (one-sided). The level is generous because the statistic is a
+        conservative one under a steady state (see `backlog_growth`).
+    drifting: no such growth, but the latencies have a trend, at `trend_level` (two-sided): a warm-up that was not
+        set apart, a machine that slows down, a load that changes.
+    """
+    due, completed, start, end = _window(due_ns, completed_ns, start_ns, end_ns)
+    inside = (due >= start) & (due <= end)
+    order = np.argsort(due[inside], kind="stable")
+    latency = (completed - due)[inside][order].astype(np.float64)
+    backlog = backlog_growth(due, completed, start, end)
+    latency_trend = trend(latency)
+    duration_s = (end - start) / NS_PER_S
+    completions = int(np.count_nonzero((completed > start) & (completed <= end)))
+    verdict: Verdict = "steady"
+    capacity = None
+    if backlog.growth_rps > 0.0 and backlog.p_value < growth_level:
+        verdict = "saturated"
+        capacity = _busy_rate(completed, start, end)
+    elif latency_trend.p_value < trend_level:
+        verdict = "drifting"
+    return SteadyState(
+        verdict=verdict,
+        # n due times have n - 1 gaps between them.
+        offered_rps=max(int(np.count_nonzero(inside)) - 1, 0) / duration_s,
+        completed_rps=completions / duration_s,
+        growth_rps=backlog.growth_rps,
+        capacity_rps=capacity,
+        backlog=backlog,
+        trend=latency_trend,
+        truncate=mser5(latency),
+    )
+
+
+def backlog_growth(due_ns: NDArray[Any], completed_ns: NDArray[Any], start_ns: int, end_ns: int) -> Backlog:
+    """Test whether the number in the system grew from start to end (arrays of int64 ns, shape (n,)).
+
+    The window is cut into BLOCKS + 1 spans of equal time; the pipeline fills in the first, and the growth in each of
+    the others is one observation of a t test (one-sided). In an overloaded queue the growths of disjoint spans are
+    all but independent, so that the test is exact enough. In a steady one they are negatively correlated, because
+    what builds up drains again: their sum stays that of one backlog while the test expects it to spread with the
+    square root of their number, so the test errs towards "steady", the more the longer the run.
+    """
+    from scipy.special import stdtr
+
+    shares = np.linspace(0.0, 1.0, BLOCKS + 2)[1:]
+    edges = start_ns + np.rint(shares * (end_ns - start_ns)).astype(np.int64)
+    duration_s = float(edges[-1] - edges[0]) / NS_PER_S
+    in_system = _count_in_system(due_ns, completed_ns, edges)
+    growth = np.diff(in_system).astype(np.float64)
+    rate = float(growth.sum()) / duration_s
+    spread = float(growth.std(ddof=1)) / math.sqrt(BLOCKS)
+    if len(due_ns) < FEWEST_REQUESTS or rate == 0.0:
+        return Backlog(rate, 0.0, 0.5)
+    # Where nothing is random the spread is that of rounding to whole requests: three more or less are no growth.
+    t = float(growth.mean()) / max(spread, 3.0 / BLOCKS)
+    return Backlog(rate, t, 1.0 - float(stdtr(BLOCKS - 1, t)))
+
+
+def trend(values: NDArray[Any], batches: int = 2 * BLOCKS) -> Trend:
+    """Test a series, shape (n,), for a linear trend, allowing for its autocorrelation.
+
+    Least squares through the batch means. The batch means of a queue's latencies are still correlated when the
+    batches are short, so the lag-1 autocorrelation r of the residuals reduces the number of observations to
+    n (1 - r) / (1 + r), in the standard error and in the degrees of freedom (Santer et al., Journal of Geophysical
+    Research 105, 2000, equations 3 to 6). r is corrected for its bias in short series first, by (1 + 4 r) / n
+    (Kendall and Stuart, The Advanced Theory of Statistics, vol. 3, 1966, section 48.3).
+    """
+    from scipy.special import stdtr
+
+    size = len(values) // batches
+    if size < 1:
+        return Trend(0.0, 0.0, 1.0)
+    means = np.asarray(values[len(values) - size * batches :], dtype=np.float64).reshape(batches, size).mean(axis=1)
+    x = np.arange(batches) - (batches - 1) / 2.0
+    slope = float(x @ means) / float(x @ x)
+    residual = means - means.mean() - slope * x
+    squares = float(residual @ residual)
+    if squares <= 1e-18 * float(means @ means):
+        flat = abs(slope) * batches <= 1e-9 * float(np.abs(means).max(initial=0.0))
+        return Trend(slope / size, 0.0, 1.0) if flat else Trend(slope / size, math.copysign(math.inf, slope), 0.0)
+    r = float(residual[1:] @ residual[:-1]) / squares
+    r = min(max(r + (1.0 + 4.0 * max(r, 0.0)) / batches, 0.0), 0.99)
+    independent = batches * (1.0 - r) / (1.0 + r)
+    freedom = max(independent - 2.0, 1.0)
+    t = slope / math.sqrt(squares / freedom / float(x @ x))
+    return Trend(slope / size, t, 2.0 * float(stdtr(freedom, -abs(t))))
+
+
+def mser5(values: NDArray[Any]) -> int | None:
+    """Return how many leading values of a series, shape (n,), to leave out as warm-up; None if n is too small.
+
+    The marginal standard error rule on means of five: the truncation that minimises the sum of squared deviations of
+    the rest over the square of its length (White, Simulation 69, 1997; batches of five: White, Cobb and Spratt,
+    Winter Simulation Conference 2000). A minimum in the second half means that the series has not settled: None.
+    """
+    count = len(values) // 5
+    if count < 4:
+        return None
+    means = np.asarray(values[: 5 * count], dtype=np.float64).reshape(count, 5).mean(axis=1)
+    means -= means.mean()
+    rest = np.arange(count, 0, -1)
+    sums = np.cumsum(means[::-1])[::-1]
+    squares = np.cumsum(means[::-1] ** 2)[::-1]
+    error = np.maximum(squares - sums**2 / rest, 0.0) / rest.astype(np.float64) ** 2
+    # The last few are left out: the error of two or three equal values is zero, whatever came before.
+    best = int(np.argmin(error[: max(count - 5, 1)]))
+    return None if best > count // 2 else 5 * best
+
+
+def littles_law(
+    due_ns: NDArray[Any],
+    completed_ns: NDArray[Any],
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    *,
+    tolerance: float = 0.1,
+) -> LittlesLaw:
+    """Compare L, the time average of the number in the system, with lambda * W over a window (Little 1961).
+
+    due_ns, completed_ns: int64, shape (n,). L is the integral of the number in the system over the window, lambda
+    and W are the rate and the mean sojourn time of the requests that became due in it. The two sides differ by the
+    requests that were in the system at an edge of the window: by a share of about W / duration for each edge where a
+    steady system is cut, which a run of a few hundred requests keeps below the default tolerance of 10 %. What
+    exceeds it is a backlog that grows over the whole window, or stamps that do not belong together.
+    """
+    due, completed, start, end = _window(due_ns, completed_ns, start_ns, end_ns)
+    duration_s = (end - start) / NS_PER_S
+    overlap = np.minimum(completed, end) - np.maximum(due, start)
+    in_system = float(np.maximum(overlap, 0).sum()) / NS_PER_S / duration_s
+    inside = (due >= start) & (due < end)
+    arrivals = int(np.count_nonzero(inside))
+    sojourn = float((completed - due)[inside].mean()) / NS_PER_S if arrivals else 0.0
+    rate = arrivals / duration_s
+    difference = (in_system - rate * sojourn) / in_system if in_system > 0.0 else 0.0
+    return LittlesLaw(in_system, rate, sojourn, difference, abs(difference) <= tolerance)
+
+
+def _window(
+    due_ns: NDArray[Any], completed_ns: NDArray[Any], start_ns: int | None, end_ns: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
+    """Return the arrays as int64 and the window, by default from the first to the last due time."""
+    due, completed = np.asarray(due_ns, dtype=np.int64), np.asarray(completed_ns, dtype=np.int64)
+    if len(due) < 2 or len(due) != len(completed):
+        raise ValueError(f"{len(due)} due and {len(completed)} completed times do not make a run")
+    start = int(due.min()) if start_ns is None else int(start_ns)
+    end = int(due.max()) if end_ns is None else int(end_ns)
+    if end <= start:
+        raise ValueError("the window has no length")
+    return due, completed, start, end
+
+
+def _count_in_system(due_ns: NDArray[Any], completed_ns: NDArray[Any], at_ns: NDArray[Any]) -> NDArray[Any]:
+    """Return how many requests are due and not yet completed at the given times (int64 ns)."""
+    arrived = np.searchsorted(np.sort(due_ns), at_ns, side="right")
+    left = np.searchsorted(np.sort(completed_ns), at_ns, side="right")
+    return np.asarray(arrived - left)
+
+
+def _busy_rate(completed: NDArray[np.int64], start: int, end: int) -> float | None:
+    """Return completions per second between the first and the last completion in the window's last three quarters.
+
+    The first quarter is left out because the pipeline fills in it.
+    """
+    times = np.sort(completed[(completed >= start + (end - start) // 4) & (completed <= end)])
+    if len(times) < 2 or times[-1] == times[0]:
+        return None
+    return (len(times) - 1) / (float(times[-1] - times[0]) / NS_PER_S)
