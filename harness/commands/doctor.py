@@ -34,7 +34,7 @@ def command(json_to: str | None, sample_s: float) -> None:
     \b
     Example:
       harness doctor
-      harness doctor --sample 10 --json - | jq '.warnings[] | select(.level == "warning")'
+      harness doctor --json - | jq '.warnings[] | select(.level == "warning")'
 
     It changes nothing, and ends with exit code 0 whatever it finds. Close what you can before it watches the host:
     every program that runs meanwhile counts as disturbance.
@@ -44,7 +44,10 @@ def command(json_to: str | None, sample_s: float) -> None:
     description = host.describe()
     interval = host.sample(sample_s) if sample_s else None
     verdicts = host.warnings(description, interval=interval)
-    usable = preprocess_backends()
+    # NumPy comes with the kernels: imported here, it costs neither `harness --help` nor the host while it is watched.
+    from harness.kernels import backends
+
+    usable = backends()
     if json_to is not None:
         found = {
             "schema_version": SCHEMA_VERSION,
@@ -60,18 +63,6 @@ def command(json_to: str | None, sample_s: float) -> None:
         from harness.report import doctor
 
         doctor.show(Console(highlight=False), description, verdicts, usable, interval)
-
-
-def preprocess_backends() -> dict[str, str | None]:
-    """Each preprocess backend and why it cannot be used here, None where it can.
-
-    An installation whose kernels cannot even be imported is a finding too: it stands under the name `all`.
-    """
-    try:
-        from harness.kernels import backends
-    except ImportError as error:
-        return {"all": f"harness.kernels cannot be imported: {error}"}
-    return dict(backends())
 
 
 def _write(text: str, to: str) -> None:

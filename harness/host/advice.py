@@ -66,8 +66,8 @@ def _verdict(name: str, bad: bool, message: str, advice: str) -> Warning:
 def _cores(host: dict[str, Any]) -> Warning:
     usable, logical = host["cpu"]["usable_cores"], host["cpu"]["logical_cores"]
     bad = usable < FEW_CORES
-    shared = ", which the producer, the stages and the supervisor share" if bad else ""
-    message = f"{_count(usable, 'core')} of {logical} usable{shared}."
+    shared = ", and the producer, the stages and the supervisor share them" if bad else ""
+    message = f"{usable:g} of {logical} cores are usable{shared}."
     return _verdict("cores", bad, message, "Keep to one worker and one thread a stage, or take more cores.")
 
 
