@@ -52,7 +52,7 @@ def test_an_unreadable_file_is_none(tmp_path):
 
 
 def test_a_counter_is_found_by_its_whole_name():
-    assert files.count("pgfault 5\npswpin_other 6\npswpin 7", "pswpin") == 7
+    assert files.count("pgfault 5\npswpin_other 6\nother_pswpin 6\npswpin 7", "pswpin") == 7
     assert files.count("pswpin_other 6", "pswpin") is None
 
 
