@@ -34,13 +34,13 @@ def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedS
 
 def _interrupted_poisson(load: Bursts, rate_rps: float, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Poisson arrivals on the clock of the on periods; each off period shifts what comes after it."""
-    on_rate_rps = rate_rps * (load.on + load.off) / load.on
+    on_rate_rps = rate_rps * (load.on_time + load.off_time) / load.on_time
     busy_ns = np.cumsum(rng.exponential(1e9 / on_rate_rps, count))
     ends_ns = np.empty(0)
     while not len(ends_ns) or ends_ns[-1] < busy_ns[-1]:
-        more = rng.exponential(load.on, max(16, int(busy_ns[-1] / load.on)))
+        more = rng.exponential(load.on_time, max(16, int(busy_ns[-1] / load.on_time)))
         ends_ns = np.concatenate([ends_ns, (ends_ns[-1] if len(ends_ns) else 0.0) + np.cumsum(more)])
-    off_ns = np.concatenate([[0.0], np.cumsum(rng.exponential(load.off, len(ends_ns)))])
+    off_ns = np.concatenate([[0.0], np.cumsum(rng.exponential(load.off_time, len(ends_ns)))])
     return (busy_ns + off_ns[np.searchsorted(ends_ns, busy_ns)]).astype(np.int64)
 
 

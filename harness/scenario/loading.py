@@ -137,7 +137,7 @@ def _child(target: Any, part: str, above: str, where: str) -> Any:
             if isinstance(stage, dict) and len(stage) == 1:
                 ((kind, options),) = stage.items()
                 options = stage[kind] = options if isinstance(options, dict) else {}
-                names[options.get("name", kind)] = options
+                names[options.get("name", "null" if kind is None else kind)] = options
         if part in names:
             return names[part]
         raise ScenarioError(f"there is no stage {part!r}; the stages are {', '.join(names)}", where=where)

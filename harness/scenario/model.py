@@ -225,9 +225,9 @@ class Bursts(_Open):
     """On and off periods of exponential length; poisson arrivals in the on periods (interrupted Poisson process)."""
 
     arrivals: Literal["bursts"] = "bursts"
-    on: Duration = 100_000_000
+    on_time: Duration = 100_000_000
     """Mean length of an on period."""
-    off: Duration = 400_000_000
+    off_time: Duration = 400_000_000
     """Mean length of an off period. `rate` stays the mean over both."""
 
 

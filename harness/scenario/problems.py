@@ -37,7 +37,7 @@ def validate(raw: dict[str, Any], where: str, lines: dict[KeyPath, int], overrid
         flat["stages"] = [_unfold(s, ("stages", i), problems) for i, s in enumerate(raw["stages"])]
     if not problems:
         try:
-            return Scenario.modelvalidate(flat)
+            return Scenario.model_validate(flat)
         except ValidationError as error:
             problems = [_problem(e, flat) for e in error.errors()]
     rows = []
@@ -59,6 +59,7 @@ def _unfold(stage: Any, path: KeyPath, problems: list[tuple[KeyPath, str]]) -> A
         problems.append((path, f"expected one stage, a mapping with one key: {', '.join(kinds)}"))
         return stage
     ((kind, options),) = stage.items()
+    kind = "null" if kind is None else kind  # a bare null is a key of its own in YAML
     if kind not in kinds:
         problems.append(((*path, str(kind)), f"unknown stage{_nearest(str(kind), kinds)}; the kinds are {', '.join(kinds)}"))
         return stage

@@ -1,1 +1,66 @@
+"""The stages: what each kind makes of its input (`spec`, for the Plan) and the instance a worker runs (`build`).
 
+A kind is one module with a `spec` function and a class; heavy libraries are imported when a worker opens it.
+"""
+
+from __future__ import annotations
+
+from harness.scenario.model import Delay, Inference, Null, Postprocess, Preprocess, StageOptions
+from harness.stages import inference, postprocess, preprocess, synthetic
+from harness.stages.base import (
+    BatchingStage,
+    Images,
+    Opened,
+    Payload,
+    RequestError,
+    Stage,
+    StageContext,
+    StageSpec,
+    Tensor,
+)
+
+__all__ = [
+    "BatchingStage",
+    "Images",
+    "Opened",
+    "Payload",
+    "RequestError",
+    "Stage",
+    "StageContext",
+    "StageSpec",
+    "Tensor",
+    "build",
+    "spec",
+]
+
+
+def spec(options: StageOptions, given: Payload) -> StageSpec:
+    """What a stage with these options makes of `given`. Raises ScenarioError when it cannot take it."""
+    match options:
+        case Preprocess():
+            return preprocess.spec(options, given)
+        case Inference():
+            return inference.spec(options, given)
+        case Postprocess():
+            return postprocess.spec(options, given)
+        case Null() | Delay():
+            return synthetic.spec(options, given)
+    raise TypeError(f"no stage for {type(options).__name__}")
+
+
+def build(context: StageContext) -> Stage:
+    """A worker's instance of a stage; `open` it before use."""
+    match context.options:
+        case Preprocess():
+            return preprocess.PreprocessStage(context)
+        case Inference():
+            from harness.stages.inference.torch import TorchStage
+
+            return TorchStage(context)
+        case Postprocess():
+            return postprocess.PostprocessStage(context)
+        case Null():
+            return synthetic.NullStage(context)
+        case Delay():
+            return synthetic.DelayStage(context)
+    raise TypeError(f"no stage for {type(context.options).__name__}")

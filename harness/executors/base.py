@@ -1,0 +1,102 @@
+"""What executors share: the commands that a session gives them and the report that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import host
+from harness.errors import HarnessError
+from harness.plan import Plan
+from harness.records import RunRecords
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Offer the rows [first, last) to the first stage.
+
+    scheduled: each at the due time that stands in its row. closed: `concurrency` in flight, the next when one ends.
+    saturate: as fast as the first channel takes them. stop_after_ns ends a closed or saturated load early; 0 never.
+    """
+
+    first: int
+    last: int
+    mode: Literal["scheduled", "closed", "saturate"]
+    concurrency: int = 0
+    shed: bool = False
+    stop_after_ns: int = 0
+
+
+@dataclass
+class WorkerReport:
+    """One process of a run, or one worker thread: what it cost to start and what is in effect in it."""
+
+    name: str
+    stage: str
+    pid: int
+    startup_s: Mapping[str, float] = field(default_factory=dict)
+    effective: Mapping[str, Any] = field(default_factory=dict)
+    first: host.ProcessUsage | None = None
+    last: host.ProcessUsage | None = None
+    """What it used when the measured requests began, and when it was last looked at."""
+
+    def observe(self, usage: host.ProcessUsage) -> None:
+        """Keep a reading."""
+        self.first = self.first or usage
+        self.last = usage
+
+
+class Engine(Protocol):
+    """An executor of one Plan. A session starts it, gives it rows to issue, and stops it."""
+
+    rows: NDArray[np.int64]
+    """The records, shape (plan.max_rows, layout.width), filled in place."""
+    failures: dict[int, str]
+    """Why a request failed, by row."""
+    failure: asyncio.Future[HarnessError]
+    """Resolves when the run cannot go on."""
+    workers: Sequence[WorkerReport]
+
+    async def start(self) -> None:
+        """Return when every worker is ready."""
+
+    def issue(self, command: Issue) -> None:
+        """Begin to issue; `issuing` is true until the last row of the command was offered."""
+
+    @property
+    def issuing(self) -> bool:
+        """Whether the producer is still at work."""
+
+    @property
+    def issued(self) -> int:
+        """The row after the last one that was offered."""
+
+    def depths(self) -> list[int]:
+        """How many requests lie ready in front of each stage, now."""
+
+    def sample(self) -> None:
+        """Read the memory and the context switches of every process into its report."""
+
+    async def stop(self) -> None:
+        """End everything that was started, whatever state it is in. Safe to call twice."""
+
+
+@dataclass
+class Execution:
+    """What happened: the records of every issued request, and how the run ended."""
+
+    plan: Plan
+    records: RunRecords
+    status: Literal["completed", "failed", "interrupted"]
+    workers: Sequence[WorkerReport]
+    started_at: str
+    capacity_rps: float | None = None
+    offered_rps: float | None = None
+    error: HarnessError | None = None
+    signal: int = 0
+    host: Mapping[str, Any] = field(default_factory=dict)

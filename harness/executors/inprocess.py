@@ -1,0 +1,376 @@
+"""The asyncio executor: the same Plan in one process. Stages are tasks, channels bounded queues, compute runs in threads.
+
+It shows what a pipeline costs without processes: no hop between address spaces, but one interpreter lock for all Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness import host
+from harness.clock import SPIN_NS, now_ns
+from harness.errors import HarnessError, StageFailed
+from harness.executors.base import Issue, WorkerReport
+from harness.plan import Plan, StagePlan
+from harness.records import Outcome
+from harness.scenario.model import Closed
+from harness.stages import Images, RequestError, Stage, Tensor, build
+from harness.stages.source import ImageSet
+
+
+class _Ended(Exception):
+    """The channel is closed and empty."""
+
+
+class _Thread:
+    """One thread that computes for one worker. It is a daemon: a stage that hangs cannot keep the process from ending."""
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+        """Run it in the thread."""
+        future = self._loop.create_future()
+        self._calls.put((future, function, arguments))
+        return future
+
+    def _work(self) -> None:
+        while True:
+            future, function, arguments = self._calls.get()
+            try:
+                result, error = function(*arguments), None
+            except BaseException as raised:
+                result, error = None, raised
+            try:
+                self._loop.call_soon_threadsafe(_settle, future, result, error)
+            except RuntimeError:  # the loop is closed: nobody waits
+                return
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+class _Channel:
+    """A bounded queue of slots between tasks. Closed when its last sender leaves."""
+
+    def __init__(self, capacity: int, payload: Tensor | None, senders: int) -> None:
+        self.payloads = [None if payload is None else np.empty(payload.shape, payload.dtype) for _ in range(capacity)]
+        self._free = deque(range(capacity))
+        self._ready: deque[tuple[int, int]] = deque()
+        self._want_free: deque[asyncio.Future[None]] = deque()
+        self._want_ready: deque[asyncio.Future[None]] = deque()
+        self._senders = senders
+
+    def depth(self) -> int:
+        return len(self._ready)
+
+    def try_acquire(self) -> int | None:
+        return self._free.popleft() if self._free and not self._want_free else None
+
+    async def acquire(self) -> int:
+        while not self._free:
+            await _wait(self._want_free)
+        return self._free.popleft()
+
+    def send(self, slot: int, row: int) -> None:
+        self._ready.append((slot, row))
+        _wake(self._want_ready)
+
+    async def take(self) -> tuple[int, int]:
+        while not self._ready:
+            if not self._senders:
+                raise _Ended
+            await _wait(self._want_ready)
+        return self._ready.popleft()
+
+    async def take_before(self, deadline_ns: int) -> tuple[int, int] | None:
+        try:
+            async with asyncio.timeout(max(0, deadline_ns - now_ns()) / 1e9):
+                return await self.take()
+        except (TimeoutError, _Ended):
+            return None
+
+    def release(self, slot: int) -> None:
+        self._free.append(slot)
+        _wake(self._want_free)
+
+    def leave(self) -> None:
+        """One sender is done."""
+        self._senders -= 1
+        if not self._senders:
+            while self._want_ready:
+                _wake(self._want_ready)
+
+
+async def _wait(waiting: deque[asyncio.Future[None]]) -> None:
+    future = asyncio.get_running_loop().create_future()
+    waiting.append(future)
+    try:
+        await future
+    except asyncio.CancelledError:
+        if future in waiting:
+            waiting.remove(future)
+        elif not future.cancelled():  # it was woken, and will not use it: pass it on
+            _wake(waiting)
+        raise
+
+
+def _wake(waiting: deque[asyncio.Future[None]]) -> None:
+    while waiting:
+        future = waiting.popleft()
+        if not future.done():
+            future.set_result(None)
+            return
+
+
+class InProcessEngine:
+    """An Engine (see executors/base.py) of tasks and threads."""
+
+    def __init__(self, plan: Plan, images: ImageSet | None) -> None:
+        self._plan = plan
+        self._images = images
+        self._columns = plan.layout.columns
+        self.rows = np.zeros((plan.max_rows, plan.layout.width), np.int64)
+        self.failures: dict[int, str] = {}
+        self.failure: asyncio.Future[HarnessError] = asyncio.get_running_loop().create_future()
+        self.issued = 0
+        self.issuing = False
+        self._report = WorkerReport("harness", "", os.getpid())
+        self.workers: list[WorkerReport] = [self._report]
+        self._channels: list[_Channel] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._credits: asyncio.Queue[int] | None = asyncio.Queue() if isinstance(plan.load, Closed) else None
+        self._producer_left = False
+
+    def depths(self) -> list[int]:
+        """How many requests lie ready in front of each stage."""
+        return [channel.depth() for channel in self._channels]
+
+    def sample(self) -> None:
+        """Read the memory of this process."""
+        usage = host.process_usage(os.getpid())
+        if usage is not None:
+            self._report.observe(usage)
+
+    async def start(self) -> None:
+        """Open every stage in the thread that will compute for it, one after the other; then start the tasks."""
+        stages = self._plan.stages
+        for stage in stages:
+            before = stages[stage.index - 1].workers if stage.index else 1
+            payload = stage.input if isinstance(stage.input, Tensor) else None
+            self._channels.append(_Channel(stage.capacity, payload, before))
+        for stage in stages:
+            for index in range(stage.workers):
+                name = f"{stage.name}-{index}"
+                thread, instance = _Thread(name), build(self._plan.context(stage))
+                try:
+                    opened = await thread.call(instance.open)
+                except HarnessError as error:
+                    error.where = error.where or f"stages.{stage.name}"
+                    raise
+                except Exception as error:
+                    raise _stage_failed(stage, name, error, []) from None
+                self.workers.append(WorkerReport(name, stage.name, os.getpid(), opened.startup_s, opened.effective))
+                self._tasks.append(asyncio.create_task(self._worker(stage, index, thread, instance), name=name))
+
+    # -------------------------------------------------------------- producing
+
+    def issue(self, command: Issue) -> None:
+        """Begin to issue."""
+        self.issuing = True
+        self._tasks.append(asyncio.create_task(self._produce(command)))
+
+    async def _produce(self, command: Issue) -> None:
+        channel, rows, columns = self._channels[0], self.rows, self._columns
+        due, outcome = columns["due"], columns["outcome"]
+        offered = self._plan.layout.base(0)
+        end_ns = now_ns() + command.stop_after_ns if command.stop_after_ns else 1 << 62
+        for row in range(command.first, command.last):
+            if command.mode == "scheduled":
+                await _sleep_until(int(rows[row, due]))
+            else:
+                now = await self._next_due(command, row)
+                if now > end_ns:
+                    break
+                rows[row, due] = now
+            rows[row, offered] = now_ns()
+            slot = channel.try_acquire()
+            if slot is None and command.shed:
+                rows[row, outcome] = Outcome.DROPPED
+            else:
+                slot = await channel.acquire() if slot is None else slot
+                rows[row, offered + 1] = now_ns()
+                channel.send(slot, row)
+            self.issued = row + 1
+        self.issuing = False
+
+    async def _next_due(self, command: Issue, row: int) -> int:
+        if command.mode == "closed" and row >= command.first + command.concurrency:
+            assert self._credits is not None
+            return await self._credits.get()
+        if command.mode == "saturate":
+            await asyncio.sleep(0)
+        return now_ns()
+
+    # -------------------------------------------------------------- serving
+
+    async def _worker(self, stage: StagePlan, index: int, thread: _Thread, instance: Stage) -> None:
+        following = self._channels[stage.index + 1] if stage.index + 1 < len(self._channels) else None
+        serve = self._serve_batch if stage.batch_max > 1 else self._serve_one
+        held: list[int] = []
+        try:
+            while True:
+                held.clear()
+                await serve(stage, index, thread, instance, following, held)
+        except _Ended:
+            await thread.call(instance.close)
+        except Exception as error:
+            if not self.failure.done():
+                numbers = [row - self._plan.first_measured for row in held]
+                self.failure.set_result(_stage_failed(stage, f"{stage.name}-{index}", error, numbers))
+        finally:
+            if following is not None:
+                following.leave()
+
+    async def _serve_one(
+        self, stage: StagePlan, index: int, thread: _Thread, instance: Any, following: _Channel | None, held: list[int]
+    ) -> None:
+        channel, record, base = self._channels[stage.index], self.rows, self._plan.layout.base(stage.index)
+        slot, row = await channel.take()
+        held.append(row)
+        record[row, base + 2] = now_ns()
+        record[row, base + 5 : base + 7] = index, row
+        ahead = -1
+        out = None
+        if following is not None:
+            ahead_base = self._plan.layout.base(stage.index + 1)
+            record[row, ahead_base] = now_ns()
+            ahead = await following.acquire()
+            record[row, ahead_base + 1] = now_ns()
+            out = following.payloads[ahead]
+        if out is None:
+            out = np.empty(stage.output.shape, stage.output.dtype)
+        try:
+            item = self._item(stage, channel, slot, row)
+            started, done, answer = await thread.call(_timed, instance.process, item, out, row)
+        except RequestError as error:
+            record[row, base + 3] = record[row, base + 2]
+            record[row, base + 4] = now_ns()
+            if following is not None:
+                record[row, ahead_base : ahead_base + 2] = 0
+                following.release(ahead)
+            self._fail(stage, row, str(error))
+        else:
+            record[row, base + 3 : base + 5] = started, done
+            for part in range(len(stage.parts)):
+                record[row, base + 7 + part] = instance.part_ns[part]
+            if answer >= 0:
+                record[row, self._columns["answer"]] = answer
+            if following is not None:
+                following.send(ahead, row)
+            else:
+                self._end(row, Outcome.COMPLETED, done)
+        channel.release(slot)
+
+    async def _serve_batch(
+        self, stage: StagePlan, index: int, thread: _Thread, instance: Any, following: _Channel | None, held: list[int]
+    ) -> None:
+        channel, record, base = self._channels[stage.index], self.rows, self._plan.layout.base(stage.index)
+        taken = [await channel.take()]
+        deadline = now_ns() + stage.batch_timeout_ns
+        record[taken[0][1], base + 2] = now_ns()
+        while len(taken) < stage.batch_max and (more := await channel.take_before(deadline)) is not None:
+            taken.append(more)
+            record[more[1], base + 2] = now_ns()
+        rows = [row for _, row in taken]
+        held.extend(rows)
+        record[rows, base + 5] = index
+        record[rows, base + 6] = rows[0]
+        reason = ""
+        begun = now_ns()
+        try:
+            items = [self._item(stage, channel, slot, row) for slot, row in taken]
+            started, done, results = await thread.call(_timed, instance.process_batch, items, rows)
+        except RequestError as error:
+            started, done, results, reason = begun, now_ns(), [], str(error)
+        record[rows, base + 3] = started
+        record[rows, base + 4] = done
+        for slot, _ in taken:
+            channel.release(slot)
+        for i, row in enumerate(rows):
+            if reason:
+                self._fail(stage, row, reason)
+            elif following is None:
+                self._end(row, Outcome.COMPLETED, done)
+            else:
+                ahead_base = self._plan.layout.base(stage.index + 1)
+                offered = now_ns()
+                ahead = await following.acquire()
+                following.payloads[ahead][...] = results[i]
+                record[row, ahead_base : ahead_base + 2] = offered, now_ns()
+                following.send(ahead, row)
+
+    def _item(self, stage: StagePlan, channel: _Channel, slot: int, row: int) -> Any:
+        if isinstance(stage.input, Images) and self._images is not None:
+            return self._images[int(self.rows[row, self._columns["image"]])]
+        return channel.payloads[slot]
+
+    def _fail(self, stage: StagePlan, row: int, reason: str) -> None:
+        self.failures[row] = reason
+        self.rows[row, self._columns["failed_stage"]] = stage.index
+        self._end(row, Outcome.FAILED, now_ns())
+
+    def _end(self, row: int, outcome: Outcome, when_ns: int) -> None:
+        self.rows[row, self._columns["outcome"]] = outcome
+        if self._credits is not None:
+            self._credits.put_nowait(when_ns)
+
+    async def stop(self) -> None:
+        """End the tasks: by themselves when nothing is under way, else by cancelling them."""
+        if not self._producer_left and self._channels:
+            self._producer_left = True
+            self._channels[0].leave()
+        unfinished = self.issuing or self.failure.done() or sum(self.depths())
+        if self._tasks and not unfinished:
+            await asyncio.wait(self._tasks, timeout=5)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _sleep_until(due_ns: int) -> None:
+    """Sleep on the loop until shortly before, then let others run until it is time."""
+    while (left_ns := due_ns - now_ns()) > 0:
+        await asyncio.sleep(max(0, left_ns - SPIN_NS) / 1e9)
+
+
+def _timed(function: Callable[..., Any], *arguments: Any) -> tuple[int, int, Any]:
+    started = now_ns()
+    result = function(*arguments)
+    return started, now_ns(), result
+
+
+def _stage_failed(stage: StagePlan, name: str, error: BaseException, requests: Sequence[int]) -> StageFailed:
+    where = f"stage {stage.name}, thread {name}"
+    if requests:
+        where += f", {'request' if len(requests) == 1 else 'requests'} {', '.join(map(str, requests[:4]))}"
+    failed = StageFailed(f"{type(error).__name__}: {error}", where=where)
+    failed.details = str(failed) + "\n" + "".join(traceback.format_exception(error))
+    return failed

@@ -1,0 +1,123 @@
+"""The producer: offers each request to the first stage when it is due, whatever the pipeline does."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import deque
+from dataclasses import dataclass
+
+from harness.clock import now_ns, wait_until
+from harness.executors.base import Issue
+from harness.executors.process.channel import End, Sender
+from harness.executors.process.child import Supervisor
+from harness.memory import attach
+from harness.records import REQUEST_FIELDS, Layout, Outcome
+
+DUE, OUTCOME = REQUEST_FIELDS.index("due"), REQUEST_FIELDS.index("outcome")
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """All that the producer is told beforehand. A command of None ends it."""
+
+    name: str
+    events_fd: int
+    records_fd: int
+    records_bytes: int
+    issued_offset: int
+    populate: bool
+    layout: Layout
+    sender: End
+    credits_fd: int
+
+
+class Producer:
+    """Issues rows; how far it is stands in the shared memory behind the records."""
+
+    def __init__(self, told: Instructions) -> None:
+        self._told = told
+        self._stamps = memoryview(attach(told.records_fd, told.records_bytes, populate=told.populate)).cast("q")
+        self._issued = told.issued_offset
+        self._width = told.layout.width
+        self._offered = told.layout.base(0)
+        self._sender = Sender(told.sender)
+
+    def issue(self, command: Issue) -> None:
+        """Carry out one command."""
+        self._sender.set_blocking(not command.shed)
+        {"scheduled": self._scheduled, "closed": self._closed, "saturate": self._saturate}[command.mode](command)
+
+    def _scheduled(self, command: Issue) -> None:
+        stamps, width = self._stamps, self._width
+        for row in range(command.first, command.last):
+            wait_until(stamps[row * width + DUE])
+            if command.shed:
+                self._offer_or_shed(row)
+            else:
+                self._offer(row, now_ns())
+
+    def _saturate(self, command: Issue) -> None:
+        end = now_ns() + command.stop_after_ns
+        for row in range(command.first, command.last):
+            now = self._stamps[row * self._width + DUE] = now_ns()
+            if command.stop_after_ns and now > end:
+                self._stamps[row * self._width + DUE] = 0
+                break
+            self._offer(row, now)
+
+    def _closed(self, command: Issue) -> None:
+        stamps, width = self._stamps, self._width
+        end = now_ns() + command.stop_after_ns
+        ended: deque[int] = deque()
+        last_done = [base + 4 for base in map(self._told.layout.base, range(len(self._told.layout.stages)))][::-1]
+        for row in range(command.first, command.last):
+            if row < command.first + command.concurrency:
+                due = now_ns()
+            else:
+                if not ended:
+                    ended.extend(memoryview(os.read(self._told.credits_fd, 4096)).cast("i"))
+                at = ended.popleft() * width
+                due = next(stamps[at + done] for done in last_done if stamps[at + done])
+            if command.stop_after_ns and due > end:
+                break
+            stamps[row * width + DUE] = due
+            self._offer(row, now_ns())
+
+    def _offer(self, row: int, offered: int) -> None:
+        sender, at = self._sender, row * self._width + self._offered
+        self._stamps[at] = offered
+        if sender.in_hand:
+            slot = sender.in_hand.pop()
+            self._stamps[at + 1] = offered
+        else:
+            slot = sender.acquire()
+            self._stamps[at + 1] = now_ns()
+        sender.send(slot, row)
+        self._stamps[self._issued] = row + 1
+
+    def _offer_or_shed(self, row: int) -> None:
+        at = row * self._width + self._offered
+        self._stamps[at] = now_ns()
+        slot = self._sender.try_acquire()
+        if slot is None:
+            self._stamps[row * self._width + OUTCOME] = Outcome.DROPPED
+        else:
+            self._stamps[at + 1] = self._stamps[at]
+            self._sender.send(slot, row)
+        self._stamps[self._issued] = row + 1
+
+
+def main() -> None:
+    """Run the producer as a process."""
+    supervisor = Supervisor()
+    with supervisor.told_of_errors():
+        producer = Producer(supervisor.instructions)
+        supervisor.tell("ready", startup_s={}, effective={})
+        while (command := supervisor.commands.get()) is not None:
+            producer.issue(command)
+            supervisor.tell("issued")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""A stage worker: takes requests from its channel, serves them, stamps them, hands them on.
+
+Two ways to serve. One at a time: the slot for the result is taken before service starts (blocking before service),
+and the result is written straight into it. In batches: the results are kept until slots come free, one by one
+(blocking after service), since workers that each held some of the slots they need would wait for each other for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from harness.clock import now_ns
+from harness.executors.process.channel import End, EndOfStreamError, Receiver, Sender, payload_array
+from harness.executors.process.child import Supervisor
+from harness.memory import attach
+from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Layout, Outcome
+from harness.stages import RequestError, StageContext, build
+from harness.stages.source import ImageSet
+
+IMAGE, OUTCOME, FAILED_STAGE, ANSWER = (REQUEST_FIELDS.index(f) for f in ("image", "outcome", "failed_stage", "answer"))
+OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
+PARTS = len(STAGE_FIELDS)
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """All that a worker is told."""
+
+    name: str
+    events_fd: int
+    records_fd: int
+    records_bytes: int
+    populate: bool
+    layout: Layout
+    stage: int
+    worker: int
+    context: StageContext
+    max_batch: int
+    batch_timeout_ns: int
+    receiver: End
+    sender: End | None
+    credits_fd: int
+    images: ImageSet | None
+
+
+class Worker:
+    """The loops. Stamps go through one memoryview of int64 over the shared records."""
+
+    def __init__(self, told: Instructions, supervisor: Supervisor) -> None:
+        self._told = told
+        self._supervisor = supervisor
+        self._stamps = memoryview(attach(told.records_fd, told.records_bytes, populate=told.populate)).cast("q")
+        self._width = told.layout.width
+        self._base = told.layout.base(told.stage)
+        self._next = told.layout.base(told.stage + 1) if told.sender else 0
+        self._receiver = Receiver(told.receiver)
+        self._sender = Sender(told.sender) if told.sender else None
+        self._private = payload_array(told.context.output)
+        self._stage = build(told.context)
+
+    def run(self) -> None:
+        """Open the stage, say so, serve until the stream ends."""
+        opened = self._stage.open()
+        self._supervisor.tell("ready", startup_s=dict(opened.startup_s), effective=dict(opened.effective))
+        with contextlib.suppress(EndOfStreamError):
+            if self._told.max_batch > 1:
+                self._serve_batches()
+            else:
+                self._serve_singly()
+        self._stage.close()
+
+    def _serve_singly(self) -> None:
+        stamps, width, base, following = self._stamps, self._width, self._base, self._next
+        receiver, sender, stage = self._receiver, self._sender, self._stage
+        take, release, rows = receiver.take, receiver.release, receiver.rows
+        payloads, images = receiver.payloads, self._told.images
+        process, worker, parts = stage.process, self._told.worker, len(self._told.context.parts)
+        out = self._private
+        while True:
+            slot = take()
+            taken = started = now_ns()
+            row = rows[slot]
+            at = row * width
+            here = at + base
+            stamps[here + TAKEN] = taken
+            stamps[here + WORKER] = worker
+            stamps[here + BATCH] = row
+            if sender is not None:
+                if sender.in_hand:
+                    ahead = sender.in_hand.pop()
+                else:
+                    ahead = sender.acquire()
+                    started = now_ns()
+                out = sender.payloads[ahead]
+                stamps[at + following + OFFERED] = taken
+                stamps[at + following + ACCEPTED] = started
+            stamps[here + STARTED] = started
+            try:
+                item = payloads[slot] if images is None else images[stamps[at + IMAGE]]
+                answer = process(item, out, row)
+            except RequestError as error:
+                stamps[here + DONE] = now_ns()
+                if sender is not None:
+                    sender.give_back(ahead)
+                    stamps[at + following + OFFERED] = stamps[at + following + ACCEPTED] = 0
+                self._fail(row, str(error))
+            else:
+                stamps[here + DONE] = now_ns()
+                for part in range(parts):
+                    stamps[here + PARTS + part] = stage.part_ns[part]
+                if answer >= 0:
+                    stamps[at + ANSWER] = answer
+                if sender is not None:
+                    sender.send(ahead, row)
+                else:
+                    self._end(at, row, Outcome.COMPLETED)
+            release(slot)
+
+    def _serve_batches(self) -> None:
+        told, stamps, width, base = self._told, self._stamps, self._width, self._base
+        receiver, stage = self._receiver, self._stage
+        receiver.set_blocking(False)
+        while True:
+            slots = [receiver.take()]
+            taken = [now_ns()]
+            deadline = taken[0] + told.batch_timeout_ns
+            while len(slots) < told.max_batch and (slot := receiver.take_before(deadline)) is not None:
+                slots.append(slot)
+                taken.append(now_ns())
+            rows = [receiver.rows[slot] for slot in slots]
+            started = now_ns()
+            for row, when in zip(rows, taken, strict=True):
+                here = row * width + base
+                stamps[here + TAKEN] = when
+                stamps[here + STARTED] = started
+                stamps[here + WORKER] = told.worker
+                stamps[here + BATCH] = rows[0]
+            reason = ""
+            try:
+                results = stage.process_batch([self._item(s, r) for s, r in zip(slots, rows, strict=True)], rows)
+            except RequestError as error:
+                reason = str(error)
+            done = now_ns()
+            for row in rows:
+                stamps[row * width + base + DONE] = done
+            for slot in slots:
+                receiver.release(slot)
+            for index, row in enumerate(rows):
+                if reason:
+                    self._fail(row, reason)
+                else:
+                    self._hand_on(row, results[index])
+
+    def _item(self, slot: int, row: int) -> Any:
+        images = self._told.images
+        return self._receiver.payloads[slot] if images is None else images[self._stamps[row * self._width + IMAGE]]
+
+    def _hand_on(self, row: int, result: Any) -> None:
+        at = row * self._width
+        if self._sender is None:
+            self._end(at, row, Outcome.COMPLETED)
+            return
+        offered = now_ns()
+        ahead = self._sender.acquire()
+        self._sender.payloads[ahead][...] = result
+        self._stamps[at + self._next + OFFERED] = offered
+        self._stamps[at + self._next + ACCEPTED] = now_ns()
+        self._sender.send(ahead, row)
+
+    def _fail(self, row: int, reason: str) -> None:
+        self._supervisor.tell("request failed", row=row, reason=reason)
+        self._stamps[row * self._width + FAILED_STAGE] = self._told.stage
+        self._end(row * self._width, row, Outcome.FAILED)
+
+    def _end(self, at: int, row: int, outcome: Outcome) -> None:
+        self._stamps[at + OUTCOME] = outcome
+        if self._told.credits_fd >= 0:
+            os.write(self._told.credits_fd, struct.pack("i", row))
+
+
+def main() -> None:
+    """Run a worker as a process; whatever it raises reaches the supervisor with its traceback."""
+    supervisor = Supervisor()
+    with supervisor.told_of_errors():
+        Worker(supervisor.instructions, supervisor).run()
+
+
+if __name__ == "__main__":
+    main()

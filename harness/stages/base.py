@@ -1,0 +1,96 @@
+"""What a stage is: what goes in, what comes out, and the calls that an executor makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A payload of fixed shape. dtype is anything that np.dtype takes."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one payload."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def __str__(self) -> str:
+        return f"{np.dtype(self.dtype).name} {'x'.join(map(str, self.shape))}"
+
+
+@dataclass(frozen=True)
+class Images:
+    """A payload by reference: uint8 HWC RGB pixels (`raw`) or the bytes of a file (`encoded`)."""
+
+    form: Literal["raw", "encoded"]
+
+    def __str__(self) -> str:
+        return f"{self.form} images"
+
+
+Payload = Tensor | Images
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """What a stage will make of its input, known before anything runs. parts: the named parts of its service."""
+
+    output: Tensor
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a stage is built from. seed: of this stage alone. first_measured: the row of the first measured request."""
+
+    options: Any
+    input: Payload
+    output: Tensor
+    parts: tuple[str, ...]
+    seed: np.random.SeedSequence
+    max_batch: int = 1
+    first_measured: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What opening a stage cost, in seconds by part (load, compile, first_call), and what is in effect in this worker."""
+
+    startup_s: Mapping[str, float] = field(default_factory=dict)
+    effective: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RequestError(Exception):
+    """This request cannot be served, others can: it fails with a reason and the run goes on."""
+
+
+class Stage(Protocol):
+    """One worker's instance of a stage. `open` comes first; then `process` or `process_batch`, one at a time."""
+
+    part_ns: Sequence[int]
+    """After `process`: how long each of the spec's parts took."""
+
+    def open(self) -> Opened:
+        """Load, compile and make a first call. May raise anything: the run then does not start."""
+
+    def process(self, item: Any, out: NDArray[Any], row: int) -> int:
+        """Serve one request: read `item`, write all of `out`; return its answer, or -1. Raises RequestError."""
+
+    def close(self) -> None:
+        """Let go of what `open` took."""
+
+
+class BatchingStage(Stage, Protocol):
+    """A stage whose options allow batches larger than 1."""
+
+    def process_batch(self, items: Sequence[Any], rows: Sequence[int]) -> Sequence[NDArray[Any]]:
+        """Serve several together; return a result each, which stays valid until the next call."""

@@ -1,0 +1,194 @@
+"""The images of a run: read and checked once, then shared, read only, by every worker."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ScenarioError
+from harness.memory import allocate, attach
+from harness.scenario.model import Source
+from harness.stages.base import RequestError
+
+PHOTOS = (
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """Where one image lies. shape: (height, width, 3), or () for bytes of a file. error: why it cannot be used, or ''."""
+
+    name: str
+    offset: int
+    nbytes: int
+    shape: tuple[int, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """All images in one shared segment. Travels to workers as its descriptor and table."""
+
+    fd: int
+    nbytes: int
+    entries: tuple[ImageEntry, ...]
+
+    @cached_property
+    def _bytes(self) -> memoryview:
+        return memoryview(attach(self.fd, self.nbytes, writable=False))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Any:
+        """A uint8 (height, width, 3) array or a memoryview of a file's bytes. Raises RequestError for a bad image."""
+        entry = self.entries[index]
+        if entry.error:
+            raise RequestError(f"{entry.name}: {entry.error}")
+        data = self._bytes[entry.offset : entry.offset + entry.nbytes]
+        return np.frombuffer(data, np.uint8).reshape(entry.shape) if entry.shape else data
+
+    def close(self) -> None:
+        """Close the descriptor of this process; what is mapped stays mapped until it exits."""
+        os.close(self.fd)
+
+
+def choose(count: int, requests: int, seed: np.random.SeedSequence) -> NDArray[np.int64]:
+    """Which image each request gets, shape (requests,): shuffled rounds, so that all are used equally often."""
+    rng = np.random.default_rng(seed)
+    rounds = [rng.permutation(count) for _ in range(-(-requests // count))]
+    return np.concatenate(rounds)[:requests] if rounds else np.empty(0, np.int64)
+
+
+def load(source: Source, seed: np.random.SeedSequence) -> ImageSet:
+    """Read the images of a source. A corrupt file becomes an entry with an error: its requests will fail, one by one.
+
+    Raises ScenarioError when there are none at all, one is too large, or they do not fit into memory.
+    """
+    blobs: list[tuple[str, NDArray[np.uint8] | bytes | str]] = []
+    budget = int(0.6 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+    total = 0
+    for name, blob in _synthetic(source, seed) if source.images == "synthetic" else _files(source):
+        total += blob.nbytes if isinstance(blob, np.ndarray) else len(blob)
+        if total > budget:
+            raise ScenarioError(
+                f"the images take more than {budget / 2**30:.1f} GiB, 60 % of the free memory",
+                where="source.images",
+                hint="Use fewer images, or as: encoded.",
+            )
+        blobs.append((name, blob))
+    if all(isinstance(blob, str) for _, blob in blobs):
+        reasons = "".join(f"\n  {name}: {blob!s}" for name, blob in blobs[:3])
+        raise ScenarioError(f"none of the {len(blobs)} images can be read{reasons}", where="source.images")
+    return _share(blobs)
+
+
+def _share(blobs: Sequence[tuple[str, NDArray[np.uint8] | bytes | str]]) -> ImageSet:
+    entries, offset = [], 0
+    for name, blob in blobs:
+        if isinstance(blob, str):
+            entries.append(ImageEntry(name, 0, 0, (), error=blob))
+            continue
+        nbytes = blob.nbytes if isinstance(blob, np.ndarray) else len(blob)
+        entries.append(ImageEntry(name, offset, nbytes, blob.shape if isinstance(blob, np.ndarray) else ()))
+        offset += -(-nbytes // 64) * 64
+    fd = allocate(offset, "harness-images")
+    memory = attach(fd, offset)
+    for entry, (_, blob) in zip(entries, blobs, strict=True):
+        if not isinstance(blob, str):
+            memory[entry.offset : entry.offset + entry.nbytes] = blob.tobytes() if isinstance(blob, np.ndarray) else blob
+    memory.close()
+    return ImageSet(fd, offset, tuple(entries))
+
+
+def _paths(source: Source) -> list[Path]:
+    if source.images == "photos":
+        skimage = find_spec("skimage")
+        if skimage is None or not skimage.submodule_search_locations:
+            raise ScenarioError("the photographs come with scikit-image", hint="pip install scikit-image")
+        return [Path(skimage.submodule_search_locations[0], "data", name) for name in PHOTOS]
+    pattern = Path(source.images).expanduser()
+    if pattern.is_dir():
+        found = sorted(p for p in pattern.rglob("*") if p.suffix.lower() in SUFFIXES)
+    elif any(c in source.images for c in "*?["):
+        anchor = Path(pattern.anchor or ".")
+        found = sorted(p for p in anchor.glob(str(pattern.relative_to(pattern.anchor))) if p.is_file())
+    else:
+        found = [pattern] if pattern.is_file() else []
+    if not found:
+        raise ScenarioError(
+            f"there are no images at {source.images!r}",
+            where="source.images",
+            hint="Give photos, synthetic, a folder, or a glob pattern in quotes.",
+        )
+    return found
+
+
+def _files(source: Source) -> Iterator[tuple[str, NDArray[np.uint8] | bytes | str]]:
+    """Each file as pixels, as bytes, or as the reason why neither."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    Image.MAX_IMAGE_PIXELS = None  # the limit is ours, checked below, from the header
+    reencode = source.form == "encoded" and (source.images == "photos" or source.height is not None)
+    for path in _paths(source):
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ScenarioError(f"cannot read an image: {error.strerror}", where=str(path)) from None
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > source.max_pixels:
+                    raise ScenarioError(
+                        f"the image has {image.width}x{image.height} pixels, more than {source.max_pixels:,}",
+                        where=str(path),
+                        hint="Leave it out, or raise source.max_pixels.",
+                    )
+                if source.form == "encoded" and not reencode:
+                    yield path.name, data
+                    continue
+                pixels = image.convert("RGB")
+            if source.height and source.width:
+                pixels = ImageOps.fit(pixels, (source.width, source.height), Image.Resampling.BICUBIC)
+            yield path.name, _jpeg(pixels) if reencode else np.asarray(pixels)
+        except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError) as error:
+            reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
+            yield path.name, data if source.form == "encoded" and not reencode else f"cannot be decoded: {reason}"
+
+
+def _synthetic(source: Source, seed: np.random.SeedSequence) -> Iterator[tuple[str, NDArray[np.uint8] | bytes]]:
+    """Smooth noise of the given size: compresses about as a photograph does."""
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    height, width = source.height or 1, source.width or 1
+    for index in range(source.count):
+        coarse = rng.integers(0, 256, (max(1, height // 24), max(1, width // 24), 3), np.uint8)
+        smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+        grain = rng.integers(-6, 7, (height, width, 1), np.int16)
+        pixels = np.clip(np.asarray(smooth, np.int16) + grain, 0, 255).astype(np.uint8)
+        yield f"synthetic-{index}", _jpeg(Image.fromarray(pixels)) if source.form == "encoded" else pixels
+
+
+def _jpeg(image: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()

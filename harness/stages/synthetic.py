@@ -1,0 +1,114 @@
+"""Stages with a known answer: `null` takes no time, `delay` takes a time that was drawn. They test the instrument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.clock import SPIN_NS, now_ns, wait_until
+from harness.errors import ScenarioError
+from harness.scenario.model import Delay, Null
+from harness.scenario.units import parse_duration
+from harness.stages.base import Opened, Payload, StageContext, StageSpec, Tensor
+
+_BLOCK = 4096
+
+
+def spec(options: Null | Delay, given: Payload) -> StageSpec:
+    """Anything goes in; `payload` bytes come out."""
+    if isinstance(options, Delay) and options.file is not None:
+        empirical_times(options.file)
+    return StageSpec(Tensor((options.payload,), np.uint8))
+
+
+class NullStage:
+    """Hands on a slot that it has not touched."""
+
+    part_ns: Sequence[int] = ()
+
+    def __init__(self, context: StageContext) -> None:
+        self._result = np.zeros(context.output.shape, context.output.dtype)
+
+    def open(self) -> Opened:
+        return Opened()
+
+    def process(self, item: Any, out: NDArray[Any], row: int) -> int:
+        return -1
+
+    def process_batch(self, items: Sequence[Any], rows: Sequence[int]) -> Sequence[NDArray[Any]]:
+        return [self._result] * len(items)
+
+    def close(self) -> None:
+        pass
+
+
+class DelayStage(NullStage):
+    """Takes the time that `ServiceTimes` draws for the row, to within a timer's error; a batch, that of its first."""
+
+    def __init__(self, context: StageContext) -> None:
+        super().__init__(context)
+        self._times = ServiceTimes(context.options, context.seed, context.first_measured)
+        self._spin_ns = 1 << 62 if context.options.wait == "spin" else SPIN_NS
+
+    def process(self, item: Any, out: NDArray[Any], row: int) -> int:
+        start_ns = now_ns()
+        wait_until(start_ns + self._times[row], self._spin_ns)
+        return -1
+
+    def process_batch(self, items: Sequence[Any], rows: Sequence[int]) -> Sequence[NDArray[Any]]:
+        self.process(None, self._result, rows[0])
+        return super().process_batch(items, rows)
+
+
+class ServiceTimes:
+    """The service time of each row in ns: a pure function of the options, the seed and the row."""
+
+    def __init__(self, options: Delay, seed: np.random.SeedSequence, first_measured: int = 0) -> None:
+        self._options = options
+        self._seed = seed
+        self._stalled = -1 if options.stall is None else first_measured + options.stall.request
+        self._block = lru_cache(maxsize=4)(self._draw)
+
+    def __getitem__(self, row: int) -> int:
+        time_ns = int(self._block(row // _BLOCK)[row % _BLOCK])
+        if row == self._stalled and self._options.stall is not None:
+            time_ns += self._options.stall.duration
+        return time_ns
+
+    def _draw(self, block: int) -> NDArray[np.float64]:
+        """Rows block * _BLOCK and on: each block has a generator of its own, so that rows can be asked in any order."""
+        o = self._options
+        rng = np.random.default_rng(np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, block)))
+        if o.distribution == "constant":
+            return np.full(_BLOCK, float(o.mean))
+        if o.distribution == "exponential":
+            return rng.exponential(o.mean, _BLOCK)
+        if o.distribution == "lognormal":
+            sigma2 = np.log1p(o.cv**2)
+            return rng.lognormal(np.log(o.mean) - sigma2 / 2, np.sqrt(sigma2), _BLOCK)
+        return rng.choice(empirical_times(str(o.file)), _BLOCK)
+
+
+@lru_cache(maxsize=8)
+def empirical_times(path: str) -> NDArray[np.float64]:
+    """Read a file of service times, one duration with its unit a line; ns. Raises ScenarioError."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"cannot read the service times: {error}", where=path) from None
+    times = []
+    for number, line in enumerate(lines, 1):
+        text = line.partition("#")[0].strip()
+        if text:
+            try:
+                times.append(parse_duration(text))
+            except ValueError as error:
+                raise ScenarioError(f"expected {error}; got {text!r}", where=f"{path}:{number}") from None
+    if not times:
+        raise ScenarioError("it holds no service times", where=path)
+    return np.array(times, np.float64)
