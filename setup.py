@@ -1,5 +1,20 @@
 """The two things that pyproject.toml cannot say: a package that lies beside its parent, and an optional extension."""
 
-from setuptools import find_packages, setup
+from pathlib import Path
 
-setup(packages=[*find_packages(include=["harness*"]), "harness.kernels"])
+from setuptools import Extension, find_packages, setup
+
+FOLDER = Path("kernels/native")
+
+setup(
+    packages=[*find_packages(include=["harness*"]), "harness.kernels"],
+    ext_modules=[
+        Extension(
+            "harness.kernels._native",
+            sources=sorted(path.as_posix() for path in FOLDER.glob("*.c")),
+            depends=sorted(path.as_posix() for path in FOLDER.glob("*.h")),
+            extra_compile_args=["-O3"],
+            optional=True,
+        )
+    ],
+)

@@ -51,12 +51,17 @@ class Axis:
 
     starts: int32 (n,), the first source pixel of each output pixel. weights: float64 (n, taps); rows sum to one and may
     end in zeros. starts[i] + taps never exceeds the source's length. first, stop: the source range that is read.
+    centers: float64 (n,), where the output pixels' centres lie, in source pixels. stretch: of the filter, at least one.
+    totals: float64 (n,), the sums of the filter's values that the weights were divided by.
     """
 
     starts: NDArray[np.int32]
     weights: Floats
     first: int
     stop: int
+    centers: Floats
+    stretch: float
+    totals: Floats
 
     @property
     def taps(self) -> int:
@@ -105,7 +110,7 @@ def make_axis(source: int, resized: int, begin: int, end: int, filter_name: str)
     function, radius = FILTERS[filter_name]
     if source == resized:
         starts = np.arange(begin, end, dtype=np.int32)
-        return Axis(starts, np.ones((end - begin, 1)), begin, end)
+        return Axis(starts, np.ones((end - begin, 1)), begin, end, starts + 0.5, 1.0, np.ones(end - begin))
     scale = source / resized
     stretch = max(scale, 1.0)
     support = radius * stretch
@@ -116,11 +121,12 @@ def make_axis(source: int, resized: int, begin: int, end: int, filter_name: str)
     positions = lows[:, None] + np.arange(taps)
     weights = function((positions - centers[:, None] + 0.5) / stretch)
     weights[positions >= highs[:, None]] = 0.0
-    weights /= weights.sum(axis=1, keepdims=True)
-    return _fit(lows, weights, source)
+    totals = weights.sum(axis=1)
+    starts, fitted = _fit(lows, weights / totals[:, None], source)
+    return Axis(starts, fitted, int(starts.min()), int(starts.max()) + fitted.shape[1], centers, stretch, totals)
 
 
-def _fit(lows: NDArray[np.int64], weights: Floats, source: int) -> Axis:
+def _fit(lows: NDArray[np.int64], weights: Floats, source: int) -> tuple[NDArray[np.int32], Floats]:
     """Drop zero weights at both ends and move starts back where the taps would pass the source's end."""
     taps = weights.shape[1]
     used = weights != 0.0
@@ -131,8 +137,7 @@ def _fit(lows: NDArray[np.int64], weights: Floats, source: int) -> Axis:
     columns = np.arange(taps) + (starts - lows)[:, None]
     inside = (columns >= leading[:, None]) & (columns < (leading + lengths)[:, None])
     fitted = np.where(inside, np.take_along_axis(weights, np.clip(columns, 0, weights.shape[1] - 1), axis=1), 0.0)
-    first = int(starts.min())
-    return Axis(starts.astype(np.int32), fitted, first, int(starts.max()) + taps)
+    return starts.astype(np.int32), fitted
 
 
 def _window(size: int, crop: int) -> tuple[int, int, int]:

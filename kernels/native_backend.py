@@ -1,34 +1,70 @@
-"""The recipe in C, when the extension module was built."""
+"""The recipe in C with SIMD, where the extension module was built and can be loaded."""
 
 from __future__ import annotations
 
+import time
 from typing import Any, ClassVar
 
-from .contract import Backend, BackendUnavailable, Plan, Recipe
+import numpy as np
+
+from .contract import Backend, BackendUnavailable, Image, KernelError, Output, Plan, Recipe
+from .fixed_point import plan_arguments
+
+try:
+    from . import _native
+except ImportError as error:
+    _native = None
+    _import_error = str(error)
+else:
+    _import_error = ""
 
 
 def unavailable_reason() -> str | None:
-    """Why the extension cannot be used, or None."""
-    return "the extension module is not built"
+    """Why the extension module cannot be used, or None."""
+    if _native is not None:
+        return None
+    return f"the C extension was not built, or cannot be loaded ({_import_error}); install again with a C compiler"
+
+
+class _NativePlan(Plan):
+    def __init__(self, recipe: Recipe, height: int, width: int, channels: int, simd: str) -> None:
+        super().__init__(recipe, height, width, channels)
+        geometry = recipe.geometry(height, width)
+        self._plan = _native.plan(simd, *plan_arguments(recipe, geometry, height, width, channels))
+
+    def _run(self, pixels: Image, out: Output) -> None:
+        _native.run(self._plan, pixels, out)
 
 
 class NativeBackend(Backend):
-    """C with SIMD chosen at run time."""
+    """C, with the best instruction set of this machine, or the one that `simd` names."""
 
     name: ClassVar[str] = "native"
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, simd: str | None = None) -> None:
         super().__init__(recipe)
-        raise BackendUnavailable(f"{self.name}: {unavailable_reason()}")
+        reason = unavailable_reason()
+        if reason is not None:
+            raise BackendUnavailable(f"{self.name}: {reason}")
+        levels = _native.simd_levels()
+        if simd is not None and simd not in levels:
+            raise BackendUnavailable(f"{self.name}: no {simd} here, only {', '.join(levels)}")
+        self._simd = simd or levels[0]
 
     @property
     def effective(self) -> dict[str, Any]:
-        """Nothing is in use."""
-        return {}
+        """Instruction set and threads."""
+        return {"simd": self._simd, "threads": 1}
 
     def warm_up(self) -> dict[str, float]:
-        """Nothing to load."""
-        return {}
+        """Run once on a small image; there is nothing to compile."""
+        began = time.perf_counter()
+        image = np.zeros((8, 8, 1), dtype=np.uint8)
+        self.run(image, np.empty(self.recipe.output_shape_for(8, 8), dtype=np.float32))
+        return {"load": time.perf_counter() - began}
 
     def _make_plan(self, height: int, width: int, channels: int) -> Plan:
-        raise NotImplementedError
+        try:
+            return _NativePlan(self.recipe, height, width, channels, self._simd)
+        except ValueError as error:
+            raise KernelError(f"{width}x{height}: {error}") from error

@@ -1,0 +1,151 @@
+"""Filter weights as 16-bit integers, arranged in the way that the C kernels read them (`native/preprocess.h`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contract import Recipe
+from .geometry import Axis, Geometry, normalisation
+
+GROUP = 8
+MAX_SUMMED_ROWS = 23
+SUMMED_FROM_STRETCH = 6.0
+SEGMENT = np.dtype(
+    [
+        ("first", "<i4"),
+        ("count", "<i4"),
+        ("upper", "<f4"),
+        ("upper_slope", "<f4"),
+        ("lower", "<f4"),
+        ("lower_slope", "<f4"),
+    ]
+)
+
+_BITS = {"bilinear": 7, "box": 7, "bicubic": 6, "lanczos": 6}
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """weights: int16 (n, taps); a sum of products is divided by 2**shift."""
+
+    weights: NDArray[np.int16]
+    shift: int
+
+
+def quantise(weights: NDArray[np.float64], max_shift: int) -> Quantised:
+    """Weights as int16 with as many bits as fit, every row summing to 2**shift as far as 16 bits allow.
+
+    Rounds down, then up again where the remainders are largest, so that no weight is off by one or more. The only sum
+    that falls short, by one, is that of a row with a weight of exactly 2**15.
+    """
+    if weights.shape[1] == 1:
+        return Quantised(np.full(weights.shape, 1 << 14, dtype=np.int16), 14)
+    shift = min(max_shift, int(np.floor(np.log2(32768.0 / np.abs(weights).max()))))
+    exact = weights * float(1 << shift)
+    floors = np.floor(exact)
+    missing = (1 << shift) - floors.sum(axis=1).astype(np.int64)
+    order = np.argsort(floors - exact, axis=1, kind="stable")
+    floors[np.arange(len(floors))[:, None], order] += np.arange(weights.shape[1]) < missing[:, None]
+    return Quantised(np.clip(floors, -32768, 32767).astype(np.int16), shift)
+
+
+def _in_pairs(weights: NDArray[Any]) -> NDArray[Any]:
+    """Append a zero weight where their number is odd."""
+    return np.pad(weights, ((0, 0), (0, weights.shape[1] % 2)))
+
+
+def column_groups(starts: NDArray[np.int32], weights: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+    """Starts (groups, 8) and weights (groups, pairs, 64) of output columns in groups of eight.
+
+    The last group overlaps the one before it; a single group of fewer columns is filled up with zero weights. Of the 64
+    weights for a pair of source columns, columns v and v + 4 of the group have the 16 from 16 * v on: their two weights,
+    four times each.
+    """
+    columns = len(starts)
+    first = np.minimum(np.arange(0, columns, GROUP), max(columns - GROUP, 0))
+    members = first[:, None] + np.arange(GROUP)
+    real = members < columns
+    members = np.minimum(members, columns - 1)
+    paired = _in_pairs(weights)
+    pairs = paired.shape[1] // 2
+    grouped = np.where(real[:, :, None], paired[members], 0).astype(np.int16)
+    halves = grouped.reshape(len(first), 2, 4, pairs, 1, 2)
+    vectors = np.broadcast_to(halves, (len(first), 2, 4, pairs, 4, 2)).transpose(0, 3, 2, 1, 4, 5)
+    return starts[members].astype(np.int32), np.ascontiguousarray(vectors).reshape(len(first), pairs, 64)
+
+
+def row_segments(axis: Axis, unit: float) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Spans int32 (n + 2,) and segments of a triangle filter stretched over at least one row.
+
+    Between the centres of two output rows the weights of both are linear. Span 0 holds the rows above the first centre,
+    span n those below the last; `unit` is what a weight of one becomes.
+    """
+    centers, stretch = axis.centers, axis.stretch
+    count = len(centers)
+    bounds = np.empty(count + 2, dtype=np.int64)
+    bounds[0] = np.floor(centers[0] - stretch + 0.5)
+    bounds[1:-1] = np.ceil(centers - 0.5)
+    bounds[-1] = np.ceil(centers[-1] + stretch - 0.5)
+    bounds = np.clip(bounds, axis.first, axis.stop)
+    lengths = np.diff(bounds)
+    pieces = -(-lengths // MAX_SUMMED_ROWS)
+    spans = np.zeros(count + 2, dtype=np.int32)
+    np.cumsum(pieces, out=spans[1:])
+    span = np.repeat(np.arange(count + 1), pieces)
+    piece = np.arange(len(span)) - spans[span]
+    segments = np.zeros(len(span), dtype=SEGMENT)
+    segments["first"] = bounds[span] + piece * MAX_SUMMED_ROWS
+    segments["count"] = np.minimum(bounds[span + 1] - segments["first"], MAX_SUMMED_ROWS)
+    middles = segments["first"] + 0.5
+    slopes = unit / (stretch * axis.totals)
+    for side, row, sign in (("upper", span - 1, -1.0), ("lower", span, 1.0)):
+        real = (row >= 0) & (row < count)
+        row = np.clip(row, 0, count - 1)
+        distance = np.abs(middles - centers[row])
+        segments[side] = np.where(real, (stretch - distance) * slopes[row], 0.0)
+        segments[f"{side}_slope"] = np.where(real, sign * slopes[row], 0.0)
+    return spans, segments
+
+
+def _rows_can_be_summed(geometry: Geometry, filter_name: str) -> bool:
+    return filter_name == "bilinear" and geometry.rows.stretch >= SUMMED_FROM_STRETCH
+
+
+def plan_arguments(recipe: Recipe, geometry: Geometry, height: int, width: int, channels: int) -> tuple[Any, ...]:
+    """Everything after the instruction set that `_native.plan` takes."""
+    rows, columns = geometry.rows, geometry.columns
+    bits = _BITS[recipe.filter]
+    row_weights = quantise(rows.weights, 22)
+    column_weights = quantise(columns.weights, 22)
+    starts, grouped = column_groups(columns.starts, column_weights.weights)
+    nothing = np.empty(0, dtype=np.int32)
+    paired = _in_pairs(row_weights.weights)
+    row_starts, spans, segments = rows.starts, nothing, np.empty(0, dtype=SEGMENT)
+    row_pairs = paired.shape[1] // 2
+    if _rows_can_be_summed(geometry, recipe.filter):
+        spans, segments = row_segments(rows, float(1 << bits))
+        row_starts, paired = nothing, np.empty(0, dtype=np.int16)
+    scale, offset = normalisation(recipe.mean, recipe.std)
+    scale = scale / float(1 << (bits + column_weights.shift))
+    fill = (0.0,) * (4 - recipe.channels)
+    return (
+        (height, width, channels),
+        (recipe.channels, *geometry.output, recipe.layout == "chw"),
+        (geometry.top, geometry.left, len(rows.starts), len(columns.starts)),
+        (columns.first, columns.stop - columns.first),
+        (row_pairs, row_weights.shift - bits, grouped.shape[1], len(segments)),
+        (*scale.tolist(), *fill),
+        (*offset.tolist(), *fill),
+        (
+            row_starts,
+            np.ascontiguousarray(paired),
+            spans,
+            segments,
+            np.ascontiguousarray((starts - columns.first) * channels),
+            grouped,
+        ),
+    )
