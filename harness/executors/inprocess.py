@@ -321,10 +321,9 @@ class InProcessEngine:
                 self._end(row, Outcome.COMPLETED, done)
             else:
                 ahead_base = self._plan.layout.base(stage.index + 1)
-                offered = now_ns()
                 ahead = await following.acquire()
                 following.payloads[ahead][...] = results[i]
-                record[row, ahead_base : ahead_base + 2] = offered, now_ns()
+                record[row, ahead_base : ahead_base + 2] = done, now_ns()
                 following.send(ahead, row)
 
     def _item(self, stage: StagePlan, channel: _Channel, slot: int, row: int) -> Any:

@@ -153,21 +153,21 @@ class Worker:
                 if reason:
                     self._fail(row, reason)
                 else:
-                    self._hand_on(row, results[index])
+                    self._hand_on(row, results[index], done)
 
     def _item(self, slot: int, row: int) -> Any:
         images = self._told.images
         return self._receiver.payloads[slot] if images is None else images[self._stamps[row * self._width + IMAGE]]
 
-    def _hand_on(self, row: int, result: Any) -> None:
+    def _hand_on(self, row: int, result: Any, done: int) -> None:
+        """Offered is when it was done: what came before it out of the same batch is part of its being blocked."""
         at = row * self._width
         if self._sender is None:
             self._end(at, row, Outcome.COMPLETED)
             return
-        offered = now_ns()
         ahead = self._sender.acquire()
         self._sender.payloads[ahead][...] = result
-        self._stamps[at + self._next + OFFERED] = offered
+        self._stamps[at + self._next + OFFERED] = done
         self._stamps[at + self._next + ACCEPTED] = now_ns()
         self._sender.send(ahead, row)
 

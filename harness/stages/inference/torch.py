@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import kernels
 from harness.errors import ScenarioError
+from harness.kernels.torchvision_import import import_torchvision
 from harness.scenario.model import Inference
 from harness.stages.base import Opened, StageContext
 
@@ -65,7 +65,7 @@ class TorchStage:
     def _load(self) -> Any:
         """Build the model and give it its weights. Raises ScenarioError."""
         torch, o = self._torch, self._options
-        models = kernels.import_torchvision().models
+        models = import_torchvision().models
         names = models.list_models(module=models)
         if o.model not in names:
             raise ScenarioError(f"torchvision has no classification model {o.model!r}", hint=f"It has {', '.join(names)}.")

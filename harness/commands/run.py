@@ -1,0 +1,80 @@
+"""`harness run`: execute a scenario, save it, show it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError
+
+
+@click.command("run")
+@click.argument("scenario", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key of the scenario; repeatable.")
+@click.option("--requests", type=click.IntRange(min=1), help="Short for --set load.requests=N.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
+    help="Folder under which the run is saved.",
+)
+@click.option("--json", "json_to", metavar="PATH", help="Write the summary as JSON to a file, or to - and nothing else.")
+@click.option("--quiet", "-q", is_flag=True, help="No live view and no screen: only where the run was saved.")
+def command(
+    scenario: Path, overrides: tuple[str, ...], requests: int | None, out: Path, json_to: str | None, quiet: bool
+) -> None:
+    """Run a scenario: the real pipeline, measured request by request.
+
+    \b
+    Example:
+      harness run scenarios/resnet18_cpu.yaml
+      harness run scenarios/resnet18_cpu.yaml --set stages.preprocess.backend=torchvision --set load.rate=20/s
+      harness run scenarios/resnet18_cpu.yaml --requests 2000 --json - | jq .e2e_ms
+
+    The live view goes to standard error, the result to standard output. The run is saved also when it fails or is
+    interrupted with Ctrl-C.
+    """
+    from harness.plan import resolve
+    from harness.report import live
+    from harness.scenario import load
+    from harness.studies.measure import measure
+
+    settings = (*overrides, f"load.requests={requests}") if requests else overrides
+    plan = resolve(load(scenario, settings))
+    given = "".join(f"# --set {s}\n" for s in settings) + scenario.read_text(encoding="utf-8")
+    with live.view(plan, quiet=quiet) as observe:
+        measured = measure(plan, given, out, observe)
+    _deliver(measured.summary, json_to, quiet)
+    execution = measured.execution
+    if execution.error is not None:
+        if measured.saved and execution.error.details:
+            click.echo(f"Details are in {measured.saved.path / 'failure.txt'}", err=True)
+        raise execution.error
+    if measured.save_error is not None:
+        raise measured.save_error
+    if execution.status == "interrupted":
+        raise SystemExit(TERMINATED if execution.signal == signal.SIGTERM else INTERRUPTED)
+    if any(not row["met"] for row in measured.summary["slo"]):
+        raise SystemExit(NOT_MET)
+
+
+def _deliver(summary: dict[str, Any], json_to: str | None, quiet: bool) -> None:
+    from harness import store
+
+    if json_to == "-":
+        click.echo(store.to_json(summary))
+        return
+    if json_to is not None:
+        try:
+            Path(json_to).write_text(store.to_json(summary) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise SaveError(f"cannot write the summary: {error.strerror}", where=json_to) from None
+    if quiet:
+        click.echo(summary.get("saved", ""))
+        return
+    from rich.console import Console
+
+    from harness.report import terminal
+
+    terminal.show(Console(highlight=False), summary)

@@ -1,0 +1,128 @@
+"""Validity: may the figures of this run be believed?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from harness.records import Outcome, RunRecords
+from harness.stats.budget import PRODUCER, Budget
+from harness.stats.intervals import Interval
+from harness.stats.quantiles import LEVELS, quantile, requests_needed
+from harness.stats.steady import SteadyState, littles_law
+
+Level = Literal["ok", "warning", "invalid"]
+
+LATE_WARNING, LATE_INVALID = 0.05, 0.25  # of the median e2e latency
+
+
+@dataclass(frozen=True)
+class Check:
+    """One verdict, with the figures that it rests on."""
+
+    name: str
+    level: Level
+    message: str
+
+
+def worst(checks: list[Check]) -> Level:
+    """The level of the whole run."""
+    return max((c.level for c in checks), key=("ok", "warning", "invalid").index, default="ok")
+
+
+def schedule(budget: Budget) -> Check:
+    """Did the producer keep its schedule? Its own lateness counts, not the time for which a full channel held it."""
+    late_ms = quantile(budget.components[PRODUCER], 0.99) / 1e6
+    median_ms = quantile(budget.e2e, 0.5) / 1e6
+    share = late_ms / median_ms if median_ms else 0.0
+    level: Level = "invalid" if share > LATE_INVALID else "warning" if share > LATE_WARNING else "ok"
+    advice = "" if level == "ok" else "; free a core for the producer, or lower the load"
+    return Check(
+        "schedule", level, f"producer's own lateness p99 {late_ms:.3f} ms, {share:.1%} of the median latency{advice}"
+    )
+
+
+def samples(completed: int, p99: Interval) -> Check:
+    """Are there enough requests for the quantiles that are shown?"""
+    factor = max(1.0, completed / p99.n_effective) if p99.n_effective else 1.0
+    worth = f"{completed:,} requests tell as much as {p99.n_effective:,.0f} independent ones"
+    if p99.answered:
+        least = requests_needed(0.999)
+        note = f"; p99.9 wants {least:,} and is little more than the maximum here" if completed < least else ""
+        return Check("samples", "ok", f"{worth}: enough for p99{note}")
+    needed = max(p99.needed, requests_needed(0.99, factor))
+    poor = [_label(name) for name, q in LEVELS.items() if name != "p99" and completed < requests_needed(q, factor)]
+    also = f" (and for {', '.join(poor)})" if poor else ""
+    return Check(
+        "samples",
+        "warning",
+        f"{worth}: too few for an interval on p99{also}. About {max(needed - completed, 0):,} more are needed",
+    )
+
+
+def _label(name: str) -> str:
+    return "p99.9" if name == "p999" else name
+
+
+def conserved(issued: int, completed: int, failed: int, dropped: int) -> Check:
+    """Is every issued request accounted for?"""
+    lost = issued - completed - failed - dropped
+    sums = f"issued {issued:,} = completed {completed:,} + failed {failed:,} + dropped {dropped:,}"
+    return Check("conservation", "ok", sums) if lost == 0 else Check("conservation", "invalid", f"{lost:,} lost: {sums}")
+
+
+def ordered(records: RunRecords) -> Check:
+    """Do the stamps of every completed request follow one another?"""
+    done = records.with_outcome(Outcome.COMPLETED)
+    wrong = np.zeros(len(done), bool)
+    before = done.due
+    for stage in done.stages:
+        for stamp in (stage.offered, stage.accepted, stage.taken, stage.started, stage.done):
+            wrong |= stamp == 0
+        wrong |= stage.accepted < stage.offered
+        wrong |= (stage.taken < stage.accepted) | (stage.started < stage.taken) | (stage.done < stage.started)
+        wrong |= stage.taken < before
+        before = stage.done
+    count = int(wrong.sum())
+    if count:
+        return Check("stamps", "invalid", f"{count:,} requests have stamps that are missing or out of order")
+    return Check("stamps", "ok", f"in order in all {len(done):,} completed requests")
+
+
+def little_open(records: RunRecords, state: SteadyState) -> Check:
+    """L = lambda W over the arrival window. A saturated run has no L to speak of."""
+    if state.verdict == "saturated":
+        return Check("little's law", "ok", "does not apply without a steady state")
+    law = littles_law(records.due, records.completed)
+    text = f"L = {law.in_system:.3g}, lambda W = {law.arrival_rps * law.sojourn_s:.3g}, apart by {abs(law.difference):.1%}"
+    return Check("little's law", "ok" if law.holds else "warning", text)
+
+
+def little_closed(records: RunRecords, concurrency: int, tolerance: float = 0.05) -> Check:
+    """In a closed load L is known, the concurrency: throughput times mean latency has to give it back."""
+    if len(records) < 2 * concurrency + 2:
+        return Check("little's law", "ok", "too few requests to tell")
+    span_s = float(np.ptp(records.due)) / 1e9
+    product = (len(records) - 1) / span_s * float((records.completed - records.due).mean()) / 1e9
+    apart = abs(product - concurrency) / concurrency
+    text = f"concurrency {concurrency}, lambda W = {product:.3g}, apart by {apart:.1%}"
+    return Check("little's law", "ok" if apart <= tolerance else "warning", text)
+
+
+def steady(state: SteadyState, bottleneck: str, utilisation: float) -> Check:
+    """Is there a steady state at all?"""
+    if state.verdict == "saturated":
+        carried = f"; the pipeline carries {state.capacity_rps:.3g}/s" if state.capacity_rps else ""
+        return Check(
+            "steady state",
+            "invalid",
+            f"none: {state.offered_rps:.3g}/s are offered and the backlog grows by {state.growth_rps:.2g} requests/s"
+            f"{carried}. A p99 would measure the length of the run",
+        )
+    if state.verdict == "drifting":
+        return Check("steady state", "warning", f"latencies drift (p = {state.trend.p_value:.1g}): warm up longer, run longer")
+    if utilisation > 0.95:
+        return Check("steady state", "warning", f"{bottleneck} is at {utilisation:.0%}: waits are far from settled")
+    return Check("steady state", "ok", f"backlog does not grow; {bottleneck} is the busiest stage, at {utilisation:.0%}")

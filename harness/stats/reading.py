@@ -1,0 +1,92 @@
+"""What the figures of a run say, in words: what dominates, where the tail comes from, what to try next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WAITS = ("queue_wait", "batch_wait", "blocked")
+
+
+def read(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences for a person, the most important first, from the summary's own figures."""
+    if not summary["requests"]["completed"]:
+        return ["No request completed: there is nothing to read."]
+    state = summary["steady_state"]
+    if state is not None and state["verdict"] == "saturated":
+        return _saturated(summary)
+    return [*_dominant(summary), *_tail(summary), *_next(summary)]
+
+
+def _saturated(summary: Mapping[str, Any]) -> list[str]:
+    state, name = summary["steady_state"], summary["bottleneck"]
+    carried = f" It carries about {state['capacity_rps']:.3g}/s." if state["capacity_rps"] else ""
+    return [
+        f"The load is above what the pipeline can carry: {state['offered_rps']:.3g}/s are offered, and the backlog grows by"
+        f" {state['growth_rps']:.2g} requests every second.{carried} Latency then depends on how long the run lasts, so no"
+        " quantile is shown.",
+        f"{name} is the bottleneck ({_percent(summary['stages'][name]['utilisation'])} busy): give it workers, larger"
+        " batches or a faster backend, lower the load, or shed (on_full: shed).",
+    ]
+
+
+def _dominant(summary: Mapping[str, Any]) -> list[str]:
+    stages = summary["stages"]
+    services = {name: stage["service_ms"]["p50"] for name, stage in stages.items()}
+    total = sum(services.values())
+    name = max(services, key=lambda n: services[n])
+    share = services[name] / total if total else 0.0
+    verb = "dominates" if share > 0.5 else "is the largest part of"
+    sentences = [f"{name} {verb} the work: {share:.0%} of the service time of a typical request ({services[name]:.3g} ms)."]
+    parts = stages[name]["parts"]
+    if parts:
+        largest = max(parts, key=lambda p: parts[p]["p50"])
+        sentences.append(f"Most of {name} is {largest} ({parts[largest]['p50']:.3g} ms).")
+    preprocess = [n for n in services if n.startswith("preprocess")]
+    if preprocess and name not in preprocess and total:
+        sentences.append(f"Preprocessing takes {services[preprocess[0]] / total:.0%} of it.")
+    return sentences
+
+
+def _tail(summary: Mapping[str, Any]) -> list[str]:
+    e2e, shares = summary["e2e_ms"], summary["tail"]["shares"]
+    ratio = e2e["p99"] / e2e["p50"] if e2e["p50"] else 1.0
+    if ratio < 1.5:
+        return [f"p99 is {ratio:.1f} times the median: the tail is short."]
+    cause = max(shares, key=lambda name: shares[name])
+    stage, _, component = cause.partition(".")
+    words = {
+        "queue_wait": f"waiting in the queue of {stage}",
+        "batch_wait": f"waiting in {stage} for a batch to fill",
+        "blocked": f"waiting for a free slot of {stage}",
+        "service": f"the service time of {stage} itself",
+    }
+    what = words.get(component, "the producer's lateness" if cause == "producer" else "overhead between the stamps")
+    sentences = [f"p99 is {ratio:.1f} times the median. In the slowest 1 % the largest part is {what} ({shares[cause]:.0%})."]
+    service = summary["stages"][stage]["service_ms"] if stage in summary["stages"] else None
+    if service and service["p50"] and service["p99"] / service["p50"] > 1.5:
+        sentences.append(
+            f"The service of {stage} itself varies: its p99 is {service['p99'] / service['p50']:.1f} times its median."
+        )
+    return sentences
+
+
+def _next(summary: Mapping[str, Any]) -> list[str]:
+    """What to try: by what the tail is made of, else by what dominates."""
+    shares, stages, name = summary["tail"]["shares"], summary["stages"], summary["bottleneck"]
+    waits = {w: sum(v for k, v in shares.items() if k.endswith(f".{w}")) for w in WAITS}
+    largest = max(waits, key=lambda w: waits[w])
+    if shares.get("producer", 0.0) > 0.2:
+        return ["Try: free a core for the producer; its lateness is part of the tail."]
+    if waits[largest] < 0.3:
+        return [f"Try: a faster {name}; waiting is only {sum(waits.values()):.0%} of the tail."]
+    if largest == "batch_wait":
+        return ["Try: a shorter batch timeout; the tail waits for batches to fill."]
+    busy = stages[name]["utilisation"]
+    if busy is not None and busy < 0.4:
+        return [f"Try: smoother arrivals or a shorter worst service; {name} is busy only {busy:.0%} of the time and still queues."]
+    return [f"Try: a second worker or larger batches for {name} ({_percent(busy)} busy), or a lower load."]
+
+
+def _percent(share: float | None) -> str:
+    return "?" if share is None else f"{share:.0%}"

@@ -1,0 +1,175 @@
+"""`summary.json`: everything that a run says about itself, computed from its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.plan import Plan, StagePlan
+from harness.records import Outcome, Phase, RunRecords
+from harness.scenario.model import Closed
+from harness.stats import checks, steady
+from harness.stats.budget import STAGE_COMPONENTS, Budget, budget
+from harness.stats.intervals import Interval, dependent
+from harness.stats.quantiles import KEYS, quantile, summarise
+from harness.stats.reading import read
+
+SCHEMA_VERSION = 1
+TAIL = 0.99
+
+
+def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a run. `facts`: what is known of it besides its records (started_at, status, memory, ...).
+
+    Times in ms, rates in requests per second. Of a run without a steady state every quantile is null.
+    """
+    measured = records.of_phase(Phase.MEASURED)
+    done = measured.with_outcome(Outcome.COMPLETED)
+    open_load = not isinstance(plan.load, Closed)
+    split = budget(done, open_load=open_load, batching={s.name for s in plan.stages if s.batch_max > 1})
+    state = _steady(done) if open_load else None
+    stages = {stage.name: _stage(stage, records, done, split) for stage in plan.stages}
+    bottleneck = max(stages, key=lambda name: stages[name]["utilisation"] or 0.0)
+    p99 = dependent(split.e2e, TAIL)
+    meaningful = state is None or state.verdict != "saturated"
+    issued = len(measured)
+    counts = {o: int((measured.outcome == o).sum()) for o in Outcome}
+    failed = counts[Outcome.FAILED] + counts[Outcome.ABORTED]
+    verdicts = [checks.conserved(issued, counts[Outcome.COMPLETED], failed, counts[Outcome.DROPPED])]
+    if len(done):
+        verdicts.append(checks.ordered(records))
+        verdicts += _load_checks(plan, done, split, state, bottleneck, stages[bottleneck]["utilisation"])
+        verdicts.append(checks.samples(len(done), p99))
+    summary: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "name": plan.scenario.name,
+        "executor": plan.scenario.executor,
+        **facts,
+        "requests": {
+            "issued": issued,
+            "completed": counts[Outcome.COMPLETED],
+            "failed": failed,
+            "dropped": counts[Outcome.DROPPED],
+            "aborted": counts[Outcome.ABORTED],
+            "warmup": int((records.column("phase") == Phase.WARMUP).sum()),
+            "calibration": int((records.column("phase") == Phase.CALIBRATION).sum()),
+        },
+        "throughput_rps": _throughput(done),
+        "offered_rps": _offered(measured) if open_load else None,
+        "e2e_ms": _latency(split.e2e, p99, meaningful),
+        "response_ms": _latency(done.completed - done.issued, dependent(done.completed - done.issued, TAIL), meaningful),
+        "producer_lateness_ms": summarise(done.issued - done.due),
+        "stages": stages,
+        "bottleneck": bottleneck,
+        "residual_ms": summarise(split.components["residual"]),
+        "tail": _tail(split),
+        "steady_state": None if state is None else {**asdict(state), "backlog": asdict(state.backlog)},
+        "slo": _slo(plan, split.e2e, meaningful),
+        "model": {},
+        "checks": [asdict(c) for c in verdicts],
+        "validity": checks.worst(verdicts),
+        "failures": _failures(measured),
+    }
+    summary["reading"] = read(summary)
+    return summary
+
+
+def _latency(values: NDArray[np.int64], interval: Interval, meaningful: bool) -> dict[str, Any]:
+    figures: dict[str, Any] = summarise(values)
+    if not meaningful:
+        figures = {key: figures[key] if key in ("min", "max") else None for key in KEYS}
+    ends = [None if not meaningful or end is None else end / 1e6 for end in (interval.lo, interval.hi)]
+    figures["p99_ci"] = ends
+    figures["p99_ci_method"] = f"{interval.method}, {interval.confidence:.0%}"
+    return figures
+
+
+def _stage(stage: StagePlan, records: RunRecords, done: RunRecords, split: Budget) -> dict[str, Any]:
+    mine = done.stage(stage.index)
+    sizes = np.unique(mine.batch, return_counts=True)[1]
+    return {
+        "workers": stage.workers,
+        "capacity": stage.capacity,
+        "utilisation": _utilisation(stage, records, done),
+        **{f"{c}_ms": summarise(split.components[f"{stage.name}.{c}"]) for c in reversed(STAGE_COMPONENTS)},
+        "batch_size": {"mean": float(sizes.mean()), "max": int(sizes.max())} if len(sizes) else {"mean": None, "max": None},
+        "parts": {part: summarise(values) for part, values in mine.parts.items()},
+    }
+
+
+def _utilisation(stage: StagePlan, records: RunRecords, done: RunRecords) -> float | None:
+    """Busy time of the stage's workers over the arrival window, the service of each batch counted once."""
+    if len(done) < 2:
+        return None
+    start, end = int(done.due.min()), int(done.due.max())
+    every = records.stage(stage.index)
+    served = every.done > 0
+    _, first_of_batch = np.unique(np.stack([every.worker[served], every.batch[served]]), axis=1, return_index=True)
+    begun, ended = every.started[served][first_of_batch], every.done[served][first_of_batch]
+    busy = np.maximum(0, np.minimum(ended, end) - np.maximum(begun, start)).sum()
+    return float(busy) / (stage.workers * (end - start)) if end > start else None
+
+
+def _throughput(done: RunRecords) -> float | None:
+    span = int(done.completed.max() - done.due.min()) if len(done) else 0
+    return len(done) / (span / 1e9) if span else None
+
+
+def _offered(measured: RunRecords) -> float | None:
+    span = int(np.ptp(measured.due)) if len(measured) else 0
+    return (len(measured) - 1) / (span / 1e9) if span else None
+
+
+def _steady(done: RunRecords) -> steady.SteadyState | None:
+    return steady.steady_state(done.due, done.completed) if len(done) >= 2 and np.ptp(done.due) > 0 else None
+
+
+def _load_checks(
+    plan: Plan, done: RunRecords, split: Budget, state: steady.SteadyState | None, bottleneck: str, busy: float | None
+) -> list[checks.Check]:
+    if isinstance(plan.load, Closed):
+        return [checks.little_closed(done, plan.load.concurrency)]
+    if state is None:
+        return [checks.schedule(split)]
+    return [checks.schedule(split), checks.little_open(done, state), checks.steady(state, bottleneck, busy or 0.0)]
+
+
+def _tail(split: Budget) -> dict[str, Any]:
+    """Where the time of the slowest 1 % went, and of the requests about the median."""
+    if not len(split.e2e):
+        return {"threshold_ms": None, "count": 0, "shares": {}, "median_shares": {}}
+    threshold = quantile(split.e2e, TAIL)
+    slow = split.e2e >= threshold
+    low, high = quantile(split.e2e, 0.4), quantile(split.e2e, 0.6)
+    return {
+        "threshold_ms": threshold / 1e6,
+        "count": int(slow.sum()),
+        "shares": split.shares(slow),
+        "median_shares": split.shares((split.e2e >= low) & (split.e2e <= high)),
+    }
+
+
+def _slo(plan: Plan, e2e: NDArray[np.int64], meaningful: bool) -> list[dict[str, Any]]:
+    """Each limit, what was measured, and whether it is met. Without a steady state no limit is."""
+    if plan.scenario.slo is None or not len(e2e):
+        return []
+    figures = summarise(e2e)
+    limits = {name: limit for name, limit in plan.scenario.slo.model_dump(mode="python").items() if limit is not None}
+    rows = []
+    for name in limits:
+        limit_ms = getattr(plan.scenario.slo, name) / 1e6
+        value = figures[name] if meaningful else None
+        rows.append({"limit": name, "limit_ms": limit_ms, "measured_ms": value, "met": value is not None and value <= limit_ms})
+    return rows
+
+
+def _failures(measured: RunRecords) -> dict[str, int]:
+    """How often each reason made a request fail."""
+    reasons: dict[str, int] = {}
+    for reason in measured.failures.values():
+        reasons[reason] = reasons.get(reason, 0) + 1
+    return reasons

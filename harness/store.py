@@ -1,0 +1,141 @@
+"""Saved runs: one folder each, `<root>/<scenario>/<timestamp>-<id>/`, complete or not there, never overwritten.
+
+    summary.json      what the run says about itself      records.parquet  every stamp of every request
+    scenario.yaml     the scenario as given               resolved.yaml    as run: every key, the rate that was found
+    environment.json  the machine and the software        failure.txt      a failed run's traceback and output
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness import records
+from harness.errors import SaveError, UsageError
+from harness.records import RunRecords
+
+DEFAULT_ROOT = Path("results")
+SUMMARY, RECORDS = "summary.json", "records.parquet"
+_RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run's folder."""
+
+    path: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Its summary. Raises UsageError."""
+        try:
+            found: dict[str, Any] = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"not a saved run: {error}", where=str(self.path)) from None
+        return found
+
+    @property
+    def records(self) -> RunRecords:
+        """Its raw records. Raises UsageError."""
+        return records.load(self.path / RECORDS)[0]
+
+
+def save(
+    root: Path,
+    name: str,
+    summary: Mapping[str, Any],
+    raw: RunRecords,
+    texts: Mapping[str, str],
+) -> SavedRun:
+    """Write a run under `root`; where that cannot be, under the folder for temporary files, and say so in SaveError.
+
+    texts: further files by name. The folder appears under its name when all of it is on disk.
+    """
+    try:
+        return _save(root, name, summary, raw, texts)
+    except (OSError, SaveError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "what", str(error))
+        refuge = Path(tempfile.gettempdir(), "harness-results")
+        try:
+            saved = _save(refuge, name, summary, raw, texts)
+        except (OSError, SaveError):
+            raise SaveError(f"cannot save the run: {reason}", where=str(root), hint="Free some space.") from None
+        raise SaveError(
+            f"cannot save the run here: {reason}", where=str(root), hint=f"It is saved in {saved.path}."
+        ) from None
+
+
+def _save(
+    root: Path, name: str, summary: Mapping[str, Any], raw: RunRecords, texts: Mapping[str, str]
+) -> SavedRun:
+    home = root / name
+    home.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now().strftime("%Y%m%dT%H%M%S")
+    final = home / f"{stamp}-{secrets.token_hex(3)}"
+    staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home))
+    try:
+        for file, text in {**texts, SUMMARY: to_json(summary) + "\n"}.items():
+            (staging / file).write_text(text, encoding="utf-8")
+        records.save(raw, staging / RECORDS, {"name": name, "started_at": summary.get("started_at")})
+        staging.chmod(0o755)
+        os.rename(staging, final)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return SavedRun(final)
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """JSON with no NaN in it: what is not a number is null."""
+    return json.dumps(_plain(document), indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def list_runs(root: Path = DEFAULT_ROOT) -> Iterator[SavedRun]:
+    """Every saved run under `root`, the newest first."""
+    found = [p.parent for p in root.glob(f"*/*/{SUMMARY}") if _RUN.fullmatch(p.parent.name)]
+    return map(SavedRun, sorted(found, key=lambda p: (p.name[:15], (p / SUMMARY).stat().st_mtime_ns), reverse=True))
+
+
+def find(reference: str, root: Path = DEFAULT_ROOT) -> SavedRun:
+    """The run that a person means by a folder, `last`, `last~1`, or a scenario's name. Raises UsageError."""
+    if (Path(reference) / SUMMARY).is_file():
+        return SavedRun(Path(reference))
+    counted = re.fullmatch(r"last(?:~(\d+))?", reference)
+    runs = list(list_runs(root))
+    if counted:
+        back = int(counted[1] or 0)
+        if back < len(runs):
+            return runs[back]
+        there = f"there are {len(runs)} runs" if runs else "there are no runs"
+        raise UsageError(f"no run {reference!r}: {there} under {root}", hint="`harness runs` lists them.")
+    named = next((run for run in runs if reference in (run.path.parent.name, run.path.name)), None)
+    if named is None:
+        names = sorted({run.path.parent.name for run in runs})
+        known = f"the scenarios with runs are {', '.join(names)}" if names else f"there are no runs under {root}"
+        raise UsageError(
+            f"no run {reference!r}: {known}",
+            hint="Give a run's folder, last, last~1, or a scenario's name; `harness runs` lists them.",
+        )
+    return named
