@@ -26,7 +26,9 @@ class HarnessError(Exception):
         self.details = ""  # a traceback and the like: goes to a file, not to the screen
 
     def __str__(self) -> str:
-        return "\n".join(part for part in (f"{self.where}: {self.what}" if self.where else self.what, self.hint) if part)
+        return "\n".join(
+            part for part in (f"{self.where}: {self.what}" if self.where else self.what, self.hint) if part
+        )
 
 
 class UsageError(HarnessError):

@@ -29,6 +29,7 @@ class StagePlan:
     input: Payload
     output: Tensor
     parts: tuple[str, ...]
+    reads_images: bool
 
     @property
     def name(self) -> str:
@@ -81,6 +82,11 @@ class Plan:
         return Layout(tuple(s.name for s in self.stages), tuple(s.parts for s in self.stages))
 
     @property
+    def reads_images(self) -> bool:
+        """Whether any stage looks at the images of the source."""
+        return any(stage.reads_images for stage in self.stages)
+
+    @property
     def calibrates(self) -> bool:
         """Whether a saturated calibration finds the rate first."""
         return not isinstance(self.load, Closed) and self.load.utilisation is not None
@@ -102,6 +108,12 @@ class Plan:
             return self.first_measured + self.measured
         seconds = (self.load.duration or 0) / 1e9
         return self.first_measured + min(MOST_ROWS, math.ceil(seconds * FASTEST_RPS) + 1000)
+
+    def describe_row(self, row: int) -> str:
+        """A row's number as people count: within its phase, from 0."""
+        if row >= self.first_measured:
+            return str(row - self.first_measured)
+        return f"{row - self.first_row} of the warm-up" if row >= self.first_row else f"{row} of the calibration"
 
     def seed(self, purpose: str) -> np.random.SeedSequence:
         """A seed of its own for each purpose: arrivals, images, content, or the name of a stage."""
@@ -128,7 +140,9 @@ class Plan:
         if self.measured is not None:
             return due_times(load, rate_rps, load.warmup + self.measured, self.seed("arrivals"))
         assert load.duration is not None
-        count = min(self.max_rows - self.first_row, math.ceil(load.duration / 1e9 * rate_rps * 1.5) + load.warmup + 1000)
+        count = min(
+            self.max_rows - self.first_row, math.ceil(load.duration / 1e9 * rate_rps * 1.5) + load.warmup + 1000
+        )
         due = due_times(load, rate_rps, count, self.seed("arrivals"))
         start = due[load.warmup - 1] if load.warmup else 0
         return due[: int(np.searchsorted(due, start + load.duration))]
@@ -144,7 +158,7 @@ def resolve(scenario: Scenario) -> Plan:
         except ScenarioError as error:
             where = f"{scenario.name}: stages.{options.name}" + (f": {error.where}" if error.where else "")
             raise ScenarioError(error.what, where=where, hint=error.hint) from None
-        planned.append(StagePlan(index, options, given, spec.output, spec.parts))
+        planned.append(StagePlan(index, options, given, spec.output, spec.parts, spec.reads_images))
         given = spec.output
     load = scenario.load
     if isinstance(load, Closed) and scenario.on_full == "shed":

@@ -1,8 +1,8 @@
 """Saved runs: one folder each, `<root>/<scenario>/<timestamp>-<id>/`, complete or not there, never overwritten.
 
-    summary.json      what the run says about itself      records.parquet  every stamp of every request
-    scenario.yaml     the scenario as given               resolved.yaml    as run: every key, the rate that was found
-    environment.json  the machine and the software        failure.txt      a failed run's traceback and output
+summary.json      what the run says about itself      records.parquet  every stamp of every request
+scenario.yaml     the scenario as given               resolved.yaml    as run: every key, the rate that was found
+environment.json  the machine and the software        failure.txt      a failed run's traceback and output
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ def save(
         ) from None
 
 
-def _save(
-    root: Path, name: str, summary: Mapping[str, Any], raw: RunRecords, texts: Mapping[str, str]
-) -> SavedRun:
+def _save(root: Path, name: str, summary: Mapping[str, Any], raw: RunRecords, texts: Mapping[str, str]) -> SavedRun:
     home = root / name
     home.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now().strftime("%Y%m%dT%H%M%S")

@@ -16,10 +16,15 @@ from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key of the scenario; repeatable.")
 @click.option("--requests", type=click.IntRange(min=1), help="Short for --set load.requests=N.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
     help="Folder under which the run is saved.",
 )
-@click.option("--json", "json_to", metavar="PATH", help="Write the summary as JSON to a file, or to - and nothing else.")
+@click.option(
+    "--json", "json_to", metavar="PATH", help="Write the summary as JSON to a file, or to - and nothing else."
+)
 @click.option("--quiet", "-q", is_flag=True, help="No live view and no screen: only where the run was saved.")
 def command(
     scenario: Path, overrides: tuple[str, ...], requests: int | None, out: Path, json_to: str | None, quiet: bool

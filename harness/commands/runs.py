@@ -9,8 +9,13 @@ import click
 
 
 @click.command("runs")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
-              help="Folder under which runs are saved.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder under which runs are saved.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one run a line.")
 @click.option("-n", "limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many to list.")
 def command(out: Path, as_json: bool, limit: int) -> None:

@@ -9,8 +9,13 @@ import click
 
 @click.command("show")
 @click.argument("run", default="last")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
-              help="Folder under which runs are saved.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder under which runs are saved.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(run: str, out: Path, as_json: bool) -> None:
     """Show a saved run as `harness run` showed it. RUN: a folder, last, last~1, or a scenario's name.

@@ -33,6 +33,6 @@ def command(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
             click.echo(str(error), err=True)
         else:
             chain = " -> ".join(f"{s.name} ({s.output})" for s in plan.stages)
-            click.echo(f"{path}: ok: {plan.stages[0].input} -> {chain}")
+            click.echo(f"{path}: ok: {plan.stages[0].input if plan.reads_images else 'requests'} -> {chain}")
     if wrong:
         raise SystemExit(ScenarioError.exit_code)

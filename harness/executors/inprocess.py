@@ -23,7 +23,7 @@ from harness.executors.base import Issue, WorkerReport
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome
 from harness.scenario.model import Closed
-from harness.stages import Images, RequestError, Stage, Tensor, build
+from harness.stages import RequestError, Stage, Tensor, build
 from harness.stages.source import ImageSet
 
 
@@ -35,7 +35,9 @@ class _Thread:
     """One thread that computes for one worker. It is a daemon: a stage that hangs cannot keep the process from ending."""
 
     def __init__(self, name: str) -> None:
-        self._calls: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = (
+            queue.SimpleQueue()
+        )
         self._loop = asyncio.get_running_loop()
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
@@ -243,7 +245,7 @@ class InProcessEngine:
             await thread.call(instance.close)
         except Exception as error:
             if not self.failure.done():
-                numbers = [row - self._plan.first_measured for row in held]
+                numbers = [self._plan.describe_row(row) for row in held]
                 self.failure.set_result(_stage_failed(stage, f"{stage.name}-{index}", error, numbers))
         finally:
             if following is not None:
@@ -327,7 +329,7 @@ class InProcessEngine:
                 following.send(ahead, row)
 
     def _item(self, stage: StagePlan, channel: _Channel, slot: int, row: int) -> Any:
-        if isinstance(stage.input, Images) and self._images is not None:
+        if stage.reads_images and self._images is not None:
             return self._images[int(self.rows[row, self._columns["image"]])]
         return channel.payloads[slot]
 
@@ -366,10 +368,10 @@ def _timed(function: Callable[..., Any], *arguments: Any) -> tuple[int, int, Any
     return started, now_ns(), result
 
 
-def _stage_failed(stage: StagePlan, name: str, error: BaseException, requests: Sequence[int]) -> StageFailed:
+def _stage_failed(stage: StagePlan, name: str, error: BaseException, requests: Sequence[str]) -> StageFailed:
     where = f"stage {stage.name}, thread {name}"
     if requests:
-        where += f", {'request' if len(requests) == 1 else 'requests'} {', '.join(map(str, requests[:4]))}"
+        where += f", {'request' if len(requests) == 1 else 'requests'} {', '.join(requests[:4])}"
     failed = StageFailed(f"{type(error).__name__}: {error}", where=where)
     failed.details = str(failed) + "\n" + "".join(traceback.format_exception(error))
     return failed

@@ -21,7 +21,7 @@ from harness.executors.base import Engine, Execution, Issue
 from harness.plan import CALIBRATION_ROWS, Plan, offered_rate
 from harness.records import Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
-from harness.stages import Images, source
+from harness.stages import source
 
 LEAD_NS = 20_000_000  # between the command to issue and the start of the schedule
 POLL_S = 0.02
@@ -122,7 +122,7 @@ class _Session:
     async def _main(self) -> None:
         plan = self._plan
         self._report("starting", 0, 0, None, now_ns())
-        if any(isinstance(stage.input, Images) for stage in plan.stages[:1]) and _uses_images(plan):
+        if plan.reads_images:
             self._images = source.load(plan.scenario.source, plan.seed("content"))
         engine = self._engine = _engine(plan, self._images)
         try:
@@ -152,7 +152,9 @@ class _Session:
         await self._play(engine, command, "calibrating")
         issued = engine.rows[: engine.issued]
         done = issued[issued[:, plan.layout.columns["outcome"]] == Outcome.COMPLETED]
-        self._capacity_rps = saturated_rate(done[:, plan.layout.columns[f"{plan.layout.stages[-1]}.done"]], issued[-1, due])
+        self._capacity_rps = saturated_rate(
+            done[:, plan.layout.columns[f"{plan.layout.stages[-1]}.done"]], issued[-1, due]
+        )
 
     async def _load(self, engine: Engine) -> None:
         plan, load = self._plan, self._plan.load
@@ -200,9 +202,20 @@ class _Session:
                 engine.sample()
                 self._report(phase, command.first, ended, total, begun)
 
-    def _report(self, phase: Literal["starting", "calibrating", "running"], first: int, ended: int, total: int | None, begun: int) -> None:
+    def _report(
+        self,
+        phase: Literal["starting", "calibrating", "running"],
+        first: int,
+        ended: int,
+        total: int | None,
+        begun: int,
+    ) -> None:
         engine = self._engine
-        rows = engine.rows[first : max(engine.issued, first)] if engine else np.empty((0, self._plan.layout.width), np.int64)
+        rows = (
+            engine.rows[first : max(engine.issued, first)]
+            if engine
+            else np.empty((0, self._plan.layout.width), np.int64)
+        )
         depths = engine.depths() if engine else []
         self._observe(Progress(phase, self._plan, rows, total, ended - first, depths, (now_ns() - begun) / 1e9))
 
@@ -219,10 +232,6 @@ class _Session:
         index = {int(row): i for i, row in enumerate(kept)}
         failures = {index[r]: why for r, why in self._engine.failures.items() if r in index}
         return RunRecords(layout, rows, failures)
-
-
-def _uses_images(plan: Plan) -> bool:
-    return plan.stages[0].options.__class__.__name__ == "Preprocess"
 
 
 def _engine(plan: Plan, images: source.ImageSet | None) -> Engine:

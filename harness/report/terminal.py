@@ -20,7 +20,9 @@ class _Marks:
 
     def __init__(self, console: Console) -> None:
         plain = console.options.ascii_only
-        self.levels = {"ok": "+", "warning": "!", "invalid": "x"} if plain else {"ok": "✓", "warning": "!", "invalid": "✗"}
+        self.levels = (
+            {"ok": "+", "warning": "!", "invalid": "x"} if plain else {"ok": "✓", "warning": "!", "invalid": "✗"}
+        )
         self.bar = "#" if plain else "█"
         self.bullet = "-" if plain else "•"
 
@@ -38,7 +40,10 @@ def show(console: Console, summary: Mapping[str, Any]) -> None:
     else:
         console.print(_load(summary), "", sep="\n")
     for heading, rows in (
-        ("Validity", [(marks.levels[c["level"]], LEVEL_STYLES[c["level"]], c["name"], c["message"]) for c in _by_level(summary)]),
+        (
+            "Validity",
+            [(marks.levels[c["level"]], LEVEL_STYLES[c["level"]], c["name"], c["message"]) for c in _by_level(summary)],
+        ),
         ("SLO", [_slo_row(row, marks) for row in summary["slo"]]),
     ):
         if rows:
@@ -70,7 +75,7 @@ def _title(summary: Mapping[str, Any], marks: _Marks) -> Text:
     words = {"ok": "valid", "warning": "valid, with warnings", "invalid": "not valid"}
     title = Text.assemble(
         (summary["name"], "bold"),
-        (f"  {summary['executor']} executor  {summary['started_at'].replace('T', ' ')[:16]}  {summary['status']}  ", "dim"),
+        (f"  {summary['executor']}, {summary['started_at'].replace('T', ' ')[:16]}, {summary['status']}  ", "dim"),
         (f"{marks.levels[level]} {words[level]}", LEVEL_STYLES[level]),
     )
     return title.append("\n")
@@ -126,7 +131,9 @@ def _budget(summary: Mapping[str, Any], marks: _Marks) -> Table:
     def share(key: str) -> tuple[str, Text]:
         slow = tail["shares"].get(key, 0.0)
         bar = Text(f"{slow:4.0%} ", style="bold" if slow >= 0.2 else "")
-        return f"{tail['median_shares'].get(key, 0.0):.0%}", bar.append(marks.bar * round(slow * BAR_WIDTH), style="cyan")
+        return f"{tail['median_shares'].get(key, 0.0):.0%}", bar.append(
+            marks.bar * round(slow * BAR_WIDTH), style="cyan"
+        )
 
     late = summary["producer_lateness_ms"]
     table.add_row(Text("producer"), "lateness", ms(late["p50"]), ms(late["p90"]), ms(late["p99"]), *share("producer"))
@@ -149,7 +156,9 @@ def _budget(summary: Mapping[str, Any], marks: _Marks) -> Table:
         for label in notes:
             table.add_row(Text(label, style="dim"))
     rest = summary["residual_ms"]
-    table.add_row(Text("between stamps", style="dim"), "", ms(rest["p50"]), ms(rest["p90"]), ms(rest["p99"]), *share("residual"))
+    table.add_row(
+        Text("between stamps", style="dim"), "", ms(rest["p50"]), ms(rest["p90"]), ms(rest["p99"]), *share("residual")
+    )
     return table
 
 
@@ -174,7 +183,9 @@ def _marked(heading: str, rows: Sequence[tuple[str, str, str, str]]) -> Table:
 def _failures(console: Console, summary: Mapping[str, Any], marks: _Marks) -> None:
     reasons = sorted(summary["failures"].items(), key=lambda item: -item[1])
     if reasons:
-        rows = [(marks.levels["warning"], LEVEL_STYLES["warning"], f"{count:,}", reason) for reason, count in reasons[:5]]
+        rows = [
+            (marks.levels["warning"], LEVEL_STYLES["warning"], f"{count:,}", reason) for reason, count in reasons[:5]
+        ]
         console.print(_marked("Failed requests", rows), "", sep="\n")
 
 

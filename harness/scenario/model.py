@@ -299,7 +299,8 @@ class Scenario(_Keys):
         """Give each stage its kind as its name, unless it has one."""
         if isinstance(raw, dict) and isinstance(raw.get("stages"), list | tuple):
             stages = [
-                {**s, "name": s.get("name") or s.get("kind")} if isinstance(s, dict) and "kind" in s else s for s in raw["stages"]
+                {**s, "name": s.get("name") or s.get("kind")} if isinstance(s, dict) and "kind" in s else s
+                for s in raw["stages"]
             ]
             return {**raw, "stages": stages}
         return raw

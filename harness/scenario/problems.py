@@ -61,7 +61,9 @@ def _unfold(stage: Any, path: KeyPath, problems: list[tuple[KeyPath, str]]) -> A
     ((kind, options),) = stage.items()
     kind = "null" if kind is None else kind  # a bare null is a key of its own in YAML
     if kind not in kinds:
-        problems.append(((*path, str(kind)), f"unknown stage{_nearest(str(kind), kinds)}; the kinds are {', '.join(kinds)}"))
+        problems.append(
+            ((*path, str(kind)), f"unknown stage{_nearest(str(kind), kinds)}; the kinds are {', '.join(kinds)}")
+        )
         return stage
     if options is not None and not isinstance(options, dict):
         problems.append(((*path, kind), f"expected a mapping of the options of {kind}, got {options!r}"))
@@ -81,7 +83,11 @@ def _problem(error: Any, flat: dict[str, Any]) -> tuple[KeyPath, str]:
         return path, "is needed"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = context["discriminator"].strip("'")
-        allowed = [t.strip("' ") for t in context.get("expected_tags", "").split(",")] if "expected_tags" in context else list(load_models())
+        allowed = (
+            [t.strip("' ") for t in context.get("expected_tags", "").split(",")]
+            if "expected_tags" in context
+            else list(load_models())
+        )
         value = got.get(tag) if isinstance(got, dict) else got
         given = f", got {value!r}{_nearest(str(value), allowed)}" if value is not None else ""
         return (*path, tag), f"expected one of {', '.join(allowed)}{given}"
@@ -100,7 +106,13 @@ def _written(loc: KeyPath, flat: dict[str, Any]) -> KeyPath:
     path: list[str | int] = []
     data: Any = flat
     for index, part in enumerate(loc):
-        inside = isinstance(data, dict) and part in data or isinstance(data, list) and isinstance(part, int) and part < len(data)
+        inside = (
+            isinstance(data, dict)
+            and part in data
+            or isinstance(data, list)
+            and isinstance(part, int)
+            and part < len(data)
+        )
         if inside:
             data = data[part]  # type: ignore[index]
             path.append(part)
@@ -144,7 +156,9 @@ def _keys_at(path: KeyPath, flat: dict[str, Any]) -> list[str]:
             model = stage_models()[data["kind"]]
         elif part != "stages":
             field = next(f for n, f in model.model_fields.items() if part in (n, f.alias))
-            model = next(m for m in (field.annotation, *getattr(field.annotation, "__args__", ())) if hasattr(m, "model_fields"))
+            model = next(
+                m for m in (field.annotation, *getattr(field.annotation, "__args__", ())) if hasattr(m, "model_fields")
+            )
     return [f.alias or n for n, f in model.model_fields.items() if n != "kind"]
 
 

@@ -35,7 +35,9 @@ def parse_rate(text: Any) -> float:
 
 def format_duration(ns: int) -> str:
     """The shortest text that `parse_duration` reads back as `ns`."""
-    unit, size = max(((u, s) for u, s in _NS.items() if u in ("ns", "us", "ms", "s") and ns % s == 0), key=lambda p: p[1])
+    unit, size = max(
+        ((u, s) for u, s in _NS.items() if u in ("ns", "us", "ms", "s") and ns % s == 0), key=lambda p: p[1]
+    )
     return f"{ns // size} {unit}" if ns else "0 s"
 
 
@@ -48,7 +50,9 @@ Duration = Annotated[
     int,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[0-9.eE+-]+\s*(ns|us|µs|ms|s|min|h)$", "examples": ["5 ms"]}),
+    WithJsonSchema(
+        {"type": ["string", "integer"], "pattern": r"^[0-9.eE+-]+\s*(ns|us|µs|ms|s|min|h)$", "examples": ["5 ms"]}
+    ),
 ]
 """Nanoseconds, written with a unit."""
 

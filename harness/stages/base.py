@@ -46,6 +46,7 @@ class StageSpec:
 
     output: Tensor
     parts: tuple[str, ...] = ()
+    reads_images: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ RANKED = np.dtype([("class", np.int32), ("probability", np.float32)])
 def spec(options: Postprocess, given: Payload) -> StageSpec:
     """Logits (classes,) float32 go in; (top_k,) of RANKED come out, the most probable first."""
     if not (isinstance(given, Tensor) and len(given.shape) == 1 and given.dtype == np.float32):
-        raise ScenarioError(f"postprocess takes a vector of logits, and would get {given}", hint="Put it behind inference.")
+        raise ScenarioError(
+            f"postprocess takes a vector of logits, and would get {given}", hint="Put it behind inference."
+        )
     if options.top_k > given.shape[0]:
         raise ScenarioError(f"top_k is {options.top_k}, and there are {given.shape[0]} classes")
     return StageSpec(Tensor((options.top_k,), RANKED))

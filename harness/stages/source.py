@@ -115,7 +115,9 @@ def _share(blobs: Sequence[tuple[str, NDArray[np.uint8] | bytes | str]]) -> Imag
     memory = attach(fd, offset)
     for entry, (_, blob) in zip(entries, blobs, strict=True):
         if not isinstance(blob, str):
-            memory[entry.offset : entry.offset + entry.nbytes] = blob.tobytes() if isinstance(blob, np.ndarray) else blob
+            memory[entry.offset : entry.offset + entry.nbytes] = (
+                blob.tobytes() if isinstance(blob, np.ndarray) else blob
+            )
     memory.close()
     return ImageSet(fd, offset, tuple(entries))
 

@@ -83,7 +83,9 @@ class ServiceTimes:
     def _draw(self, block: int) -> NDArray[np.float64]:
         """Rows block * _BLOCK and on: each block has a generator of its own, so that rows can be asked in any order."""
         o = self._options
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, block)))
+        rng = np.random.default_rng(
+            np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, block))
+        )
         if o.distribution == "constant":
             return np.full(_BLOCK, float(o.mean))
         if o.distribution == "exponential":

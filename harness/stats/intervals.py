@@ -75,8 +75,10 @@ def dependent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Inter
        the tail probability, and the largest of the three counts: correlation falls or stays level towards the tail
        of a queue, while a cause that makes only the slowest requests cluster, such as a stall, shows at q itself.
     2. A Clopper-Pearson interval for the probability of lying beyond the quantile, with the effective number of
-       requests in place of n, reduced by the square of z / t for the few effective requests that the inflation was
-       estimated from (Korn and Graubard, Survey Methodology 24, 1998, who do it for clustered samples).
+       requests in place of n, reduced by the square of z / t for the few clusters of slow requests that the
+       inflation was estimated from (Korn and Graubard, Survey Methodology 24, 1998, who do it for clustered samples).
+       m effective requests beyond the quantile are m clusters of equal size or 2 m of geometrically distributed
+       size; t has 3/2 m + 1 degrees of freedom.
     3. The order statistics at the two probabilities are the ends.
 
     It declines on two criteria: fewer than MIN_TAIL independent requests beyond the quantile, judged by the
@@ -99,7 +101,8 @@ def inflation(values: NDArray[Any], q: float) -> float:
 
     1 + 2 * (sum of the autocorrelations of the indicator "lies above the quantile"), at least 1. The sum ends by the
     initial monotone sequence rule: sums of two neighbouring lags, as long as they are positive, and never larger than
-    the one before (Geyer, Statistical Science 7, 1992, section 3.3). 1 for values without variation.
+    the one before (Geyer, Statistical Science 7, 1992, section 3.3), at most a quarter of the series. 1 for values
+    without variation.
     """
     n = len(values)
     if n < 8:
@@ -107,9 +110,10 @@ def inflation(values: NDArray[Any], q: float) -> float:
     k = rank(n, q) - 1
     above = (values > np.partition(values, k)[k]).astype(np.float64)
     above -= above.mean()
-    size = 1 << (2 * n - 1).bit_length()
+    lags = n // 8 * 2
+    size = 1 << (n + lags - 1).bit_length()  # so long that no lag below `lags` wraps around
     spectrum = np.fft.rfft(above, size)
-    covariance = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[: n // 4 * 2]
+    covariance = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[:lags]
     if covariance[0] <= 0.0:
         return 1.0
     pairs = covariance.reshape(-1, 2).sum(axis=1) / covariance[0]
@@ -177,7 +181,7 @@ def _upper(values: NDArray[Any], q: float, confidence: float) -> Interval:
         return Interval(None, None, DEPENDENT, confidence, n_effective, needed)
     half = (1.0 - confidence) / 2.0
     beyond = n_effective * tail
-    reduced = n_effective * (ndtri(half) / stdtrit(beyond + 1.0, half)) ** 2
+    reduced = n_effective * (ndtri(half) / stdtrit(1.5 * beyond + 1.0, half)) ** 2
     fewest = n * float(betaincinv(reduced * tail, reduced * q + 1.0, half))
     most = n * float(betaincinv(reduced * tail + 1.0, reduced * q, 1.0 - half))
     if fewest < 1.0:

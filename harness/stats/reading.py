@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.stats.checks import three
+
 WAITS = ("queue_wait", "batch_wait", "blocked")
 
 
@@ -20,10 +22,10 @@ def read(summary: Mapping[str, Any]) -> list[str]:
 
 def _saturated(summary: Mapping[str, Any]) -> list[str]:
     state, name = summary["steady_state"], summary["bottleneck"]
-    carried = f" It carries about {state['capacity_rps']:.3g}/s." if state["capacity_rps"] else ""
+    carried = f" It carries about {three(state['capacity_rps'])}/s." if state["capacity_rps"] else ""
     return [
-        f"The load is above what the pipeline can carry: {state['offered_rps']:.3g}/s are offered, and the backlog grows by"
-        f" {state['growth_rps']:.2g} requests every second.{carried} Latency then depends on how long the run lasts, so no"
+        f"The load is above what the pipeline can carry: {three(state['offered_rps'])}/s are offered, and the backlog grows by"
+        f" {three(state['growth_rps'])} requests every second.{carried} Latency then depends on how long the run lasts, so no"
         " quantile is shown.",
         f"{name} is the bottleneck ({_percent(summary['stages'][name]['utilisation'])} busy): give it workers, larger"
         " batches or a faster backend, lower the load, or shed (on_full: shed).",
@@ -37,7 +39,9 @@ def _dominant(summary: Mapping[str, Any]) -> list[str]:
     name = max(services, key=lambda n: services[n])
     share = services[name] / total if total else 0.0
     verb = "dominates" if share > 0.5 else "is the largest part of"
-    sentences = [f"{name} {verb} the work: {share:.0%} of the service time of a typical request ({services[name]:.3g} ms)."]
+    sentences = [
+        f"{name} {verb} the work: {share:.0%} of the service time of a typical request ({services[name]:.3g} ms)."
+    ]
     parts = stages[name]["parts"]
     if parts:
         largest = max(parts, key=lambda p: parts[p]["p50"])
@@ -62,7 +66,9 @@ def _tail(summary: Mapping[str, Any]) -> list[str]:
         "service": f"the service time of {stage} itself",
     }
     what = words.get(component, "the producer's lateness" if cause == "producer" else "overhead between the stamps")
-    sentences = [f"p99 is {ratio:.1f} times the median. In the slowest 1 % the largest part is {what} ({shares[cause]:.0%})."]
+    sentences = [
+        f"p99 is {ratio:.1f} times the median. In the slowest 1 % the largest part is {what} ({shares[cause]:.0%})."
+    ]
     service = summary["stages"][stage]["service_ms"] if stage in summary["stages"] else None
     if service and service["p50"] and service["p99"] / service["p50"] > 1.5:
         sentences.append(
@@ -84,7 +90,9 @@ def _next(summary: Mapping[str, Any]) -> list[str]:
         return ["Try: a shorter batch timeout; the tail waits for batches to fill."]
     busy = stages[name]["utilisation"]
     if busy is not None and busy < 0.4:
-        return [f"Try: smoother arrivals or a shorter worst service; {name} is busy only {busy:.0%} of the time and still queues."]
+        return [
+            f"Try: smoother arrivals or a shorter worst service; {name} is busy only {busy:.0%} of the time and still queues."
+        ]
     return [f"Try: a second worker or larger batches for {name} ({_percent(busy)} busy), or a lower load."]
 
 

@@ -39,11 +39,13 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
     issued = len(measured)
     counts = {o: int((measured.outcome == o).sum()) for o in Outcome}
     failed = counts[Outcome.FAILED] + counts[Outcome.ABORTED]
-    verdicts = [checks.conserved(issued, counts[Outcome.COMPLETED], failed, counts[Outcome.DROPPED])]
+    verdicts = [checks.finished(str(facts.get("status", "completed")))]
+    verdicts += [checks.conserved(issued, counts[Outcome.COMPLETED], failed, counts[Outcome.DROPPED])]
     if len(done):
         verdicts.append(checks.ordered(records))
         verdicts += _load_checks(plan, done, split, state, bottleneck, stages[bottleneck]["utilisation"])
-        verdicts.append(checks.samples(len(done), p99))
+        if meaningful:
+            verdicts.append(checks.samples(len(done), p99))
     summary: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "name": plan.scenario.name,
@@ -61,7 +63,9 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
         "throughput_rps": _throughput(done),
         "offered_rps": _offered(measured) if open_load else None,
         "e2e_ms": _latency(split.e2e, p99, meaningful),
-        "response_ms": _latency(done.completed - done.issued, dependent(done.completed - done.issued, TAIL), meaningful),
+        "response_ms": _latency(
+            done.completed - done.issued, dependent(done.completed - done.issued, TAIL), meaningful
+        ),
         "producer_lateness_ms": summarise(done.issued - done.due),
         "stages": stages,
         "bottleneck": bottleneck,
@@ -96,7 +100,9 @@ def _stage(stage: StagePlan, records: RunRecords, done: RunRecords, split: Budge
         "capacity": stage.capacity,
         "utilisation": _utilisation(stage, records, done),
         **{f"{c}_ms": summarise(split.components[f"{stage.name}.{c}"]) for c in reversed(STAGE_COMPONENTS)},
-        "batch_size": {"mean": float(sizes.mean()), "max": int(sizes.max())} if len(sizes) else {"mean": None, "max": None},
+        "batch_size": {"mean": float(sizes.mean()), "max": int(sizes.max())}
+        if len(sizes)
+        else {"mean": None, "max": None},
         "parts": {part: summarise(values) for part, values in mine.parts.items()},
     }
 
@@ -163,7 +169,9 @@ def _slo(plan: Plan, e2e: NDArray[np.int64], meaningful: bool) -> list[dict[str,
     for name in limits:
         limit_ms = getattr(plan.scenario.slo, name) / 1e6
         value = figures[name] if meaningful else None
-        rows.append({"limit": name, "limit_ms": limit_ms, "measured_ms": value, "met": value is not None and value <= limit_ms})
+        rows.append(
+            {"limit": name, "limit_ms": limit_ms, "measured_ms": value, "met": value is not None and value <= limit_ms}
+        )
     return rows
 
 

@@ -24,7 +24,7 @@ from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome
 from harness.scenario.model import Closed
-from harness.stages import Images, Tensor
+from harness.stages import Tensor
 from harness.stages.source import ImageSet
 
 GRACE_S = 5.0  # for workers to end by themselves after the last request
@@ -154,7 +154,7 @@ class ProcessEngine:
             receiver=self._channels[stage.index].receiver,
             sender=None if last else self._channels[stage.index + 1].sender,
             credits_fd=credits[1],
-            images=self._images if isinstance(stage.input, Images) else None,
+            images=self._images if stage.reads_images else None,
         )
         fds = (*told.receiver.fds, *(told.sender.fds if told.sender else ()), credits[1])
         if told.images:
@@ -219,7 +219,7 @@ class ProcessEngine:
         where = f"{'stage ' + report.stage if report.stage else 'producer'}, process {report.name} (pid {report.pid})"
         rows = self._in_service(report)
         if rows:
-            where += f", {'request' if len(rows) == 1 else 'requests'} {', '.join(map(str, rows[:4]))}"
+            where += f", {'request' if len(rows) == 1 else 'requests'} {', '.join(rows[:4])}"
         if child.crash is not None and child.crash["event"] == "refused":
             refusal = (ScenarioError if child.crash["exit_code"] == BAD_USAGE else StageFailed)(
                 child.crash["what"], where=child.crash["where"] or f"stages.{report.stage}", hint=child.crash["hint"]
@@ -237,8 +237,8 @@ class ProcessEngine:
         error.details = "\n".join(part for part in (str(error), details, output) if part)
         self.failure.set_result(error)
 
-    def _in_service(self, report: WorkerReport) -> list[int]:
-        """Measured numbers of the requests that a worker had taken and was not done with."""
+    def _in_service(self, report: WorkerReport) -> list[str]:
+        """Names of the requests that a worker had taken and was not done with."""
         if not report.stage:
             return []
         columns = self._plan.layout.columns
@@ -246,7 +246,7 @@ class ProcessEngine:
         taken, done, by = (rows[:, columns[f"{report.stage}.{f}"]] for f in ("taken", "done", "worker"))
         index = int(report.name.rpartition("-")[2])
         held = np.flatnonzero((taken > 0) & (done == 0) & (by == index))
-        return [int(row) - self._plan.first_measured for row in held]
+        return [self._plan.describe_row(int(row)) for row in held]
 
     def sample(self) -> None:
         """Read the memory and context switches of every process that is still there."""

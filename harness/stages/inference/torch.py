@@ -68,7 +68,9 @@ class TorchStage:
         models = import_torchvision().models
         names = models.list_models(module=models)
         if o.model not in names:
-            raise ScenarioError(f"torchvision has no classification model {o.model!r}", hint=f"It has {', '.join(names)}.")
+            raise ScenarioError(
+                f"torchvision has no classification model {o.model!r}", hint=f"It has {', '.join(names)}."
+            )
         torch.manual_seed(int(self._context.seed.generate_state(1)[0]))
         own_classes = {} if o.weights == "default" else {"num_classes": o.classes}
         try:
