@@ -13,6 +13,7 @@ from .geometry import Axis, Geometry, normalisation
 
 GROUP = 8
 MAX_SUMMED_ROWS = 23
+PAIRS_IN_INT32 = 5
 SUMMED_FROM_STRETCH = 6.0
 SEGMENT = np.dtype(
     [
@@ -25,6 +26,7 @@ SEGMENT = np.dtype(
     ]
 )
 
+# Of a blended row's int16: the filters with negative weights overshoot 0..255 and need a bit more in front.
 _BITS = {"bilinear": 7, "box": 7, "bicubic": 6, "lanczos": 6}
 
 
@@ -51,6 +53,13 @@ def quantise(weights: NDArray[np.float64], max_shift: int) -> Quantised:
     order = np.argsort(floors - exact, axis=1, kind="stable")
     floors[np.arange(len(floors))[:, None], order] += np.arange(weights.shape[1]) < missing[:, None]
     return Quantised(np.clip(floors, -32768, 32767).astype(np.int16), shift)
+
+
+def _max_column_shift(taps: int, filter_name: str) -> int:
+    """Beyond ten taps the C code adds up floats; until then sums of 15-bit values must fit 32 bits."""
+    if taps > 2 * PAIRS_IN_INT32:
+        return 22
+    return 16 if _BITS[filter_name] == 7 else 15
 
 
 def _in_pairs(weights: NDArray[Any]) -> NDArray[Any]:
@@ -120,7 +129,7 @@ def plan_arguments(recipe: Recipe, geometry: Geometry, height: int, width: int, 
     rows, columns = geometry.rows, geometry.columns
     bits = _BITS[recipe.filter]
     row_weights = quantise(rows.weights, 22)
-    column_weights = quantise(columns.weights, 22)
+    column_weights = quantise(columns.weights, _max_column_shift(columns.taps, recipe.filter))
     starts, grouped = column_groups(columns.starts, column_weights.weights)
     nothing = np.empty(0, dtype=np.int32)
     paired = _in_pairs(row_weights.weights)

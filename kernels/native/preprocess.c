@@ -8,11 +8,6 @@ static size_t rounded(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-int plan_groups(const struct plan *plan)
-{
-    return (plan->columns + GROUP - 1) / GROUP;
-}
-
 static size_t source_bytes(const struct plan *plan)
 {
     return (size_t)plan->source_columns * plan->channels;

@@ -14,6 +14,7 @@ enum {
     GROUP = 8,              /* output columns that are blended together */
     GROUP_WORDS = 64,       /* weights of a group for two source columns: 4 vectors of 16 */
     SPARE_WORDS = 64,       /* int16 behind a blended row that may be read or written: vectors are whole */
+    PAIRS_IN_INT32 = 5,     /* up to here the weighted sum over columns fits 32 bits; beyond, it is a float */
     MAX_SUMMED_ROWS = 23,   /* 255 * (0 + 1 + ... + 22) still fits 16 bits */
 };
 
@@ -65,9 +66,13 @@ struct plan {
 extern const struct kernels portable_kernels;
 const struct kernels *avx2_kernels(void);                  /* NULL where this machine or build has no AVX2 */
 
-int plan_groups(const struct plan *plan);
 size_t plan_scratch_bytes(const struct plan *plan);
 void preprocess(const struct plan *plan, const uint8_t *pixels, ptrdiff_t stride, float *out, void *scratch);
+
+static inline int plan_groups(const struct plan *plan)
+{
+    return (plan->columns + GROUP - 1) / GROUP;
+}
 
 /* First output column of a group. The last group overlaps the one before it, so that all are whole; only where there
  * are fewer than GROUP columns at all does a group have some that are not stored. */
