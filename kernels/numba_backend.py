@@ -6,55 +6,109 @@ import time
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .contract import Backend, Image, Output, Plan, Recipe
-from .geometry import normalisation
+from .geometry import Axis, Geometry, normalisation
+
+LANES = 4
 
 
 class _NumbaPlan(Plan):
-    def __init__(self, recipe: Recipe, height: int, width: int, channels: int) -> None:
-        super().__init__(recipe, height, width, channels)
+    def __init__(self, backend: NumbaBackend, height: int, width: int, channels: int) -> None:
+        super().__init__(backend.recipe, height, width, channels)
+        from .numba_kernel import preprocess, scratch_length
+
+        recipe = backend.recipe
         geometry = recipe.geometry(height, width)
-        scale, offset = normalisation(recipe.mean, recipe.std)
+        self._preprocess, self._idle = preprocess, backend.idle_scratch
+        self._first_byte = geometry.columns.first * channels
+        self._length = (geometry.columns.stop - geometry.columns.first) * channels
+        self._scratch_length = scratch_length(self._length, channels, recipe.channels)
+        step = LANES if channels == 1 and recipe.channels > 1 else channels
         self._arguments = (
             geometry.rows.starts,
             geometry.rows.weights.astype(np.float32),
-            geometry.columns.starts,
-            geometry.columns.weights.astype(np.float32),
-            scale.astype(np.float32),
-            offset.astype(np.float32),
-            geometry.top,
-            geometry.left,
+            *_column_groups(geometry.columns, step),
+            _normaliser(recipe),
+            _layout(recipe, geometry, channels),
         )
 
     def _run(self, pixels: Image, out: Output) -> None:
-        from .numba_kernel import preprocess
+        idle = self._idle
+        try:
+            scratch = idle.pop()
+        except IndexError:
+            scratch = np.empty(self._scratch_length, dtype=np.float32)
+        if len(scratch) < self._scratch_length:
+            scratch = np.empty(self._scratch_length, dtype=np.float32)
+        address = pixels.__array_interface__["data"][0] + self._first_byte
+        self._preprocess(address, pixels.strides[0], self._length, *self._arguments, scratch, out.reshape(-1))
+        idle.append(scratch)
 
-        target = out if self.recipe.layout == "chw" else out.transpose(2, 0, 1)
-        preprocess(pixels, *self._arguments, target)
+
+def _column_groups(columns: Axis, step: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Starts, in floats of a blended row, and weights (groups, taps, 4), flat; filled up with columns of weight zero."""
+    count = len(columns.starts)
+    groups = -(-count // LANES)
+    starts = np.zeros(groups * LANES, dtype=np.int32)
+    weights = np.zeros((groups * LANES, columns.taps), dtype=np.float32)
+    starts[:count] = (columns.starts - columns.first) * step
+    weights[:count] = columns.weights
+    return starts, np.ascontiguousarray(weights.reshape(groups, LANES, columns.taps).transpose(0, 2, 1)).reshape(-1)
+
+
+def _normaliser(recipe: Recipe) -> NDArray[np.float32]:
+    normaliser = np.zeros((2, LANES), dtype=np.float32)
+    normaliser[:, : recipe.channels] = normalisation(recipe.mean, recipe.std)
+    return normaliser.reshape(-1)
+
+
+def _layout(recipe: Recipe, geometry: Geometry, channels: int) -> tuple[int, ...]:
+    """The last but two argument of `numba_kernel.preprocess`."""
+    columns = len(geometry.columns.starts), geometry.columns.taps
+    planar = recipe.layout == "chw"
+    return (*columns, channels, recipe.channels, *geometry.output, geometry.top, geometry.left, int(planar))
 
 
 class NumbaBackend(Backend):
-    """Compiled ahead of the first image by `warm_up` and kept in numba's cache on disk."""
+    """Compiled by `warm_up`, or read from numba's cache on disk, for all image sizes at once."""
 
     name: ClassVar[str] = "numba"
 
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        self.idle_scratch: list[NDArray[np.float32]] = []
+
     @property
     def effective(self) -> dict[str, Any]:
-        """Versions and threads."""
+        """Version, threads, the CPU that LLVM compiles for and whether it compiles at all."""
         import numba
+        from llvmlite import binding
 
-        return {"numba": numba.__version__, "threads": 1, "jit": not numba.config.DISABLE_JIT}
+        return {
+            "numba": numba.__version__,
+            "threads": 1,
+            "cpu": numba.config.CPU_NAME or binding.get_host_cpu_name(),
+            "jit": not numba.config.DISABLE_JIT,
+        }
 
     def warm_up(self) -> dict[str, float]:
-        """Import numba and compile, or load what was compiled before."""
+        """Import numba, then compile or read the cache, then run once."""
         began = time.perf_counter()
         import numba  # noqa: F401
 
         loaded = time.perf_counter()
+        from . import numba_kernel  # noqa: F401
+
+        compiled = time.perf_counter()
         image = np.zeros((8, 8, 1), dtype=np.uint8)
         self.run(image, np.empty(self.recipe.output_shape_for(8, 8), dtype=np.float32))
-        return {"load": loaded - began, "compile": time.perf_counter() - loaded}
+        return {
+            "load": loaded - began,
+            "compile": compiled - loaded,
+            "first_call": time.perf_counter() - compiled,
+        }
 
     def _make_plan(self, height: int, width: int, channels: int) -> Plan:
-        return _NumbaPlan(self.recipe, height, width, channels)
+        return _NumbaPlan(self, height, width, channels)

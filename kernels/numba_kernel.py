@@ -1,42 +1,164 @@
-"""The compiled loops: a vertical pass into one row of float32, then a horizontal pass into the output."""
+"""The compiled loops: source rows are blended into one row of float32, then its columns into the output."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numba import njit
+from numba import float32, int32, int64, njit, types
+
+from .numba_vectors import LANES, blend_four, row_at
 
 Array = Any
 
+# Fused multiply-add, but neither reordering nor assumptions about infinities.
+_OPTIONS = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+SPARE = 8
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _blend_two_rows(a: Array, b: Array, weights: Array, blended: Array, fresh: bool) -> None:
+    u, v = weights[0], weights[1]
+    if fresh:
+        for x in range(len(a)):
+            blended[x] = u * a[x] + v * b[x]
+    else:
+        for x in range(len(a)):
+            blended[x] += u * a[x] + v * b[x]
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _blend_three_rows(a: Array, b: Array, c: Array, weights: Array, blended: Array, fresh: bool) -> None:
+    u, v, w = weights[0], weights[1], weights[2]
+    if fresh:
+        for x in range(len(a)):
+            blended[x] = u * a[x] + v * b[x] + w * c[x]
+    else:
+        for x in range(len(a)):
+            blended[x] += u * a[x] + v * b[x] + w * c[x]
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _blend_four_rows(a: Array, b: Array, c: Array, d: Array, weights: Array, blended: Array, fresh: bool) -> None:
+    u, v, w, z = weights[0], weights[1], weights[2], weights[3]
+    if fresh:
+        for x in range(len(a)):
+            blended[x] = u * a[x] + v * b[x] + w * c[x] + z * d[x]
+    else:
+        for x in range(len(a)):
+            blended[x] += u * a[x] + v * b[x] + w * c[x] + z * d[x]
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def blend_rows(address: int, stride: int, length: int, weights: Array, blended: Array) -> None:
+    """blended[x] = sum over t of weights[t] * row t [x]; rows of `length` bytes, `stride` apart from `address` on."""
+    taps = len(weights)
+    t = 0
+    while t < taps:
+        first = address + t * stride
+        a = row_at(first, length)
+        left = taps - t
+        if left == 1:
+            w = weights[t]
+            if t == 0:
+                for x in range(length):
+                    blended[x] = w * a[x]
+            else:
+                for x in range(length):
+                    blended[x] += w * a[x]
+            t += 1
+        elif left == 2 or left == 5:
+            _blend_two_rows(a, row_at(first + stride, length), weights[t:], blended, t == 0)
+            t += 2
+        elif left == 3:
+            b, c = row_at(first + stride, length), row_at(first + 2 * stride, length)
+            _blend_three_rows(a, b, c, weights[t:], blended, t == 0)
+            t += 3
+        else:
+            b, c = row_at(first + stride, length), row_at(first + 2 * stride, length)
+            _blend_four_rows(a, b, c, row_at(first + 3 * stride, length), weights[t:], blended, t == 0)
+            t += 4
+
+
+@njit(
+    types.void(
+        int64,
+        int64,
+        int64,
+        int32[::1],
+        float32[:, ::1],
+        int32[::1],
+        float32[::1],
+        float32[::1],
+        types.UniTuple(int64, 9),
+        float32[::1],
+        float32[::1],
+    ),
+    cache=True,
+    **_OPTIONS,
+)  # type: ignore[untyped-decorator]
 def preprocess(
-    pixels: Array,
+    address: int,
+    stride: int,
+    length: int,
     row_starts: Array,
     row_weights: Array,
     column_starts: Array,
     column_weights: Array,
-    scale: Array,
-    offset: Array,
-    top: int,
-    left: int,
+    normaliser: Array,
+    layout: Array,
+    scratch: Array,
     out: Array,
 ) -> None:
-    """pixels: uint8 (height, width, channels); out: float32 (output channels, height, width), any strides."""
-    if len(row_starts) != out.shape[1] or len(column_starts) != out.shape[2]:
-        for c in range(out.shape[0]):
-            out[c] = offset[c]
-    row = np.empty(pixels.shape[1], dtype=np.float32)
+    """Preprocess one image whose first needed byte is at `address`, `length` bytes of every row.
+
+    row_weights: (rows, taps); column_starts, column_weights, normaliser: see `blend_four`. layout: columns, column taps,
+    channels in, channels out, output height and width, top, left, planar. scratch: at least `scratch_length` floats.
+    """
+    (columns, taps, channels, out_channels, out_height, out_width, top, left, planar) = layout
+    pixels = out_height * out_width
+    if len(row_starts) != out_height or columns != out_width:
+        for c in range(out_channels):
+            if planar:
+                out[c * pixels : (c + 1) * pixels] = normaliser[LANES + c]
+            else:
+                out[c::out_channels] = normaliser[LANES + c]
+    spread = channels == 1 and out_channels > 1
+    step = LANES if spread else channels
+    spare = scratch[: LANES * LANES]
+    blended = scratch[LANES * LANES : LANES * LANES + length + SPARE]
+    row = scratch[LANES * LANES + length + SPARE :] if spread else blended
+    whole = columns // LANES
     for i in range(len(row_starts)):
-        for c in range(out.shape[0]):
-            row[:] = 0.0
-            for k in range(row_weights.shape[1]):
-                weight = row_weights[i, k]
-                for x in range(pixels.shape[1]):
-                    row[x] += weight * np.float32(pixels[row_starts[i] + k, x, min(c, pixels.shape[2] - 1)])
-            for j in range(len(column_starts)):
-                total = np.float32(0.0)
-                for k in range(column_weights.shape[1]):
-                    total += column_weights[j, k] * row[column_starts[j] + k]
-                out[c, top + i, left + j] = total * scale[c] + offset[c]
+        blend_rows(address + row_starts[i] * stride, stride, length, row_weights[i], blended)
+        if spread:
+            for x in range(length):
+                for c in range(LANES):
+                    row[LANES * x + c] = blended[x]
+        base = (top + i) * out_width + left
+        if planar:
+            for g in range(whole):
+                blend_four(
+                    row,
+                    column_starts,
+                    column_weights,
+                    normaliser,
+                    out,
+                    g,
+                    taps,
+                    step,
+                    base + LANES * g,
+                    pixels,
+                    out_channels,
+                )
+        for g in range(whole if planar else 0, len(column_starts) // LANES):
+            blend_four(row, column_starts, column_weights, normaliser, spare, g, taps, step, 0, LANES, out_channels)
+            for lane in range(min(LANES, columns - LANES * g)):
+                for c in range(out_channels):
+                    pixel = base + LANES * g + lane
+                    out[c * pixels + pixel if planar else pixel * out_channels + c] = spare[c * LANES + lane]
+
+
+def scratch_length(length: int, channels: int, out_channels: int) -> int:
+    """float32 of scratch that `preprocess` needs."""
+    spread = LANES * length + SPARE if channels == 1 and out_channels > 1 else 0
+    return LANES * LANES + length + SPARE + spread
