@@ -132,6 +132,32 @@ def _to_pointer(typing_context: Any, address: Any) -> Any:
     return types.CPointer(types.uint8)(address), code
 
 
+@njit  # type: ignore[untyped-decorator]
+def _blend_four_checked(
+    row: Any,
+    starts: Any,
+    weights: Any,
+    normaliser: Any,
+    out: Any,
+    group: int,
+    taps: int,
+    step: int,
+    at: int,
+    plane: int,
+    channels: int,
+) -> None:
+    """Touch the first and last element that the vectors cover, so that numba's bounds check sees them."""
+    touched = normaliser[0] + normaliser[2 * LANES - 1] + weights[group * LANES * taps]
+    touched += weights[(group + 1) * LANES * taps - 1]
+    for lane in range(LANES):
+        start = starts[LANES * group + lane]
+        touched += row[start] + row[start + (taps - 1) * step + LANES - 1]
+    for c in range(channels):
+        out[at + c * plane] = touched
+        out[at + c * plane + LANES - 1] = touched
+    _blend_four_unchecked(row, starts, weights, normaliser, out, group, taps, step, at, plane, channels)
+
+
 if config.DISABLE_JIT:
     blend_four = _blend_four_in_python
 
@@ -140,7 +166,8 @@ if config.DISABLE_JIT:
         return np.frombuffer((ctypes.c_uint8 * length).from_address(address), dtype=np.uint8)
 
 else:
-    blend_four = intrinsic(_blend_four)
+    _blend_four_unchecked = intrinsic(_blend_four)
+    blend_four = _blend_four_checked if config.BOUNDSCHECK else _blend_four_unchecked
     _pointer = intrinsic(_to_pointer)
 
     @njit(inline="always")  # type: ignore[untyped-decorator]
