@@ -21,6 +21,9 @@ from harness.stats.quantiles import rank, requests_needed
 INDEPENDENT = "independent order statistics"
 DEPENDENT = "effective sample size"
 
+MIN_EFFECTIVE = 3
+"""Effective requests beyond the quantile below which there are not enough clusters to judge their sizes by."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -82,9 +85,10 @@ def dependent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Inter
     3. The order statistics at the two probabilities are the ends.
 
     It declines on two criteria: fewer than MIN_TAIL independent requests beyond the quantile, judged by the
-    correlation about the median, or an upper end beyond the largest value. The first looks at the median because
-    the inflation in the tail is small exactly in those runs that met no long busy period: to answer only when it is
-    small would select the runs that underestimate.
+    correlation about the median, or fewer than MIN_EFFECTIVE, judged by the inflation of step 1. The first is the one
+    that works in a queue. It looks at the median because the inflation in the tail is small exactly in those runs
+    that met no long busy period: to answer only when it is small would select the runs that underestimate. What a
+    run never met, such as a stall that comes once an hour, no interval from that run can hold.
     """
     _check(q, confidence)
     array = np.asarray(values)
@@ -176,19 +180,17 @@ def _upper(values: NDArray[Any], q: float, confidence: float) -> Interval:
         return Interval(None, None, DEPENDENT, confidence, 0.0, requests_needed(q))
     factor = max(inflation(values, 1.0 - min(0.5, tail * wider)) for wider in (1.0, 5.0, 10.0))
     n_effective = n / factor
-    needed = requests_needed(q, inflation(values, 0.5))
+    beyond = n_effective * tail
+    needed = max(requests_needed(q, inflation(values, 0.5)), math.ceil(MIN_EFFECTIVE * factor / tail))
     if n < needed:
         return Interval(None, None, DEPENDENT, confidence, n_effective, needed)
     half = (1.0 - confidence) / 2.0
-    beyond = n_effective * tail
     reduced = n_effective * (ndtri(half) / stdtrit(1.5 * beyond + 1.0, half)) ** 2
     fewest = n * float(betaincinv(reduced * tail, reduced * q + 1.0, half))
     most = n * float(betaincinv(reduced * tail + 1.0, reduced * q, 1.0 - half))
-    if fewest < 1.0:
-        return Interval(None, None, DEPENDENT, confidence, n_effective, max(needed, 2 * n))
     ordered = np.sort(values)
     lo = ordered[max(n - 1 - math.floor(most), 0)]
-    hi = ordered[n - math.ceil(fewest)]
+    hi = ordered[n - max(math.ceil(fewest), 1)]
     return Interval(float(lo), float(hi), DEPENDENT, confidence, n_effective, needed)
 
 

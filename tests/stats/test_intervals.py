@@ -63,6 +63,15 @@ def test_dependent_interval_holds_for_a_queue_where_the_independent_one_fails():
     assert wrong < 0.6
 
 
+@pytest.mark.study
+@pytest.mark.parametrize("utilisation, n", [(0.5, 5_000), (0.5, 10_000), (0.5, 20_000), (0.8, 20_000), (0.8, 50_000)])
+def test_dependent_interval_holds_or_declines(utilisation, n):
+    rng = np.random.default_rng([n, round(100 * utilisation)])
+    truth = math.log(100) / (1 - utilisation)
+    held, answered = coverage(lambda v: dependent(v, 0.99), mm1_sojourns(rng, 1000, n, utilisation), truth)
+    assert answered < 0.05 or 0.93 <= held <= 0.97
+
+
 def test_dependent_declines_when_a_run_met_too_few_busy_periods():
     rng = np.random.default_rng(10)
     answers = [dependent(v, 0.99) for v in mm1_sojourns(rng, 50, 5_000, 0.8)]
@@ -81,6 +90,17 @@ def test_inflation_of_an_autoregressive_series():
     series = lfilter([1.0], [1.0, -a], noise)
     exact = 1 + 2 * sum(2 / math.pi * math.asin(a**k) for k in range(1, 400))
     assert intervals.inflation(series, 0.5) == pytest.approx(exact, rel=0.1)
+
+
+def test_dependent_asks_for_more_when_the_slowest_requests_came_in_few_clusters():
+    # Independent but for two stalls of 60 requests each, which hold all that lies beyond the p99.
+    values = np.random.default_rng(13).lognormal(0, 0.3, 10_000)
+    for start in (2_000, 7_000):
+        values[start : start + 60] += np.linspace(20, 1, 60)
+    interval = dependent(values, 0.99)
+    assert intervals.inflation(values, 0.5) < 2
+    assert not interval.answered
+    assert interval.needed > 10_000
 
 
 def test_inflation_of_repeated_values_counts_the_repeats():
