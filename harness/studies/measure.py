@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +35,32 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
     """Run a Plan, summarise and save it under `out`. given: the text of the scenario as the user gave it."""
     environment = host.describe()
     execution = execute(plan, observe)
-    summary = summarise_run(plan, execution.records, _facts(execution, environment))
-    files = _texts(execution, given, environment)
-    try:
-        saved = store.save(out, plan.scenario.name, summary, execution.records, files)
-    except SaveError as error:
-        return Measured(execution, summary, None, error)
+    with _signals_wait():
+        summary = summarise_run(plan, execution.records, _facts(execution, environment))
+        files = _texts(execution, given, environment)
+        try:
+            saved = store.save(out, plan.scenario.name, summary, execution.records, files)
+        except SaveError as error:
+            return Measured(execution, summary, None, error)
     return Measured(execution, {**summary, "saved": str(saved.path)}, saved)
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C and SIGTERM take effect behind this block: a second Ctrl-C must not cost the results."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda received, frame: came.append(received)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    for number in came[:1]:
+        signal.raise_signal(number)
 
 
 def _facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:

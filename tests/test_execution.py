@@ -1,0 +1,279 @@
+"""What both executors do with a Plan, against answers that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.executors.session import saturated_rate
+from harness.records import Outcome, Phase
+from harness.stages.synthetic import ServiceTimes
+from harness.stats.budget import budget
+from harness.stats.checks import ordered
+from harness.stats.quantiles import quantile
+from tests.pipelines import run
+
+EXECUTORS = ("process", "asyncio")
+both = pytest.mark.parametrize("executor", EXECUTORS)
+
+
+@both
+def test_every_stamp_of_every_request_is_there_and_in_order(executor: str) -> None:
+    done = run(
+        {"null": {"payload": 4096, "capacity": 4}},
+        {"null": {"batch": {"max": 3, "timeout": "1 ms"}, "capacity": 4}},
+        {"null": {"workers": 2, "capacity": 2}},
+        load={"arrivals": "poisson", "rate": "1500/s", "requests": 600},
+        executor=executor,
+    )
+    assert len(done.records) == 600
+    assert (done.records.outcome == Outcome.COMPLETED).all()
+    assert ordered(done.records).level == "ok"
+    assert set(np.unique(done.records.stages[2].worker)) <= {0, 1}
+
+
+@both
+def test_a_single_server_queue_follows_lindleys_recursion(executor: str) -> None:
+    """The waits are those of W' = max(0, W + S - A), with the due times and the services that the run itself had.
+
+    The same arrivals and services leave no statistical error: what is more is what the executor adds between them.
+    """
+    execution = run(
+        {"delay": {"distribution": "exponential", "mean": "4 ms", "capacity": 4096}},
+        load={"arrivals": "poisson", "rate": "150/s", "requests": 600},
+        executor=executor,
+    )
+    records, plan = execution.records, execution.plan
+    stage = records.stages[0]
+    service = stage.done - stage.started
+    drawn = ServiceTimes(plan.stages[0].options, plan.seed("s0"))
+    assert (service >= [drawn[row] for row in range(600)]).all(), "a delay is never shorter than what was drawn"
+    finish, expected = 0, np.empty(600)
+    for i in range(600):
+        finish = max(finish, records.due[i]) + service[i]
+        expected[i] = finish - records.due[i]
+    measured = records.completed - records.due
+    assert (measured >= expected).all(), "nothing can be faster than its own service"
+    assert quantile(measured, 0.5) == pytest.approx(quantile(expected, 0.5), rel=0.1)
+    assert quantile(measured, 0.9) == pytest.approx(quantile(expected, 0.9), rel=0.1)
+    assert np.corrcoef(measured, expected)[0, 1] > 0.99
+
+
+@both
+def test_constant_service_at_constant_arrivals_never_waits(executor: str) -> None:
+    records = run(
+        {"delay": {"distribution": "constant", "mean": "2 ms"}},
+        {"delay": {"distribution": "constant", "mean": "3 ms"}},
+        load={"arrivals": "constant", "rate": "100/s", "requests": 100},
+        executor=executor,
+    ).records
+    assert np.median(records.completed - records.due) == pytest.approx(5e6, rel=0.1)
+    for stage, expected in zip(records.stages, (2e6, 3e6), strict=True):
+        assert np.median(stage.done - stage.started) == pytest.approx(expected, rel=0.05)
+
+
+@both
+def test_two_workers_carry_twice_the_load_of_one(executor: str) -> None:
+    def rate(workers: int) -> float:
+        records = run(
+            {"delay": {"distribution": "constant", "mean": "5 ms", "workers": workers}},
+            load={"arrivals": "closed", "concurrency": 4, "requests": 200},
+            executor=executor,
+        ).records
+        return 199 / (np.ptp(records.completed) / 1e9)
+
+    assert rate(2) / rate(1) == pytest.approx(2, rel=0.15)
+
+
+@both
+def test_batches_fill_up_to_their_maximum_and_share_one_service(executor: str) -> None:
+    records = run(
+        {"delay": {"distribution": "constant", "mean": "5 ms", "batch": {"max": 4, "timeout": "50 ms"}, "capacity": 16}},
+        load={"arrivals": "closed", "concurrency": 8, "requests": 200},
+        executor=executor,
+    ).records
+    stage = records.stages[0]
+    members, sizes = np.unique(stage.batch, return_counts=True)
+    assert sizes.max() == 4
+    assert np.median(sizes) == 4
+    for first in members[:10]:
+        together = stage.batch == first
+        assert len(np.unique(stage.started[together])) == 1
+        assert len(np.unique(stage.done[together])) == 1
+
+
+@both
+def test_a_batch_that_does_not_fill_starts_at_its_timeout(executor: str) -> None:
+    records = run(
+        {"null": {"batch": {"max": 8, "timeout": "20 ms"}}},
+        load={"arrivals": "constant", "rate": "10/s", "requests": 10},
+        executor=executor,
+    ).records
+    stage = records.stages[0]
+    held_ms = (stage.started - stage.taken) / 1e6
+    assert np.median(held_ms) == pytest.approx(20, rel=0.1)
+
+
+@both
+def test_a_closed_load_keeps_its_concurrency_in_flight_and_no_more(executor: str) -> None:
+    records = run(
+        {"delay": {"distribution": "exponential", "mean": "2 ms", "workers": 3}},
+        load={"arrivals": "closed", "concurrency": 3, "requests": 300},
+        executor=executor,
+    ).records
+    events = np.concatenate([np.stack([records.issued, np.ones(300)]), np.stack([records.completed, -np.ones(300)])], axis=1)
+    in_flight = np.cumsum(events[1][np.lexsort((events[1], events[0]))])
+    assert in_flight.max() == 3
+    assert (records.due >= np.sort(records.due)[0]).all()
+    # The next is due when one completes: every due time after the first three is a completion.
+    assert np.isin(records.due[3:], records.completed).mean() > 0.99
+
+
+@both
+def test_one_in_flight_is_the_classic_benchmark(executor: str) -> None:
+    records = run(
+        {"delay": {"distribution": "constant", "mean": "1 ms"}},
+        load={"arrivals": "closed", "concurrency": 1, "requests": 50, "warmup": 5},
+        executor=executor,
+    ).records
+    assert (records.of_phase(Phase.WARMUP).due < records.of_phase(Phase.MEASURED).due.min()).all()
+    assert len(records.of_phase(Phase.WARMUP)) == 5
+    assert (records.issued[1:] >= records.completed[:-1]).all()
+
+
+@both
+def test_shedding_drops_what_finds_the_channel_full_and_serves_the_rest(executor: str) -> None:
+    """One slot, 10 ms of service, an arrival every 2 ms: one in five is served, and none of those waits."""
+    records = run(
+        {"delay": {"distribution": "constant", "mean": "9.7 ms", "capacity": 1}},
+        load={"arrivals": "constant", "rate": "500/s", "requests": 500},
+        on_full="shed",
+        executor=executor,
+    ).records
+    counts = np.bincount(records.outcome, minlength=5)
+    assert counts[Outcome.COMPLETED] + counts[Outcome.DROPPED] == 500
+    assert counts[Outcome.COMPLETED] == pytest.approx(100, rel=0.1)
+    served = records.with_outcome(Outcome.COMPLETED)
+    assert np.median(served.completed - served.due) == pytest.approx(9.7e6, rel=0.1)
+
+
+@both
+def test_blocking_holds_requests_back_and_counts_it_from_due(executor: str) -> None:
+    """One slot and twice the load it carries: the backlog lies in front of the pipeline, and latency shows it."""
+    execution = run(
+        {"delay": {"distribution": "constant", "mean": "4 ms", "capacity": 1}},
+        load={"arrivals": "constant", "rate": "500/s", "requests": 200},
+        executor=executor,
+    )
+    records = execution.records
+    e2e_ms = (records.completed - records.due) / 1e6
+    assert e2e_ms[-1] == pytest.approx(200 * (4 - 2) + 4, rel=0.15)
+    response_ms = (records.completed - records.issued) / 1e6
+    assert np.median(response_ms) < 12
+    split = budget(records, open_load=True)
+    assert split.components["s0.blocked"].sum() > 0.9 * split.e2e.sum()
+    assert quantile(split.components["producer"], 0.5) < 1e6, "the producer itself was not late"
+
+
+@both
+def test_a_stall_of_one_second_shows_in_the_tail_of_an_open_load(executor: str) -> None:
+    """Without coordinated omission: every request that is due during the stall waits for its rest.
+
+    At 100/s a stall of 1 s delays some 110 of 1,000 requests, the first by 1 s and each later one by 10 ms less, so
+    the slowest percent of all lies between 0.9 s and 1 s.
+    """
+    records = run(
+        {"delay": {"distribution": "constant", "mean": "1 ms", "stall": {"request": 500, "duration": "1 s"}}},
+        load={"arrivals": "constant", "rate": "100/s", "requests": 1000, "warmup": 10},
+        executor=executor,
+    ).records.of_phase(Phase.MEASURED)
+    e2e_ms = (records.completed - records.due) / 1e6
+    assert (e2e_ms > 100).sum() == pytest.approx(100, abs=8)
+    assert 880 < quantile(e2e_ms, 0.99) < 1010
+    service_ms = (records.stages[0].done - records.stages[0].started) / 1e6
+    assert (service_ms > 100).sum() == 1
+
+
+@both
+def test_the_budget_adds_up_request_by_request_and_leaves_little_over(executor: str) -> None:
+    records = run(
+        {"delay": {"distribution": "exponential", "mean": "2 ms", "capacity": 3}},
+        {"delay": {"distribution": "lognormal", "mean": "6 ms", "cv": 0.5, "batch": {"max": 3, "timeout": "2 ms"}}},
+        {"delay": {"distribution": "constant", "mean": "1 ms", "capacity": 1}},
+        load={"arrivals": "poisson", "rate": "200/s", "requests": 400},
+        executor=executor,
+    ).records
+    split = budget(records, open_load=True, batching={"s1"})
+    assert (np.sum(list(split.components.values()), axis=0) == split.e2e).all()
+    for name, part in split.components.items():
+        assert part.min() >= -1000, name
+    assert quantile(np.abs(split.components["residual"]), 0.9) < 0.02 * quantile(split.e2e, 0.5)
+
+
+@both
+def test_a_calibrated_load_offers_the_fraction_of_what_the_pipeline_carries(executor: str) -> None:
+    execution = run(
+        {"delay": {"distribution": "constant", "mean": "4 ms", "batch": {"max": 2, "timeout": "0 ms"}}},
+        load={"arrivals": "poisson", "utilisation": 0.5, "calibration": "1 s", "requests": 100},
+        executor=executor,
+    )
+    assert execution.capacity_rps == pytest.approx(500, rel=0.1)
+    assert execution.offered_rps == pytest.approx(0.5 * execution.capacity_rps)
+    assert len(execution.records.of_phase(Phase.MEASURED)) == 100
+    assert len(execution.records.of_phase(Phase.CALIBRATION)) > 300
+
+
+@both
+def test_a_duration_ends_an_open_and_a_closed_load(executor: str) -> None:
+    delay = {"delay": {"distribution": "constant", "mean": "1 ms"}}
+    opened = run(delay, load={"arrivals": "constant", "rate": "100/s", "duration": "1 s"}, executor=executor).records
+    assert len(opened) == pytest.approx(100, abs=1)
+    closed = run(delay, load={"arrivals": "closed", "duration": "1 s"}, executor=executor).records
+    assert np.ptp(closed.due) / 1e9 == pytest.approx(1, rel=0.05)
+
+
+def test_saturated_rate_is_right_when_batches_complete_in_steps() -> None:
+    batches = np.repeat(np.arange(1, 26) * 40_000_000, 4)  # 4 every 40 ms
+    assert saturated_rate(batches, 26 * 40_000_000) == pytest.approx(100, rel=0.01)
+
+
+stage = st.fixed_dictionaries(
+    {
+        "workers": st.integers(1, 3),
+        "capacity": st.integers(1, 4),
+        "batch": st.one_of(
+            st.just({"max": 1}),
+            st.fixed_dictionaries({"max": st.integers(2, 5), "timeout": st.sampled_from(["0 ms", "1 ms", "3 ms"])}),
+        ),
+    }
+)
+load = st.one_of(
+    st.fixed_dictionaries({"arrivals": st.just("closed"), "concurrency": st.integers(1, 12)}),
+    st.fixed_dictionaries({"arrivals": st.just("poisson"), "rate": st.sampled_from(["500/s", "20000/s"])}),
+)
+
+
+def _no_deadlock(executor: str, stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
+    records = run(
+        *({"null": options} for options in stages),
+        load={**load, "requests": 120},
+        executor=executor,
+        deadlines={"progress": "5 s"},
+    ).records
+    assert (records.outcome == Outcome.COMPLETED).all()
+    assert len(records) == 120
+    assert ordered(records).level == "ok"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(stage, min_size=1, max_size=4), load)
+def test_no_shape_of_pipeline_deadlocks_in_one_process(stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
+    _no_deadlock("asyncio", stages, load)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(stage, min_size=2, max_size=3), load)
+def test_no_shape_of_pipeline_deadlocks_between_processes(stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
+    _no_deadlock("process", stages, load)
