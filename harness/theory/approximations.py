@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,15 +78,19 @@ def _two_moments(
     delayed = erlang_c(rate_rps * service_s, servers)
     mean_wait = delayed * service_s / (servers * (1.0 - utilisation)) * (arrival_scv + service_scv) / 2.0
     decay = delayed / mean_wait if mean_wait > 0.0 else math.inf
-    services = _service_points(service_s, service_scv)
+    longer, points = _gamma_service(service_s, service_scv)
 
     def waiting(t: float) -> float:
         return delayed * math.exp(-decay * t) if mean_wait > 0.0 else 0.0
 
     def sojourn(t: float) -> float:
-        shorter = services[services <= t]
-        waits = delayed * np.exp(-decay * (t - shorter)) if mean_wait > 0.0 else np.zeros(1)
-        return (float(waits.sum()) + services.size - shorter.size) / services.size
+        if mean_wait == 0.0:
+            return longer(t)
+        shorter = points[points <= t]
+        still_waiting = delayed * float(np.exp(-decay * (t - shorter)).sum()) / points.size
+        # What is left of the probability of a service up to t lies between the last point and t.
+        rest = 1.0 - longer(t) - shorter.size / points.size
+        return longer(t) + still_waiting + delayed * rest
 
     return Prediction(
         model=model,
@@ -98,12 +103,12 @@ def _two_moments(
     )
 
 
-def _service_points(mean_s: float, scv: float) -> NDArray[np.float64]:
-    """Return the service time as equally likely points, shape (n,): gamma distributed with the given two moments."""
-    from scipy.special import gammaincinv
+def _gamma_service(mean_s: float, scv: float) -> tuple[Callable[[float], float], NDArray[np.float64]]:
+    """Return a gamma distribution with the given two moments: its survival function, and equally likely points."""
+    from scipy.special import gammaincc, gammaincinv
 
     if scv == 0.0:
-        return np.array([mean_s])
+        return lambda t: float(t < mean_s), np.array([mean_s])
+    shape, scale = 1.0 / scv, scv * mean_s
     middle = (np.arange(SERVICE_POINTS) + 0.5) / SERVICE_POINTS
-    points = np.asarray(gammaincinv(1.0 / scv, middle)) * scv * mean_s
-    return np.asarray(points * (mean_s / points.mean()))
+    return lambda t: float(gammaincc(shape, t / scale)), scale * np.asarray(gammaincinv(shape, middle))
