@@ -39,20 +39,17 @@ class Quantised:
 
 
 def quantise(weights: NDArray[np.float64], max_shift: int) -> Quantised:
-    """Weights as int16 with as many bits as fit, every row summing to 2**shift as far as 16 bits allow.
+    """Weights as int16 with as many bits as fit, every row summing to 2**shift.
 
-    Rounds down, then up again where the remainders are largest, so that no weight is off by one or more. The only sum
-    that falls short, by one, is that of a row with a weight of exactly 2**15.
+    Rounds down, then up again where the remainders are largest, so that no weight is off by one or more.
     """
-    if weights.shape[1] == 1:
-        return Quantised(np.full(weights.shape, 1 << 14, dtype=np.int16), 14)
-    shift = min(max_shift, int(np.floor(np.log2(32768.0 / np.abs(weights).max()))))
+    shift = min(max_shift, int(np.floor(np.log2(32767.0 / np.abs(weights).max()))))
     exact = weights * float(1 << shift)
     floors = np.floor(exact)
     missing = (1 << shift) - floors.sum(axis=1).astype(np.int64)
     order = np.argsort(floors - exact, axis=1, kind="stable")
     floors[np.arange(len(floors))[:, None], order] += np.arange(weights.shape[1]) < missing[:, None]
-    return Quantised(np.clip(floors, -32768, 32767).astype(np.int16), shift)
+    return Quantised(floors.astype(np.int16), shift)
 
 
 def _max_column_shift(taps: int, filter_name: str) -> int:

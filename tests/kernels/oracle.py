@@ -90,8 +90,8 @@ def preprocess(image, recipe):
     rows, columns = resized_size(height, width, recipe.resize, recipe.max_size)
     vertical = weight_matrix(height, rows, recipe.filter)
     horizontal = weight_matrix(width, columns, recipe.filter)
-    resized = np.einsum("ij,jkc->ikc", vertical, pixels)
-    resized = np.einsum("lk,ikc->ilc", horizontal, resized)
+    resized = np.tensordot(vertical, pixels, axes=(1, 0))
+    resized = np.tensordot(resized, horizontal, axes=(1, 1)).transpose(0, 2, 1)
     if recipe.crop is not None:
         resized = center_crop(resized, recipe.crop)
     normalised = (resized / 255.0 - np.array(recipe.mean)) / np.array(recipe.std)
