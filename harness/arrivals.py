@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from harness.errors import ScenarioError
 from harness.scenario.model import Bursts, Constant, Gamma, OpenLoad, Poisson, Trace
 
+LONGEST_S = 366 * 24 * 3600.0  # what fits into int64 nanoseconds, and then some
+
 
 def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedSequence) -> NDArray[np.int64]:
     """Due times of `count` requests in ns from the start of the schedule, ascending, shape (count,).
 
     `rate_rps` is the long-run mean rate. The first request is due one gap after the start, except that a trace
-    keeps its own times.
+    keeps its own times. Raises ScenarioError for a trace that cannot be read, and for times beyond a year.
     """
     rng = np.random.default_rng(seed)
     if isinstance(load, Trace):
@@ -29,7 +32,7 @@ def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedS
         gaps_s = rng.gamma(shape, 1 / (rate_rps * shape), count)
     elif isinstance(load, Bursts):
         return _interrupted_poisson(load, rate_rps, count, rng)
-    return np.cumsum(gaps_s * 1e9).astype(np.int64)
+    return _nanoseconds(np.cumsum(gaps_s) * 1e9)
 
 
 def _interrupted_poisson(load: Bursts, rate_rps: float, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -41,29 +44,58 @@ def _interrupted_poisson(load: Bursts, rate_rps: float, count: int, rng: np.rand
         more = rng.exponential(load.on_time, max(16, int(busy_ns[-1] / load.on_time)))
         ends_ns = np.concatenate([ends_ns, (ends_ns[-1] if len(ends_ns) else 0.0) + np.cumsum(more)])
     off_ns = np.concatenate([[0.0], np.cumsum(rng.exponential(load.off_time, len(ends_ns)))])
-    return (busy_ns + off_ns[np.searchsorted(ends_ns, busy_ns)]).astype(np.int64)
+    return _nanoseconds(busy_ns + off_ns[np.searchsorted(ends_ns, busy_ns)])
+
+
+def _nanoseconds(times_ns: NDArray[np.float64]) -> NDArray[np.int64]:
+    if len(times_ns) and times_ns[-1] > LONGEST_S * 1e9:
+        raise ScenarioError(
+            f"the last request would be due after {times_ns[-1] / 86400e9:,.0f} days",
+            where="load",
+            hint="Raise the rate, or lower the number of requests.",
+        )
+    due: NDArray[np.int64] = times_ns.astype(np.int64)
+    return due
 
 
 def trace_times(load: Trace, rate_rps: float | None = None) -> NDArray[np.int64]:
     """All due times of a trace file in ns, stretched to `rate_rps` when it is given. Raises ScenarioError."""
-    where = f"load.file: {load.file}"
-    try:
-        times_s = np.loadtxt(Path(load.file), dtype=np.float64, ndmin=1, comments="#")
-    except OSError as error:
-        raise ScenarioError(f"cannot read the trace: {error.strerror or error}", where=where) from None
-    except ValueError as error:
-        raise ScenarioError(f"expected one time in seconds a line: {error}", where=where) from None
-    if times_s.ndim != 1 or not len(times_s):
-        raise ScenarioError("expected one time in seconds a line", where=where)
-    if not np.isfinite(times_s).all() or times_s[0] < 0 or (np.diff(times_s) < 0).any():
-        raise ScenarioError("times must be finite, at least 0 and ascending", where=where)
+    times_s = _read_trace(load.file)
     if rate_rps is not None:
         if times_s[-1] == 0:
-            raise ScenarioError("a trace whose times are all 0 has no rate to stretch", where=where)
+            raise ScenarioError("its times are all 0: there is no rate to stretch", where=f"load.file: {load.file}")
         times_s = times_s * (trace_rate(times_s) / rate_rps)
-    return (times_s * 1e9).astype(np.int64)
+    return _nanoseconds(times_s * 1e9)
+
+
+def _read_trace(path: str) -> NDArray[np.float64]:
+    """Seconds, ascending, shape (n,) with n at least 1."""
+    where = f"load.file: {path}"
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ScenarioError(f"cannot read the trace: {reason}", where=where) from None
+    times_s: list[float] = []
+    for number, line in enumerate(lines, 1):
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        try:
+            time_s = float(text)
+        except ValueError:
+            raise ScenarioError(f"expected a time in seconds, got {text!r}", where=f"{where}:{number}") from None
+        if not (times_s[-1] if times_s else 0.0) <= time_s <= LONGEST_S:
+            raise ScenarioError(
+                f"times must be finite, at least 0 and ascending; got {text}",
+                where=f"{where}:{number}",
+            )
+        times_s.append(time_s)
+    if not times_s:
+        raise ScenarioError("it holds no times: expected one in seconds a line", where=where)
+    return np.array(times_s)
 
 
 def trace_rate(times_s: NDArray[np.float64]) -> float:
-    """Mean rate of a trace, in requests per second."""
-    return len(times_s) / float(times_s[-1])
+    """Mean rate of a trace, in requests per second; infinite when all of it is at once."""
+    return len(times_s) / float(times_s[-1]) if times_s[-1] else math.inf

@@ -156,7 +156,7 @@ def resolve(scenario: Scenario) -> Plan:
         try:
             spec = stages.spec(options, given)
         except ScenarioError as error:
-            where = f"{scenario.name}: stages.{options.name}" + (f": {error.where}" if error.where else "")
+            where = f"{scenario.name}: stages.{options.name}" + (f".{error.where}" if error.where else "")
             raise ScenarioError(error.what, where=where, hint=error.hint) from None
         planned.append(StagePlan(index, options, given, spec.output, spec.parts, spec.reads_images))
         given = spec.output

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError
+from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError, ScenarioError
 
 
 @click.command("run")
@@ -37,21 +37,22 @@ def command(
       harness run scenarios/resnet18_cpu.yaml --set stages.preprocess.backend=torchvision --set load.rate=20/s
       harness run scenarios/resnet18_cpu.yaml --requests 2000 --json - | jq .e2e_ms
 
-    The live view goes to standard error, the result to standard output. The run is saved also when it fails or is
-    interrupted with Ctrl-C.
+    SCENARIO is a file, or the bare name of one in ./scenarios. The live view goes to standard error, the result to
+    standard output. The run is saved also when it fails or is interrupted with Ctrl-C.
     """
-    from harness.plan import resolve
+    from harness.commands.planning import plan_of, with_line
     from harness.report import live
-    from harness.scenario import load
     from harness.studies.measure import measure
 
     settings = (*overrides, f"load.requests={requests}") if requests else overrides
-    plan = resolve(load(scenario, settings))
-    given = "".join(f"# --set {s}\n" for s in settings) + scenario.read_text(encoding="utf-8")
+    path, plan = plan_of(scenario, settings)
+    given = "".join(f"# --set {s}\n" for s in settings) + path.read_text(encoding="utf-8")
     with live.view(plan, quiet=quiet) as observe:
         measured = measure(plan, given, out, observe)
-    _deliver(measured.summary, json_to, quiet)
     execution = measured.execution
+    if isinstance(execution.error, ScenarioError):
+        raise with_line(execution.error, path, settings)
+    _deliver(measured.summary, json_to, quiet)
     if execution.error is not None:
         if measured.saved and execution.error.details:
             click.echo(f"Details are in {measured.saved.path / 'failure.txt'}", err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.errors import ScenarioError
+from harness.errors import UsageError
 
 
 @click.command("validate")
@@ -21,18 +21,17 @@ def command(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
 
     Ends with exit code 2 when a file is not valid.
     """
-    from harness.plan import resolve
-    from harness.scenario import load
+    from harness.commands.planning import plan_of
 
     wrong = 0
-    for path in files:
+    for file in files:
         try:
-            plan = resolve(load(path, overrides))
-        except ScenarioError as error:
+            path, plan = plan_of(file, overrides)
+        except UsageError as error:
             wrong += 1
             click.echo(str(error), err=True)
         else:
             chain = " -> ".join(f"{s.name} ({s.output})" for s in plan.stages)
             click.echo(f"{path}: ok: {plan.stages[0].input if plan.reads_images else 'requests'} -> {chain}")
     if wrong:
-        raise SystemExit(ScenarioError.exit_code)
+        raise SystemExit(UsageError.exit_code)

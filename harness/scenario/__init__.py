@@ -1,11 +1,15 @@
 """Scenario files: YAML in, one frozen, validated `Scenario` out. yaml is imported nowhere else.
 
-units     durations and rates as users write them (`5 ms`, `20/s`)
-model     every key that a scenario may hold, with its default and what it means
-loading   reading, overriding, and errors that name the file, the line and the key path
+units       durations and rates as users write them (`5 ms`, `20/s`)
+keys        what every part of a scenario has in common
+loads, stages, model   every key that a scenario may hold, with its default and what it means
+reading     text to plain data, with the line of each key
+overriding  what `--set` puts over it
+problems    validation, and errors that name the file, the line and the key path
+loading     all of these in turn; the way back, and the JSON Schema
 """
 
-from harness.scenario.loading import dump, load, schema, with_overrides
+from harness.scenario.loading import dump, find, load, read, schema, with_overrides
 from harness.scenario.model import (
     Batch,
     Closed,
@@ -20,6 +24,7 @@ from harness.scenario.model import (
     Source,
     StageOptions,
 )
+from harness.scenario.problems import located
 
 __all__ = [
     "Batch",
@@ -35,7 +40,10 @@ __all__ = [
     "Source",
     "StageOptions",
     "dump",
+    "find",
     "load",
+    "located",
+    "read",
     "schema",
     "with_overrides",
 ]

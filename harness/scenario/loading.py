@@ -2,52 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness.errors import ScenarioError
-from harness.scenario.model import Scenario, stage_models
-from harness.scenario.problems import KeyPath, dotted, validate
+from harness.errors import ScenarioError, UsageError
+from harness.scenario.keys import FileName, Keys
+from harness.scenario.loads import load_models
+from harness.scenario.model import Scenario, Source
+from harness.scenario.overriding import Override
+from harness.scenario.overriding import apply as apply_overrides
+from harness.scenario.problems import validate
+from harness.scenario.reading import SUFFIX, Document, parse
+from harness.scenario.stages import stage_models
 
-# Setting one of these over a file takes the other one out of it.
-_ALTERNATIVES = {"rate": "utilisation", "utilisation": "rate", "requests": "duration", "duration": "requests"}
+FOLDER = Path("scenarios")
+_GLOB = "*?["
+
+
+def find(reference: str | Path) -> Path:
+    """The scenario file that a person means: a path, or the bare name of a file here or in ./scenarios.
+
+    Raises UsageError, which suggests names that come near.
+    """
+    path = Path(reference)
+    named = path.with_name(path.name + SUFFIX)
+    candidates = [path, named]
+    if path.parent == Path():
+        candidates += [FOLDER / path.name, FOLDER / named.name]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    if path.exists():
+        raise UsageError("not a scenario file", where=str(path), hint="Give the YAML file itself.")
+    there = sorted({p for folder in (path.parent, FOLDER) for p in folder.glob(f"*{SUFFIX}")})
+    near = difflib.get_close_matches(path.stem, [p.stem for p in there], n=3, cutoff=0.5)
+    shown = [str(p) for p in there if p.stem in near] or [str(p) for p in there if p.parent == FOLDER][:8]
+    hint = f"{'Did you mean' if near else 'There are'} {', '.join(shown)}{'?' if near else '.'}" if shown else ""
+    raise UsageError("there is no such scenario file", where=str(path), hint=hint)
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     """Read a scenario file, set `overrides` ("key.path=value") over it, and validate the result.
 
-    Raises ScenarioError, which lists every problem with its file, line and key path.
+    A relative file name in the file counts from the file's folder, one in an override from the working directory;
+    both are absolute in the Scenario. Raises ScenarioError, which lists every problem with its file, line and key path.
     """
-    path = Path(path)
+    document = read(path)
+    _anchor(document.raw, Path(path).absolute().parent)
+    return _settled(document, overrides)
+
+
+def read(path: str | Path) -> Document:
+    """A scenario file as plain data with its lines, not yet validated. Raises ScenarioError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ScenarioError(f"cannot read the scenario: {reason}", where=str(path)) from None
-    raw, lines = _parse(text, str(path))
-    if not isinstance(raw, dict):
-        raise ScenarioError("a scenario is a mapping of keys such as name, load and stages", where=str(path))
-    for override in overrides:
-        _set(raw, override)
-    return validate(raw, str(path), lines, overridden=[o.partition("=")[0] for o in overrides])
+    return parse(text, str(path))
 
 
 def with_overrides(scenario: Scenario, overrides: Sequence[str]) -> Scenario:
     """A Scenario with "key.path=value" settings applied. Raises ScenarioError."""
-    raw = yaml.safe_load(dump(scenario))
-    for override in overrides:
-        _set(raw, override)
-    return validate(raw, scenario.name, {}, overridden=[o.partition("=")[0] for o in overrides])
+    return _settled(parse(dump(scenario), scenario.name), overrides)
+
+
+def _settled(document: Document, overrides: Sequence[str]) -> Scenario:
+    settings = [Override.parse(text) for text in overrides]
+    apply_overrides(document.raw, settings)
+    _anchor(document.raw, Path.cwd())
+    return validate(document, settings)
 
 
 def dump(scenario: Scenario) -> str:
     """The scenario as YAML, every key written out; `load` reads it back equal."""
-    raw = scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
+    raw = scenario.model_dump(mode="json", by_alias=True)
     raw["stages"] = [{stage.pop("kind"): stage} for stage in raw["stages"]]
-    return yaml.safe_dump(raw, sort_keys=False, width=100)
+    return yaml.safe_dump(raw, sort_keys=False, width=100, allow_unicode=True)
 
 
 def schema() -> dict[str, Any]:
@@ -59,86 +94,54 @@ def schema() -> dict[str, Any]:
         definition = definitions[model.__name__]
         definition["properties"].pop("kind")
         definition["required"] = [k for k in definition.get("required", []) if k != "kind"]
-        kinds[kind] = {"$ref": f"#/$defs/{model.__name__}"}
+        kinds[kind] = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, {"type": "null"}]}
     document["properties"]["stages"]["items"] = {
-        "type": "object",
-        "properties": kinds,
-        "minProperties": 1,
-        "maxProperties": 1,
-        "additionalProperties": False,
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": kinds,
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": False,
+            },
+            {"enum": [*kinds, None]},
+        ]
     }
+    for load in load_models().values():
+        required = definitions[load.__name__].setdefault("required", [])
+        required.append("arrivals")
     document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return document
 
 
-# ------------------------------------------------------------------ reading
+# ------------------------------------------------------------------ file names
 
 
-def _parse(text: str, where: str) -> tuple[Any, dict[KeyPath, int]]:
-    """YAML text to plain data, and the line on which each key path stands."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise ScenarioError(f"not YAML: {problem}", where=f"{where}:{mark.line + 1}" if mark else where) from None
-    lines: dict[KeyPath, int] = {}
-    for path, line in _walk(node, ()):
-        if path in lines:
-            raise ScenarioError(f"{dotted(path)} stands twice, first on line {lines[path]}", where=f"{where}:{line}")
-        lines[path] = line
-    return data, lines
+def _anchor(raw: dict[str, Any], folder: Path) -> None:
+    """Make the relative file names in plain data absolute. What is no valid scenario is left for `validate`."""
+    parts: list[tuple[Any, type[Keys] | None]] = [(raw.get("source"), Source)]
+    load = raw.get("load")
+    parts.append((load, load_models().get(str(load.get("arrivals"))) if isinstance(load, dict) else None))
+    for stage in raw["stages"] if isinstance(raw.get("stages"), list) else ():
+        if isinstance(stage, dict):
+            parts += [(options, stage_models().get(str(kind))) for kind, options in stage.items()]
+    for keys, model in parts:
+        if isinstance(keys, dict) and model is not None:
+            _anchor_keys(keys, model, folder)
 
 
-def _walk(node: yaml.Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield (*path, str(key.value)), key.start_mark.line + 1
-            yield from _walk(value, (*path, str(key.value)))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*path, index), value.start_mark.line + 1
-            yield from _walk(value, (*path, index))
+def _anchor_keys(keys: dict[str, Any], model: type[Keys], folder: Path) -> None:
+    for name, field in model.model_fields.items():
+        mark = next((m for m in field.metadata if isinstance(m, FileName)), None)
+        value = keys.get(name)
+        if mark is None or not isinstance(value, str) or value in mark.words:
+            continue
+        path = Path(value).expanduser()
+        if not path.is_absolute():
+            # In a glob pattern the folder itself has to be taken literally.
+            path = Path(_escape(str(folder)) if any(c in value for c in _GLOB) else folder, path)
+        keys[name] = str(path)
 
 
-# ------------------------------------------------------------------ overriding
-
-
-def _set(raw: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    where = f"--set {override}"
-    if not equals or not key:
-        raise ScenarioError("expected KEY=VALUE, such as load.rate=20/s", where=where)
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ScenarioError("the value is not YAML", where=where) from None
-    *parents, last = key.split(".")
-    target: Any = raw
-    for depth, part in enumerate(parents):
-        target = _child(target, part, ".".join(parents[:depth]), where)
-    if isinstance(target, list):
-        raise ScenarioError("name a key of one stage, such as stages.inference.workers", where=where)
-    if not isinstance(target, dict):
-        raise ScenarioError(f"{'.'.join(parents)} holds no keys", where=where)
-    if parents == ["load"] and last in _ALTERNATIVES:
-        target.pop(_ALTERNATIVES[last], None)
-    target[last] = value
-
-
-def _child(target: Any, part: str, above: str, where: str) -> Any:
-    if isinstance(target, dict):
-        child = target.setdefault(part, {})
-        return target.setdefault(part, {}) if child is not None else target.update({part: {}}) or target[part]
-    if isinstance(target, list):
-        names = {}
-        for stage in target:
-            if isinstance(stage, dict) and len(stage) == 1:
-                ((kind, options),) = stage.items()
-                options = stage[kind] = options if isinstance(options, dict) else {}
-                names[options.get("name", "null" if kind is None else kind)] = options
-        if part in names:
-            return names[part]
-        raise ScenarioError(f"there is no stage {part!r}; the stages are {', '.join(names)}", where=where)
-    raise ScenarioError(f"{above} holds no keys", where=where)
+def _escape(text: str) -> str:
+    return "".join(f"[{c}]" if c in _GLOB else c for c in text)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from harness.errors import ScenarioError
-from harness.scenario.model import Scenario, load_models, stage_models
+from harness.scenario.keys import NAME, STAGE_NAME, Keys
+from harness.scenario.loads import load_models
+from harness.scenario.model import Scenario
+from harness.scenario.overriding import Override
+from harness.scenario.reading import Document, KeyPath, dotted, unfold
+from harness.scenario.stages import stage_models
 
-KeyPath = tuple[str | int, ...]
-
+MOST_SHOWN = 6  # problems; with long lists of keys they still fit a screen
+LONGEST_VALUE = 60
 _EXPECTED = {
     "int_type": "a whole number",
+    "int_from_float": "a whole number",
     "float_type": "a number",
+    "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "text",
     "tuple_type": "a list",
@@ -24,142 +31,193 @@ _EXPECTED = {
     "greater_than": "a number above {gt}",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
-    "string_pattern_mismatch": "a name of letters, digits, and _",
+    "string_too_long": "at most {max_length} characters",
     "too_short": "at least {min_length} of them",
     "too_long": "at most {max_length} of them",
+    "invalid_key": "text as a key",
+}
+_PATTERNS = {
+    NAME: "letters, digits and _ . - (the first one a letter or digit)",
+    STAGE_NAME: "lower-case letters, digits and _ (the first one a letter)",
 }
 
+Problem = tuple[KeyPath, str]
 
-def validate(raw: dict[str, Any], where: str, lines: dict[KeyPath, int], overridden: Sequence[str]) -> Scenario:
-    flat = dict(raw)
-    problems: list[tuple[KeyPath, str]] = []
-    if isinstance(raw.get("stages"), list):
-        flat["stages"] = [_unfold(s, ("stages", i), problems) for i, s in enumerate(raw["stages"])]
+
+def validate(document: Document, overrides: Sequence[Override] = ()) -> Scenario:
+    """The Scenario that a document holds. Raises ScenarioError, which lists every problem with its line or override."""
+    flat = dict(document.raw)
+    problems: list[Problem] = []
+    if isinstance(flat.get("stages"), list):
+        flat["stages"] = [_flat(stage, ("stages", i), problems) for i, stage in enumerate(flat["stages"])]
+        problems += _same_names(flat["stages"])
     if not problems:
         try:
             return Scenario.model_validate(flat)
         except ValidationError as error:
             problems = [_problem(e, flat) for e in error.errors()]
+            # One bad stage makes pydantic count the list as too short, besides.
+            inner = [path for path, _ in problems if path[:1] == ("stages",) and len(path) > 1]
+            problems = [p for p in problems if not (inner and p[0] == ("stages",))]
+    raise _error([(_shown(path, flat), message) for path, message in problems], document, overrides)
+
+
+def located(error: ScenarioError, document: Document, overrides: Sequence[str] = ()) -> ScenarioError:
+    """An error that names a key path of this document, with the file and the line, or the override, put before it."""
+    settings = [Override.parse(text) for text in overrides]
+    parts = [part for part in error.where.split(": ") if part and part != document.raw.get("name")]
+    for part in parts:
+        path: KeyPath = tuple(part.split("."))
+        origin = _origin(path, document, settings)
+        if origin:
+            return ScenarioError(error.what, where=": ".join([origin, *parts]), hint=error.hint)
+    return error
+
+
+def _error(problems: Sequence[Problem], document: Document, overrides: Sequence[Override]) -> ScenarioError:
     rows = []
     for path, message in problems:
-        shown = _shown(path, flat)
-        key = dotted(shown)
-        origin = "--set" if key in overridden else f"line {line}" if (line := _line(shown, path, lines)) else ""
-        rows.append(": ".join(part for part in (origin, key, message) if part))
-    count = "1 problem" if len(rows) == 1 else f"{len(rows)} problems"
-    raise ScenarioError(f"{count}\n" + "\n".join(f"  {row}" for row in rows), where=where)
+        origin = _origin(path, document, overrides) or document.where
+        rows.append((origin, f"{dotted(path)}: {message}" if path else message))
+    if len(rows) == 1:
+        ((origin, text),) = rows
+        return ScenarioError(text, where=origin)
+    short = [(o.replace(f"{document.where}:", "line ", 1) if o != document.where else "", t) for o, t in rows]
+    lines = [": ".join(part for part in row if part) for row in short[:MOST_SHOWN]]
+    if len(rows) > MOST_SHOWN:
+        lines.append(f"and {len(rows) - MOST_SHOWN} more")
+    return ScenarioError("\n".join([f"{len(rows)} problems", *(f"  {line}" for line in lines)]), where=document.where)
 
 
-def _unfold(stage: Any, path: KeyPath, problems: list[tuple[KeyPath, str]]) -> Any:
+def _origin(path: KeyPath, document: Document, overrides: Sequence[Override]) -> str:
+    """The override that set the key at `path`, else the file and its line; empty when it stands in neither."""
+    for override in reversed(overrides):
+        if path[: len(override.path)] == override.path:
+            return override.where
+    line = document.line(path)
+    return f"{document.where}:{line}" if line else ""
+
+
+def _flat(stage: Any, path: KeyPath, problems: list[Problem]) -> Any:
     """{preprocess: {...}} -> {kind: preprocess, ...}."""
     kinds = list(stage_models())
-    if isinstance(stage, str):
-        stage = {stage: None}
-    if not isinstance(stage, dict) or len(stage) != 1:
+    if (isinstance(stage, dict) and len(stage) != 1) or not isinstance(stage, dict | str | None):
         problems.append((path, f"expected one stage, a mapping with one key: {', '.join(kinds)}"))
         return stage
-    ((kind, options),) = stage.items()
-    kind = "null" if kind is None else kind  # a bare null is a key of its own in YAML
+    kind, options = unfold(stage)
     if kind not in kinds:
-        problems.append(
-            ((*path, str(kind)), f"unknown stage{_nearest(str(kind), kinds)}; the kinds are {', '.join(kinds)}")
-        )
+        message = f"unknown stage{_nearest(str(kind), kinds)}; the kinds are {', '.join(kinds)}"
+        problems.append(((*path, str(kind)), message))
         return stage
     if options is not None and not isinstance(options, dict):
-        problems.append(((*path, kind), f"expected a mapping of the options of {kind}, got {options!r}"))
+        problems.append(((*path, kind), f"expected a mapping of the options of {kind}, got {_got(options)}"))
         return stage
-    return {"kind": kind, **(options or {})}
+    return {"kind": kind, **{key: value for key, value in (options or {}).items() if key != "kind"}}
 
 
-def _problem(error: Any, flat: dict[str, Any]) -> tuple[KeyPath, str]:
+def _same_names(stages: Sequence[Any]) -> list[Problem]:
+    names = [(s.get("name") or s["kind"]) if isinstance(s, dict) and "kind" in s else None for s in stages]
+    return [
+        (("stages", i), f"two stages are called {name!r}: give one of them a name of its own")
+        for i, name in enumerate(names)
+        if name is not None and name in names[:i]
+    ]
+
+
+def _problem(error: Mapping[str, Any], flat: dict[str, Any]) -> Problem:
     """pydantic's error in our words: the key path as the user wrote it, and what was expected there."""
     path = _written(error["loc"], flat)
     kind, context, got = error["type"], error.get("ctx", {}), error["input"]
     if kind == "extra_forbidden":
-        allowed = _keys_at(path[:-1], flat)
-        key = str(path[-1])
-        return path, f"unknown key{_nearest(key, allowed)}; the keys here are {', '.join(allowed)}"
+        return path, _unknown(path, flat)
+    if kind == "missing" and isinstance(error["loc"][-1], int):
+        return path, f"expected {error['loc'][-1] + 1} numbers, got {_got(list(got))}"
     if kind == "missing":
-        return path, "is needed"
+        return path, f"is needed{_meaning(path, flat)}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        tag = context["discriminator"].strip("'")
-        allowed = (
-            [t.strip("' ") for t in context.get("expected_tags", "").split(",")]
-            if "expected_tags" in context
-            else list(load_models())
-        )
-        value = got.get(tag) if isinstance(got, dict) else got
-        given = f", got {value!r}{_nearest(str(value), allowed)}" if value is not None else ""
-        return (*path, tag), f"expected one of {', '.join(allowed)}{given}"
+        key = context["discriminator"].strip("'")
+        value = got.get(key) if isinstance(got, dict) else None
+        return (*path, key), _one_of(list(load_models()), value)
     if kind == "literal_error":
-        allowed = [a.strip("' ") for a in context["expected"].replace(" or ", ", ").split(",")]
-        return path, f"expected one of {', '.join(allowed)}, got {got!r}{_nearest(str(got), allowed)}"
+        return path, _one_of([a.strip("' ") for a in context["expected"].replace(" or ", ", ").split(",")], got)
     if kind == "value_error":
         message = str(context["error"])
-        return path, f"expected {message}, got {got!r}" if message.startswith("a ") and "unit" in message else message
+        return path, f"expected {message}, got {_got(got)}" if "with its unit" in message else message
+    if kind == "string_pattern_mismatch":
+        return path, f"expected a name of {_PATTERNS[context['pattern']]}, got {_got(got)}"
     expected = _EXPECTED.get(kind, "").format(**context) or error["msg"].removeprefix("Input should be ")
-    return path, f"expected {expected}, got {'nothing' if got is None else repr(got)}"
+    return path, f"expected {expected}, got {_got(got)}"
+
+
+def _unknown(path: KeyPath, flat: dict[str, Any]) -> str:
+    """Why a key is refused: another kind of load or stage has it, or it is near one that is known, or neither."""
+    model = _model_at(path[:-1], flat)
+    key, allowed = str(path[-1]), _names(model)
+    for family, keyword in ((load_models(), "arrivals"), (stage_models(), "stage")):
+        owners = [kind for kind, other in family.items() if key in _names(other)]
+        mine = next((kind for kind, other in family.items() if other is model), None)
+        if mine and owners:
+            kinds = f"of {keyword}{'' if keyword == 'stage' else ':'} {', '.join(owners)}"
+            return f"not a key of {mine}, only {kinds}; the keys here are {', '.join(allowed)}"
+    return f"unknown key{_nearest(key, allowed)}; the keys here are {', '.join(allowed)}"
+
+
+def _one_of(allowed: Sequence[str], got: Any) -> str:
+    given = "" if got is None else f", got {_got(got)}{_nearest(str(got), allowed)}"
+    return f"expected one of {', '.join(allowed)}{given}"
 
 
 def _written(loc: KeyPath, flat: dict[str, Any]) -> KeyPath:
-    """pydantic's location without the tags of unions, which stand in no file."""
+    """pydantic's location without the tags of unions and the words for keys, which stand in no file."""
     path: list[str | int] = []
     data: Any = flat
     for index, part in enumerate(loc):
-        inside = (
-            isinstance(data, dict)
-            and part in data
-            or isinstance(data, list)
-            and isinstance(part, int)
-            and part < len(data)
-        )
-        if inside:
-            data = data[part]  # type: ignore[index]
+        if isinstance(data, dict) and part in data:
+            data = data[part]
             path.append(part)
-        elif index == len(loc) - 1 and not (isinstance(data, dict) and part in data.values()):
+        elif isinstance(data, list | tuple) and isinstance(part, int):
+            if part < len(data):
+                data = data[part]
+                path.append(part)
+        elif index == len(loc) - 1 and part != "[key]" and not (isinstance(data, dict) and part in data.values()):
             path.append(part)
     return tuple(path)
 
 
 def _shown(path: KeyPath, flat: dict[str, Any]) -> KeyPath:
-    """stages.0.workers -> stages.inference.workers, as `--set` takes it."""
+    """stages.0.workers -> stages.inference.workers, as `--set` takes it, where the name tells which is meant."""
     if len(path) >= 2 and path[0] == "stages" and isinstance(path[1], int):
-        stage = flat["stages"][path[1]]
-        if isinstance(stage, dict) and "kind" in stage:
-            return ("stages", stage.get("name") or stage["kind"], *path[2:])
+        names = [(s.get("name") or s.get("kind")) if isinstance(s, dict) else None for s in flat["stages"]]
+        name = names[path[1]]
+        if isinstance(name, str) and "." not in name and names.count(name) == 1:
+            return ("stages", name, *path[2:])
     return path
 
 
-def _line(shown: KeyPath, path: KeyPath, lines: dict[KeyPath, int]) -> int | None:
-    """The line of the key itself, else of the nearest thing around it."""
-    full = list(path)
-    if len(path) >= 2 and path[0] == "stages" and isinstance(path[1], int):
-        kinds = [p[2] for p in lines if len(p) == 3 and p[:2] == path[:2]]
-        if kinds and path[2:3] != tuple(kinds[:1]):
-            full = [*path[:2], kinds[0], *path[2:]]
-    while full:
-        if tuple(full) in lines:
-            return lines[tuple(full)]
-        full.pop()
-    return None
-
-
-def _keys_at(path: KeyPath, flat: dict[str, Any]) -> list[str]:
-    """The keys that the model at `path` knows."""
-    model: Any = Scenario
+def _model_at(path: KeyPath, flat: dict[str, Any]) -> type[Keys]:
+    """The model of what stands at `path`."""
+    model: type[Keys] = Scenario
     data: Any = flat
     for part in path:
-        data = data[part]  # type: ignore[index]
+        data = data[part]
         if part == "load":
             model = load_models()[data["arrivals"]]
         elif isinstance(part, int):
             model = stage_models()[data["kind"]]
         elif part != "stages":
-            field = next(f for n, f in model.model_fields.items() if part in (n, f.alias))
-            model = next(
-                m for m in (field.annotation, *getattr(field.annotation, "__args__", ())) if hasattr(m, "model_fields")
-            )
-    return [f.alias or n for n, f in model.model_fields.items() if n != "kind"]
+            field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
+            within = (field.annotation, *getattr(field.annotation, "__args__", ()))
+            model = next(m for m in within if isinstance(m, type) and issubclass(m, Keys))
+    return model
+
+
+def _names(model: type[Keys]) -> list[str]:
+    return [f.alias or name for name, f in model.model_fields.items() if name != "kind"]
+
+
+def _meaning(path: KeyPath, flat: dict[str, Any]) -> str:
+    field = _model_at(path[:-1], flat).model_fields.get(str(path[-1]))
+    return f": {field.description}" if field is not None and field.description else ""
 
 
 def _nearest(word: str, allowed: Sequence[str]) -> str:
@@ -167,5 +225,11 @@ def _nearest(word: str, allowed: Sequence[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def dotted(path: KeyPath) -> str:
-    return ".".join(str(p) for p in path)
+def _got(value: Any) -> str:
+    """A value as the user wrote it, more or less, cut short."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

@@ -10,27 +10,34 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 _PER_SECOND = {"s": 1.0, "min": 1 / 60, "h": 1 / 3600}
+_LONGEST_NS = 366 * 24 * 3600 * 10**9
+SLOWEST_RPS, FASTEST_RPS = 1e-6, 1e9
 _NUMBER = r"(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
 _DURATION = re.compile(rf"{_NUMBER}\s*({'|'.join(_NS)})")
 _RATE = re.compile(rf"{_NUMBER}\s*/\s*({'|'.join(_PER_SECOND)})")
 
 
 def parse_duration(text: Any) -> int:
-    """`5 ms` -> 5_000_000 (ns). A bare 0 needs no unit. Raises ValueError."""
+    """`5 ms` -> 5_000_000 (ns), to the nearest ns. A bare 0 needs no unit. Raises ValueError."""
     if text == 0 and not isinstance(text, bool):
         return 0
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"a duration with its unit, such as 5 ms or 1.5 s (units: {', '.join(_NS)})")
-    return round(Decimal(match[1]) * _NS[match[2]])
+    number = Decimal(match[1])
+    if number > _LONGEST_NS or number * _NS[match[2]] > _LONGEST_NS:
+        raise ValueError("a duration with its unit, of at most a year")
+    return round(number * _NS[match[2]])
 
 
 def parse_rate(text: Any) -> float:
     """`20/s` -> 20.0 (per second). Raises ValueError."""
     match = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is None or float(match[1]) <= 0:
-        raise ValueError("a rate above 0 with its unit, such as 20/s or 1200/min")
-    return float(match[1]) * _PER_SECOND[match[2]]
+    rate_rps = float(match[1]) * _PER_SECOND[match[2]] if match else 0.0
+    if not SLOWEST_RPS <= rate_rps <= FASTEST_RPS:
+        bounds = f" (from {format_rate(SLOWEST_RPS)} to {format_rate(FASTEST_RPS)})" if rate_rps else ""
+        raise ValueError(f"a rate above 0 with its unit, such as 20/s or 1200/min{bounds}")
+    return rate_rps
 
 
 def format_duration(ns: int) -> str:
@@ -43,7 +50,7 @@ def format_duration(ns: int) -> str:
 
 def format_rate(rate_rps: float) -> str:
     """Text that `parse_rate` reads back as `rate_rps`."""
-    return f"{rate_rps:.9g}/s"
+    return f"{rate_rps!r}/s"
 
 
 Duration = Annotated[

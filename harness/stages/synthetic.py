@@ -102,7 +102,8 @@ def empirical_times(path: str) -> NDArray[np.float64]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"cannot read the service times: {error}", where=path) from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ScenarioError(f"cannot read the service times: {reason}", where=f"file: {path}") from None
     times = []
     for number, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()
@@ -110,7 +111,7 @@ def empirical_times(path: str) -> NDArray[np.float64]:
             try:
                 times.append(parse_duration(text))
             except ValueError as error:
-                raise ScenarioError(f"expected {error}; got {text!r}", where=f"{path}:{number}") from None
+                raise ScenarioError(f"expected {error}; got {text!r}", where=f"file: {path}:{number}") from None
     if not times:
-        raise ScenarioError("it holds no service times", where=path)
+        raise ScenarioError("it holds no service times", where=f"file: {path}")
     return np.array(times, np.float64)

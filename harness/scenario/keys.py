@@ -1,0 +1,33 @@
+"""What every part of a scenario has in common: strict types, no unknown keys, docstrings that become the schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+MAX_CAPACITY = 16_384  # 4-byte slot numbers that fit into a pipe of the usual 64 KiB
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a scenario: names a folder
+STAGE_NAME = r"^[a-z][a-z0-9_]*$|^$"
+
+
+class Keys(BaseModel):
+    """A mapping of known keys, frozen."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a key that is null unless that says something: `resize: null` does."""
+        silent = {name for name, field in type(self).model_fields.items() if field.default is None}
+        return {key: value for key, value in handler(self).items() if value is not None or key not in silent}
+
+
+@dataclass(frozen=True)
+class FileName:
+    """Marks a key that names a file or a folder. words: the values that name none."""
+
+    words: tuple[str, ...] = ()

@@ -1,0 +1,98 @@
+"""`--set KEY=VALUE`: settings over a scenario file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from harness.errors import ScenarioError
+from harness.scenario.loads import load_models
+from harness.scenario.reading import KeyPath, unfold
+
+# A setting of one of these takes the other one out of the file.
+_ALTERNATIVES = {"rate": "utilisation", "utilisation": "rate", "requests": "duration", "duration": "requests"}
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting: `load.rate=20/s`."""
+
+    text: str
+    path: tuple[str, ...]
+    value: Any
+
+    @property
+    def where(self) -> str:
+        """As the user typed it."""
+        return f"--set {self.text}"
+
+    @classmethod
+    def parse(cls, text: str) -> Override:
+        """Raises ScenarioError."""
+        key, equals, value = text.partition("=")
+        path = tuple(part.strip() for part in key.split("."))
+        if not equals or not all(path):
+            raise ScenarioError("expected KEY=VALUE, such as load.rate=20/s", where=f"--set {text}")
+        try:
+            return cls(text, path, yaml.safe_load(value))
+        except (yaml.YAMLError, ValueError):
+            raise ScenarioError("the value is not YAML", where=f"--set {text}") from None
+
+
+def apply(raw: dict[str, Any], overrides: Sequence[Override]) -> None:
+    """Set every override in `raw`, in order. Raises ScenarioError when there is no such place.
+
+    What the file says instead goes: rate for utilisation, requests for duration, and with `load.arrivals` every key
+    that the new kind of load does not have. What another override says stays, and may then contradict.
+    """
+    for override in overrides:
+        _make_way(raw, override)
+    for override in overrides:
+        *parents, last = override.path
+        target: Any = raw
+        for depth, part in enumerate(parents):
+            target = _child(target, part, override.path[:depth], override.where)
+        if isinstance(target, list):
+            raise ScenarioError("name a key of one stage, such as stages.inference.workers", where=override.where)
+        if not isinstance(target, dict):
+            raise ScenarioError(f"{'.'.join(parents)} holds no keys", where=override.where)
+        target[last] = override.value
+
+
+def _make_way(raw: dict[str, Any], override: Override) -> None:
+    load = raw.get("load")
+    if not isinstance(load, dict) or len(override.path) != 2 or override.path[0] != "load":
+        return
+    key = override.path[1]
+    load.pop(_ALTERNATIVES.get(key), None)
+    kinds = load_models()
+    if key == "arrivals" and override.value in kinds:
+        known = kinds[override.value].model_fields
+        every = {name for kind in kinds.values() for name in kind.model_fields}
+        for other in (every & load.keys()) - known.keys():
+            del load[other]
+
+
+def _child(target: Any, part: str, above: KeyPath, where: str) -> Any:
+    if isinstance(target, dict):
+        if target.get(part) is None:
+            target[part] = {}
+        return target[part]
+    if isinstance(target, list):
+        stages = {}
+        for index, stage in enumerate(target):
+            kind, options = unfold(stage)
+            if not isinstance(options, dict):
+                options = {}
+                target[index] = {kind: options}
+            stages[str(options.get("name") or kind)] = options
+        if part in stages:
+            return stages[part]
+        near = difflib.get_close_matches(part, stages, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ScenarioError(f"there is no stage {part!r}{hint}; the stages are {', '.join(stages)}", where=where)
+    raise ScenarioError(f"{'.'.join(map(str, above))} holds no keys", where=where)
