@@ -88,9 +88,15 @@ class End:
 
 
 class Channel:
-    """The supervisor's hold on a channel: makes it, hands out its ends, looks at its depth."""
+    """The supervisor's hold on a channel: makes it, hands out its ends, looks at its depth.
 
-    def __init__(self, name: str, capacity: int, payload: Tensor | None, senders: int, receivers: int) -> None:
+    prompt: the receiver takes one request at a time and returns its slot at once, so that whether a slot is free is
+    always as a shedding producer must see it.
+    """
+
+    def __init__(
+        self, name: str, capacity: int, payload: Tensor | None, senders: int, receivers: int, *, prompt: bool = False
+    ) -> None:
         slots = Slots(-1, capacity, payload)
         self.slots = Slots(allocate(slots.nbytes, f"harness-{name}"), capacity, payload)
         self._free_read, self._free_write = os.pipe()
@@ -100,7 +106,7 @@ class Channel:
             _make_room(fd, capacity * TOKEN, name)
         os.write(self._free_write, np.arange(capacity, dtype=np.int32).tobytes())
         self.sender = End(self._free_read, self._ready_write, self.slots, senders == 1, self._free_write)
-        self.receiver = End(self._ready_read, self._free_write, self.slots, receivers == 1)
+        self.receiver = End(self._ready_read, self._free_write, self.slots, receivers == 1 and not prompt)
 
     def depth(self) -> int:
         """Requests that lie in the ready pipe."""
@@ -186,27 +192,33 @@ class Receiver:
     """The downstream side in a worker: take what is ready, give the slot back."""
 
     def __init__(self, end: End) -> None:
-        self._read_fd, self._write_fd = _lowered(end.read_fd), _lowered(end.write_fd)
+        self._read_fd, self.write_fd = _lowered(end.read_fd), _lowered(end.write_fd)
         self._at_once = end.slots.count * TOKEN if end.exclusive else TOKEN
-        self._tokens = [struct.pack("i", i) for i in range(end.slots.count)]
-        self._in_hand: deque[int] = deque()
+        self.tokens = [struct.pack("i", i) for i in range(end.slots.count)]
+        self.in_hand: deque[int] = deque()
+        self._numbers = {token: number for number, token in enumerate(self.tokens)}
+        self.group = max(1, end.slots.count // 4) * TOKEN
         self.rows, self.payloads = end.slots.attach()
 
     def take(self) -> int:
         """The next ready slot; waits for one. Raises EndOfStreamError."""
-        while not self._in_hand:
+        while not self.in_hand:
             try:
-                self._take(os.read(self._read_fd, self._at_once))
+                data = os.read(self._read_fd, self._at_once)
             except BlockingIOError:
                 select.select([self._read_fd], [], [])
-        return self._in_hand.popleft()
+                continue
+            if len(data) == TOKEN:
+                return self._numbers[data]
+            self._take(data)
+        return self.in_hand.popleft()
 
     def take_before(self, deadline_ns: int) -> int | None:
         """The next ready slot, or None when there is none by `deadline_ns`. `set_blocking(False)` first.
 
         At the end of the stream it returns None at once.
         """
-        while not self._in_hand:
+        while not self.in_hand:
             try:
                 self._take(os.read(self._read_fd, self._at_once))
             except EndOfStreamError:
@@ -215,7 +227,7 @@ class Receiver:
                 left_ns = deadline_ns - now_ns()
                 if left_ns <= 0 or not select.select([self._read_fd], [], [], left_ns / 1e9)[0]:
                     return None
-        return self._in_hand.popleft()
+        return self.in_hand.popleft()
 
     def set_blocking(self, blocking: bool) -> None:
         """Whether reads of the pipe wait; `take` works with either, `take_before` needs False."""
@@ -224,11 +236,11 @@ class Receiver:
     def _take(self, data: bytes) -> None:
         if not data:
             raise EndOfStreamError
-        self._in_hand.extend(memoryview(data).cast("i"))
+        self.in_hand.extend(memoryview(data).cast("i"))
 
     def release(self, slot: int) -> None:
         """Give the slot back: its payload may be overwritten from now on."""
-        os.write(self._write_fd, self._tokens[slot])
+        os.write(self.write_fd, self.tokens[slot])
 
 
 def _lowered(fd: int) -> int:

@@ -104,7 +104,9 @@ class ProcessEngine:
         for stage in plan.stages:
             before = plan.stages[stage.index - 1].workers if stage.index else 1
             payload = stage.input if isinstance(stage.input, Tensor) else None
-            self._channels.append(Channel(stage.name, stage.capacity, payload, before, stage.workers))
+            sheds = stage.index == 0 and plan.scenario.on_full == "shed"
+            channel = Channel(stage.name, stage.capacity, payload, before, stage.workers, prompt=sheds)
+            self._channels.append(channel)
         credits: tuple[int, int] = os.pipe() if isinstance(plan.load, Closed) else (-1, -1)
         await self._start_producer(credits)
         for stage in plan.stages:

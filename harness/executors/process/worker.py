@@ -24,6 +24,7 @@ from harness.stages.source import ImageSet
 IMAGE, OUTCOME, FAILED_STAGE, ANSWER = (REQUEST_FIELDS.index(f) for f in ("image", "outcome", "failed_stage", "answer"))
 OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
 PARTS = len(STAGE_FIELDS)
+QUICK_NS = 10_000
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,21 @@ class Worker:
         self._stage.close()
 
     def _serve_singly(self) -> None:
+        """Everything between the wake-up and handing on is on the path of the request: what can wait comes after."""
         stamps, width, base, following = self._stamps, self._width, self._base, self._next
         receiver, sender, stage = self._receiver, self._sender, self._stage
-        take, release, rows = receiver.take, receiver.release, receiver.rows
-        payloads, images = receiver.payloads, self._told.images
+        take, in_hand, rows, payloads = receiver.take, receiver.in_hand, receiver.rows, receiver.payloads
+        tokens, group, freed = receiver.tokens, receiver.group, b""
         process, worker, parts = stage.process, self._told.worker, len(self._told.context.parts)
-        out = self._private
+        images, out = self._told.images, self._private
         while True:
-            slot = take()
+            slot = in_hand.popleft() if in_hand else take()
             taken = started = now_ns()
             row = rows[slot]
             at = row * width
             here = at + base
             stamps[here + TAKEN] = taken
             stamps[here + WORKER] = worker
-            stamps[here + BATCH] = row
             if sender is not None:
                 if sender.in_hand:
                     ahead = sender.in_hand.pop()
@@ -96,29 +97,36 @@ class Worker:
                     ahead = sender.acquire()
                     started = now_ns()
                 out = sender.payloads[ahead]
-                stamps[at + following + OFFERED] = taken
-                stamps[at + following + ACCEPTED] = started
-            stamps[here + STARTED] = started
             try:
-                item = payloads[slot] if images is None else images[stamps[at + IMAGE]]
-                answer = process(item, out, row)
+                answer = process(payloads[slot] if images is None else images[stamps[at + IMAGE]], out, row)
             except RequestError as error:
-                stamps[here + DONE] = now_ns()
+                done = now_ns()
                 if sender is not None:
                     sender.give_back(ahead)
-                    stamps[at + following + OFFERED] = stamps[at + following + ACCEPTED] = 0
+                stamps[here + STARTED] = started
+                stamps[here + DONE] = done
+                stamps[here + BATCH] = row
                 self._fail(row, str(error))
             else:
-                stamps[here + DONE] = now_ns()
+                done = now_ns()
+                if sender is not None:
+                    sender.send(ahead, row)
+                    stamps[at + following + OFFERED] = taken
+                    stamps[at + following + ACCEPTED] = started
+                stamps[here + STARTED] = started
+                stamps[here + DONE] = done
+                stamps[here + BATCH] = row
                 for part in range(parts):
                     stamps[here + PARTS + part] = stage.part_ns[part]
                 if answer >= 0:
                     stamps[at + ANSWER] = answer
-                if sender is not None:
-                    sender.send(ahead, row)
-                else:
+                if sender is None:
                     self._end(at, row, Outcome.COMPLETED)
-            release(slot)
+            # Behind a quick service with more in hand, slots go back in groups: else each would wake the upstream side.
+            freed += tokens[slot]
+            if not in_hand or done - started > QUICK_NS or len(freed) >= group:
+                os.write(receiver.write_fd, freed)
+                freed = b""
 
     def _serve_batches(self) -> None:
         told, stamps, width, base = self._told, self._stamps, self._width, self._base
