@@ -27,7 +27,7 @@ class _NumbaPlan(Plan):
         self._scratch_length = scratch_length(self._length, channels, recipe.channels)
         step = LANES if channels == 1 and recipe.channels > 1 else channels
         self._arguments = (
-            geometry.rows.starts,
+            geometry.rows.starts.astype(np.int64),
             geometry.rows.weights.astype(np.float32),
             *_column_groups(geometry.columns, step),
             _normaliser(recipe),

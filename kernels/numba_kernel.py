@@ -84,7 +84,7 @@ def blend_rows(address: int, stride: int, length: int, weights: Array, blended: 
         int64,
         int64,
         int64,
-        int32[::1],
+        int64[::1],
         float32[:, ::1],
         int32[::1],
         float32[::1],

@@ -163,7 +163,7 @@ if config.DISABLE_JIT:
 
     def row_at(address: int, length: int) -> Any:
         """uint8 (length,), the memory at an address."""
-        return np.frombuffer((ctypes.c_uint8 * length).from_address(address), dtype=np.uint8)
+        return np.frombuffer((ctypes.c_uint8 * length).from_address(int(address)), dtype=np.uint8)
 
 else:
     _blend_four_unchecked = intrinsic(_blend_four)
