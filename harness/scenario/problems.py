@@ -76,7 +76,7 @@ def located(error: ScenarioError, document: Document, overrides: Sequence[str] =
 
 def _error(problems: Sequence[Problem], document: Document, overrides: Sequence[Override]) -> ScenarioError:
     rows = []
-    for path, message in problems:
+    for path, message in sorted(problems, key=lambda problem: document.line(problem[0]) or 0):
         origin = _origin(path, document, overrides) or document.where
         rows.append((origin, f"{dotted(path)}: {message}" if path else message))
     if len(rows) == 1:
@@ -94,6 +94,9 @@ def _origin(path: KeyPath, document: Document, overrides: Sequence[Override]) ->
     for override in reversed(overrides):
         if path[: len(override.path)] == override.path:
             return override.where
+    below = [override for override in overrides if override.path[: len(path)] == path]
+    if below and not document.holds(path):
+        return below[-1].where
     line = document.line(path)
     return f"{document.where}:{line}" if line else ""
 
@@ -212,7 +215,8 @@ def _model_at(path: KeyPath, flat: dict[str, Any]) -> type[Keys]:
 
 
 def _names(model: type[Keys]) -> list[str]:
-    return [f.alias or name for name, f in model.model_fields.items() if name != "kind"]
+    names = [f.alias or name for name, f in model.model_fields.items() if name != "kind"]
+    return sorted(names, key=lambda name: name != "arrivals")  # what decides about the others comes first
 
 
 def _meaning(path: KeyPath, flat: dict[str, Any]) -> str:

@@ -33,6 +33,10 @@ class Document:
             full = full[:-1]
         return None
 
+    def holds(self, path: KeyPath) -> bool:
+        """Whether the file itself has the key."""
+        return self._indexed(path) in self.lines
+
     def _indexed(self, path: KeyPath) -> KeyPath:
         """stages.inference.workers or stages.1.workers -> stages.1.inference.workers, as it stands in the file."""
         stages = self.raw.get("stages")

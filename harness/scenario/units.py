@@ -58,7 +58,10 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration),
     WithJsonSchema(
-        {"type": ["string", "integer"], "pattern": r"^[0-9.eE+-]+\s*(ns|us|µs|ms|s|min|h)$", "examples": ["5 ms"]}
+        {
+            "anyOf": [{"type": "string", "pattern": r"^[0-9.eE+-]+\s*(ns|us|µs|ms|s|min|h)$"}, {"const": 0}],
+            "examples": ["5 ms"],
+        }
     ),
 ]
 """Nanoseconds, written with a unit."""
