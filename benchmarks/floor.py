@@ -39,7 +39,9 @@ def peer(name: str, requests: int, rate: float = 0) -> dict[str, float]:
 
 def null(requests: int, rate: float) -> dict[str, Any]:
     """One run of the null scenario at a rate."""
-    plan = resolve(load(SCENARIO, [f"load.rate={rate}/s", f"load.requests={requests}", f"load.warmup={requests // 10}"]))
+    plan = resolve(
+        load(SCENARIO, [f"load.rate={rate}/s", f"load.requests={requests}", f"load.warmup={requests // 10}"])
+    )
     execution = execute(plan)
     assert execution.status == "completed", execution.error
     records = execution.records.select(slice(requests // 10, None))
@@ -104,7 +106,12 @@ def main() -> None:
     print(ROW.format("", "measured", "ratio", "target"))
     lines = [
         ("e2e p50 at 500/s: bare chain", f"{of('chain', 'p50_us'):.0f} us", "1", ""),
-        ("e2e p50 at 500/s: null", f"{of('null', 'p50_us'):.0f} us", f"{ratio(('null', 'p50_us'), ('chain', 'p50_us')):.2f}", "<= 1.5"),
+        (
+            "e2e p50 at 500/s: null",
+            f"{of('null', 'p50_us'):.0f} us",
+            f"{ratio(('null', 'p50_us'), ('chain', 'p50_us')):.2f}",
+            "<= 1.5",
+        ),
         ("saturated: bare chain, 16,384 tokens a pipe", f"{of('chain_saturated', 'rate_rps'):,.0f}/s", "1", ""),
         (
             "saturated: bare chain, 64 slots a hop",
@@ -118,7 +125,12 @@ def main() -> None:
             f"{ratio(('null_saturated', 'rate_rps'), ('chain_saturated', 'rate_rps')):.2f}",
             ">= 0.5",
         ),
-        ("  the same, to the bounded chain", "", f"{ratio(('null_saturated', 'rate_rps'), ('bounded_saturated', 'rate_rps')):.2f}", ""),
+        (
+            "  the same, to the bounded chain",
+            "",
+            f"{ratio(('null_saturated', 'rate_rps'), ('bounded_saturated', 'rate_rps')):.2f}",
+            "",
+        ),
         ("a hop: null, e2e p50 / 3", f"{of('null', 'p50_us') / 3:.1f} us", "1", ""),
         (
             "a hop: multiprocessing.Queue, at 50/s",

@@ -1,4 +1,4 @@
-"""What the pipeline is held against: bare pipes, pipes with as many slots, and multiprocessing.Queue, in as many processes.
+"""What the pipeline is held against, in as many processes: bare pipes, bounded ones, and multiprocessing.Queue.
 
 Run as a module, it executes one of them in a fresh interpreter and prints one line of JSON:
 
@@ -42,7 +42,7 @@ def _paced(requests: int, rate: float, start_ns: int, offer: Callable[[], Any]) 
 
 
 def chain(requests: int, rate: float, slots: int = 0) -> dict[str, Any]:
-    """4-byte tokens through pipes. With `slots`, each hop has a second pipe that returns so many slots, as a channel has."""
+    """4-byte tokens through pipes. With `slots`, a second pipe at each hop returns so many slots, as a channel has."""
     ready = [os.pipe() for _ in range(HOPS)]
     free = [os.pipe() for _ in range(HOPS)] if slots else []
     for _, write in free:
@@ -79,7 +79,10 @@ def chain(requests: int, rate: float, slots: int = 0) -> dict[str, Any]:
     for child in children:
         os.waitpid(child, 0)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {**_figures(arrived, rate, start_ns), "relay_cpu_us": (used.ru_utime + used.ru_stime) / HOPS / requests * 1e6}
+    return {
+        **_figures(arrived, rate, start_ns),
+        "relay_cpu_us": (used.ru_utime + used.ru_stime) / HOPS / requests * 1e6,
+    }
 
 
 def queue(requests: int, rate: float, payload: int) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def main() -> None:
     for name, scenario in cases().items():
         rate, capacity, bottleneck = measure(scenario)
         rows.append({"case": name, "rate_rps": rate, "capacity_rps": capacity, "bottleneck": bottleneck})
-        print(ROW.format(name, f"{rate:.1f}/s", f"{capacity:.1f}/s", f"{rate / capacity:.3f}", f">= {TARGET}"), flush=True)
+        print(
+            ROW.format(name, f"{rate:.1f}/s", f"{capacity:.1f}/s", f"{rate / capacity:.3f}", f">= {TARGET}"), flush=True
+        )
     if told.json:
         told.json.write_text(json.dumps(rows, indent=2) + "\n")
 

@@ -1,4 +1,4 @@
-"""From what the user asked for to everything that is known before the run: shapes, rows, seeds. Executors take a Plan."""
+"""From what the user asked for to all that is known before the run: shapes, rows, seeds. Executors take a Plan."""
 
 from __future__ import annotations
 

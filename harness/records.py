@@ -10,7 +10,6 @@ with one group a stage. Times are ns of the monotonic clock; 0 means that it nev
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -178,7 +177,7 @@ def save(records: RunRecords, path: Path, meta: Mapping[str, Any]) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         pq.write_table(table, partial, compression="zstd")
-        os.replace(partial, path)
+        partial.replace(path)
     except (OSError, pa.ArrowException) as error:
         partial.unlink(missing_ok=True)
         raise SaveError(f"cannot write the records: {error}", where=str(path)) from None

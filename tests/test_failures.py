@@ -77,10 +77,14 @@ class Running:
         return summary
 
 
+def shared_memory() -> set[Path]:
+    return set(Path("/dev/shm").iterdir()) if Path("/dev/shm").is_dir() else set()
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator:  # type: ignore[type-arg]
     runs: list[Running] = []
-    before = set(os.listdir("/dev/shm")) if Path("/dev/shm").is_dir() else set()
+    before = shared_memory()
 
     def begin(text: str = PIPELINE, *arguments: str) -> Running:
         number = len(runs)
@@ -113,8 +117,7 @@ def start(tmp_path: Path) -> Iterator:  # type: ignore[type-arg]
         run.process.wait()
         left_files = [p for p in run.temporary.iterdir() if not p.name.startswith("torchinductor")]  # torch's own cache
         assert not left_files, "temporary files are left"
-    if before or Path("/dev/shm").is_dir():
-        assert set(os.listdir("/dev/shm")) <= before, "shared memory is left"
+    assert shared_memory() <= before, "shared memory is left"
 
 
 def gone(children: list[psutil.Process], within_s: float = 1.0) -> None:

@@ -60,7 +60,10 @@ class Engine(Protocol):
     """Why a request failed, by row."""
     failure: asyncio.Future[HarnessError]
     """Resolves when the run cannot go on."""
-    workers: Sequence[WorkerReport]
+
+    @property
+    def workers(self) -> Sequence[WorkerReport]:
+        """A report for every process or thread."""
 
     async def start(self) -> None:
         """Return when every worker is ready."""

@@ -1,6 +1,6 @@
-"""The asyncio executor: the same Plan in one process. Stages are tasks, channels bounded queues, compute runs in threads.
+"""The asyncio executor: the same Plan in one process. Stages are tasks, channels bounded queues, compute is in threads.
 
-It shows what a pipeline costs without processes: no hop between address spaces, but one interpreter lock for all Python.
+It shows what a pipeline costs without processes: no hop between address spaces, but one interpreter lock for all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Ended(Exception):
 
 
 class _Thread:
-    """One thread that computes for one worker. It is a daemon: a stage that hangs cannot keep the process from ending."""
+    """One thread that computes for one worker. A daemon: a stage that hangs cannot keep the process from ending."""
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = (
@@ -73,7 +73,9 @@ class _Channel:
     """A bounded queue of slots between tasks. Closed when its last sender leaves."""
 
     def __init__(self, capacity: int, payload: Tensor | None, senders: int) -> None:
-        self.payloads = [None if payload is None else np.empty(payload.shape, payload.dtype) for _ in range(capacity)]
+        self.payloads: list[Any] = [
+            None if payload is None else np.empty(payload.shape, payload.dtype) for _ in range(capacity)
+        ]
         self._free = deque(range(capacity))
         self._ready: deque[tuple[int, int]] = deque()
         self._want_free: deque[asyncio.Future[None]] = deque()
@@ -155,11 +157,15 @@ class InProcessEngine:
         self.issued = 0
         self.issuing = False
         self._report = WorkerReport("harness", "", os.getpid())
-        self.workers: list[WorkerReport] = [self._report]
+        self._reports: list[WorkerReport] = [self._report]
         self._channels: list[_Channel] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._credits: asyncio.Queue[int] | None = asyncio.Queue() if isinstance(plan.load, Closed) else None
         self._producer_left = False
+
+    @property
+    def workers(self) -> Sequence[WorkerReport]:
+        return self._reports
 
     def depths(self) -> list[int]:
         """How many requests lie ready in front of each stage."""
@@ -189,7 +195,7 @@ class InProcessEngine:
                     raise
                 except Exception as error:
                     raise _stage_failed(stage, name, error, []) from None
-                self.workers.append(WorkerReport(name, stage.name, os.getpid(), opened.startup_s, opened.effective))
+                self._reports.append(WorkerReport(name, stage.name, os.getpid(), opened.startup_s, opened.effective))
                 self._tasks.append(asyncio.create_task(self._worker(stage, index, thread, instance), name=name))
 
     # -------------------------------------------------------------- producing
@@ -348,7 +354,7 @@ class InProcessEngine:
         if not self._producer_left and self._channels:
             self._producer_left = True
             self._channels[0].leave()
-        unfinished = self.issuing or self.failure.done() or sum(self.depths())
+        unfinished = self.issuing or self.failure.done() or any(self.depths())
         if self._tasks and not unfinished:
             await asyncio.wait(self._tasks, timeout=5)
         for task in self._tasks:

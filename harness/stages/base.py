@@ -21,7 +21,7 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Bytes of one payload."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * int(np.dtype(self.dtype).itemsize)
 
     def __str__(self) -> str:
         return f"{np.dtype(self.dtype).name} {'x'.join(map(str, self.shape))}"
@@ -64,7 +64,7 @@ class StageContext:
 
 @dataclass(frozen=True)
 class Opened:
-    """What opening a stage cost, in seconds by part (load, compile, first_call), and what is in effect in this worker."""
+    """What opening a stage cost, in seconds by part (load, compile, first_call), and what is then in effect."""
 
     startup_s: Mapping[str, float] = field(default_factory=dict)
     effective: Mapping[str, Any] = field(default_factory=dict)

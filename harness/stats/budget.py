@@ -68,4 +68,5 @@ def budget(records: RunRecords, *, open_load: bool, batching: Collection[str] = 
 
 
 def _overlap(begin: Ints, end: Ints, low: Ints, high: Ints) -> Ints:
-    return np.maximum(0, np.minimum(end, high) - np.maximum(begin, low))
+    inside: Ints = np.maximum(0, np.minimum(end, high) - np.maximum(begin, low))
+    return inside

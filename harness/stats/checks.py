@@ -132,8 +132,8 @@ def steady(state: SteadyState, bottleneck: str, utilisation: float) -> Check:
         return Check(
             "steady state",
             "invalid",
-            f"none: {three(state.offered_rps)}/s are offered and the backlog grows by {three(state.growth_rps)} requests/s"
-            f"{carried}. A p99 would measure the length of the run",
+            f"none: {three(state.offered_rps)}/s are offered and the backlog grows by {three(state.growth_rps)}"
+            f" requests/s{carried}. A p99 would measure the length of the run",
         )
     if state.verdict == "drifting":
         return Check(

@@ -24,9 +24,9 @@ def _saturated(summary: Mapping[str, Any]) -> list[str]:
     state, name = summary["steady_state"], summary["bottleneck"]
     carried = f" It carries about {three(state['capacity_rps'])}/s." if state["capacity_rps"] else ""
     return [
-        f"The load is above what the pipeline can carry: {three(state['offered_rps'])}/s are offered, and the backlog grows by"
-        f" {three(state['growth_rps'])} requests every second.{carried} Latency then depends on how long the run lasts, so no"
-        " quantile is shown.",
+        f"The load is above what the pipeline can carry: {three(state['offered_rps'])}/s are offered, and the backlog"
+        f" grows by {three(state['growth_rps'])} requests every second.{carried}"
+        " Latency then depends on how long the run lasts, so no quantile is shown.",
         f"{name} is the bottleneck ({_percent(summary['stages'][name]['utilisation'])} busy): give it workers, larger"
         " batches or a faster backend, lower the load, or shed (on_full: shed).",
     ]
@@ -91,7 +91,8 @@ def _next(summary: Mapping[str, Any]) -> list[str]:
     busy = stages[name]["utilisation"]
     if busy is not None and busy < 0.4:
         return [
-            f"Try: smoother arrivals or a shorter worst service; {name} is busy only {busy:.0%} of the time and still queues."
+            f"Try: smoother arrivals or a shorter worst service; {name} is busy only {busy:.0%} of the time"
+            " and still queues."
         ]
     return [f"Try: a second worker or larger batches for {name} ({_percent(busy)} busy), or a lower load."]
 

@@ -1,1 +1,1 @@
-
+"""What is made of runs: one measured and saved run (`measure`), and later comparisons, sweeps, capacity."""

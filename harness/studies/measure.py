@@ -52,7 +52,7 @@ def _signals_wait() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (int(signal.SIGINT), int(signal.SIGTERM))
     before = [signal.signal(number, lambda received, frame: came.append(received)) for number in numbers]
     try:
         yield

@@ -118,7 +118,8 @@ class ProcessEngine:
             if fd >= 0:
                 os.close(fd)
         ready = asyncio.gather(*(c.ready for c in self._children))
-        await asyncio.wait([ready, self.failure], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [ready, self.failure]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if self.failure.done():
             ready.cancel()
             with contextlib.suppress(asyncio.CancelledError):

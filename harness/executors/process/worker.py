@@ -11,14 +11,14 @@ import contextlib
 import os
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from harness.clock import now_ns
 from harness.executors.process.channel import End, EndOfStreamError, Receiver, Sender, payload_array
 from harness.executors.process.child import Supervisor
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Layout, Outcome
-from harness.stages import RequestError, StageContext, build
+from harness.stages import BatchingStage, RequestError, StageContext, build
 from harness.stages.source import ImageSet
 
 IMAGE, OUTCOME, FAILED_STAGE, ANSWER = (REQUEST_FIELDS.index(f) for f in ("image", "outcome", "failed_stage", "answer"))
@@ -130,7 +130,7 @@ class Worker:
 
     def _serve_batches(self) -> None:
         told, stamps, width, base = self._told, self._stamps, self._width, self._base
-        receiver, stage = self._receiver, self._stage
+        receiver, stage = self._receiver, cast(BatchingStage, self._stage)
         receiver.set_blocking(False)
         while True:
             slots = [receiver.take()]
