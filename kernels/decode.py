@@ -89,8 +89,7 @@ def _decode_jpeg(data: bytes, header: Header, scaled_for: Recipe | tuple[int, in
 
     wanted = (0, 0)
     if scaled_for is not None:
-        recipe_given = isinstance(scaled_for, Recipe)
-        wanted = scaled_for.resized(header.height, header.width) if recipe_given else scaled_for
+        wanted = scaled_for.resized(header.height, header.width) if isinstance(scaled_for, Recipe) else scaled_for
         wanted = (min(wanted[0], header.height), min(wanted[1], header.width))
     try:
         pixels: Image = simplejpeg.decode_jpeg(data, "RGB", min_height=wanted[0], min_width=wanted[1])
@@ -140,12 +139,13 @@ def _oriented(pixels: Image, data: bytes) -> Image:
 def _open(data: bytes) -> Any:
     """Pillow's lazy image: the header is parsed, no pixel is decoded."""
     from PIL import Image as PilImage
+    from PIL import UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PilImage.DecompressionBombWarning)
             return PilImage.open(io.BytesIO(data))
-    except PilImage.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise DecodeError("not an image in a known format") from error
     except Exception as error:  # a damaged header raises whatever its parser stumbles over
         raise DecodeError(f"header: {error or type(error).__name__}") from error

@@ -67,9 +67,8 @@ def _in_pairs(weights: NDArray[Any]) -> NDArray[Any]:
 def column_groups(starts: NDArray[np.int32], weights: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
     """Starts (groups, 8) and weights (groups, pairs, 64) of output columns in groups of eight.
 
-    The last group overlaps the one before it; a single group of fewer columns is filled up with zero weights. Of the 64
-    weights for a pair of source columns, columns v and v + 4 of the group have the 16 from 16 * v on: their two weights,
-    four times each.
+    The last group overlaps the one before it; a single group of fewer columns is filled up with zero weights. For
+    each two source columns, columns v and v + 4 of a group have the 16 weights from 16 * v on: their two, four times.
     """
     columns = len(starts)
     first = np.minimum(np.arange(0, columns, GROUP), max(columns - GROUP, 0))

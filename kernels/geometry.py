@@ -108,20 +108,22 @@ def resized_size(
 def make_axis(source: int, resized: int, begin: int, end: int, filter_name: str) -> Axis:
     """Weights for output pixels begin..end of an axis that is resized from `source` to `resized` pixels."""
     function, radius = FILTERS[filter_name]
-    if source == resized:
-        starts = np.arange(begin, end, dtype=np.int32)
-        return Axis(starts, np.ones((end - begin, 1)), begin, end, starts + 0.5, 1.0, np.ones(end - begin))
     scale = source / resized
     stretch = max(scale, 1.0)
+    centers: Floats = (np.arange(begin, end, dtype=np.float64) + 0.5) * scale
+    if source == resized:
+        starts = np.arange(begin, end, dtype=np.int32)
+        return Axis(
+            starts, np.ones((end - begin, 1)), begin, end, np.arange(begin, end) + 0.5, 1.0, np.ones(end - begin)
+        )
     support = radius * stretch
-    centers = (np.arange(begin, end) + 0.5) * scale
     lows = np.maximum((centers - support + 0.5).astype(np.int64), 0)
     highs = np.minimum((centers + support + 0.5).astype(np.int64), source)
     taps = int((highs - lows).max())
     positions = lows[:, None] + np.arange(taps)
     weights = function((positions - centers[:, None] + 0.5) / stretch)
     weights[positions >= highs[:, None]] = 0.0
-    totals = weights.sum(axis=1)
+    totals: Floats = weights.sum(axis=1)
     starts, fitted = _fit(lows, weights / totals[:, None], source)
     return Axis(starts, fitted, int(starts.min()), int(starts.max()) + fitted.shape[1], centers, stretch, totals)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,13 +11,12 @@ import numpy as np
 from .contract import Backend, BackendUnavailable, Image, KernelError, Output, Plan, Recipe
 from .fixed_point import plan_arguments
 
+_native: Any = None
+_import_error = ""
 try:
-    from . import _native
+    _native = import_module("._native", __package__)
 except ImportError as error:
-    _native = None
     _import_error = str(error)
-else:
-    _import_error = ""
 
 
 def unavailable_reason() -> str | None:

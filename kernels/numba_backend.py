@@ -48,7 +48,7 @@ class _NumbaPlan(Plan):
 
 
 def _column_groups(columns: Axis, step: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Starts, in floats of a blended row, and weights (groups, taps, 4), flat; filled up with columns of weight zero."""
+    """Starts, in floats of a blended row, and weights (groups, taps, 4), flat; filled up with zero weights."""
     count = len(columns.starts)
     groups = -(-count // LANES)
     starts = np.zeros(groups * LANES, dtype=np.int32)
@@ -83,15 +83,9 @@ class NumbaBackend(Backend):
     @property
     def effective(self) -> dict[str, Any]:
         """Version, threads, the CPU that LLVM compiles for and whether it compiles at all."""
-        import numba
-        from llvmlite import binding
+        from . import jit
 
-        return {
-            "numba": numba.__version__,
-            "threads": 1,
-            "cpu": numba.config.CPU_NAME or binding.get_host_cpu_name(),
-            "jit": not numba.config.DISABLE_JIT,
-        }
+        return {"numba": jit.version(), "threads": 1, "cpu": jit.cpu(), "jit": not jit.DISABLED}
 
     def warm_up(self) -> dict[str, float]:
         """Import numba, then compile or read the cache, then run once."""

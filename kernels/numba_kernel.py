@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import float32, int32, int64, njit, types
-
+from .jit import compiled, compiled_for, types
 from .numba_vectors import LANES, blend_four, row_at
 
 Array = Any
 
-# Fused multiply-add, but neither reordering nor assumptions about infinities.
-_OPTIONS = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 SPARE = 8
 
 
-@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+@compiled
 def _blend_two_rows(a: Array, b: Array, weights: Array, blended: Array, fresh: bool) -> None:
     u, v = weights[0], weights[1]
     if fresh:
@@ -26,7 +23,7 @@ def _blend_two_rows(a: Array, b: Array, weights: Array, blended: Array, fresh: b
             blended[x] += u * a[x] + v * b[x]
 
 
-@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+@compiled
 def _blend_three_rows(a: Array, b: Array, c: Array, weights: Array, blended: Array, fresh: bool) -> None:
     u, v, w = weights[0], weights[1], weights[2]
     if fresh:
@@ -37,7 +34,7 @@ def _blend_three_rows(a: Array, b: Array, c: Array, weights: Array, blended: Arr
             blended[x] += u * a[x] + v * b[x] + w * c[x]
 
 
-@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+@compiled
 def _blend_four_rows(a: Array, b: Array, c: Array, d: Array, weights: Array, blended: Array, fresh: bool) -> None:
     u, v, w, z = weights[0], weights[1], weights[2], weights[3]
     if fresh:
@@ -48,7 +45,7 @@ def _blend_four_rows(a: Array, b: Array, c: Array, d: Array, weights: Array, ble
             blended[x] += u * a[x] + v * b[x] + w * c[x] + z * d[x]
 
 
-@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+@compiled
 def blend_rows(address: int, stride: int, length: int, weights: Array, blended: Array) -> None:
     """blended[x] = sum over t of weights[t] * row t [x]; rows of `length` bytes, `stride` apart from `address` on."""
     taps = len(weights)
@@ -79,23 +76,13 @@ def blend_rows(address: int, stride: int, length: int, weights: Array, blended: 
             t += 4
 
 
-@njit(
-    types.void(
-        int64,
-        int64,
-        int64,
-        int64[::1],
-        float32[:, ::1],
-        int32[::1],
-        float32[::1],
-        float32[::1],
-        types.UniTuple(int64, 9),
-        float32[::1],
-        float32[::1],
-    ),
-    cache=True,
-    **_OPTIONS,
-)  # type: ignore[untyped-decorator]
+_NUMBER, _INTS, _FLOATS = types.int64, types.int32[::1], types.float32[::1]
+
+
+@compiled_for(
+    *(_NUMBER, _NUMBER, _NUMBER, types.int64[::1], types.float32[:, ::1]),
+    *(_INTS, _FLOATS, _FLOATS, types.UniTuple(_NUMBER, 9), _FLOATS, _FLOATS),
+)
 def preprocess(
     address: int,
     stride: int,
@@ -111,8 +98,8 @@ def preprocess(
 ) -> None:
     """Preprocess one image whose first needed byte is at `address`, `length` bytes of every row.
 
-    row_weights: (rows, taps); column_starts, column_weights, normaliser: see `blend_four`. layout: columns, column taps,
-    channels in, channels out, output height and width, top, left, planar. scratch: at least `scratch_length` floats.
+    row_weights: (rows, taps); column_starts, column_weights, normaliser: as in `_blend_four`. layout: columns, column
+    taps, channels in and out, output height and width, top, left, planar. scratch: at least `scratch_length` floats.
     """
     (columns, taps, channels, out_channels, out_height, out_width, top, left, planar) = layout
     pixels = out_height * out_width

@@ -9,10 +9,8 @@ import ctypes
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import carray, config, njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from .jit import BOUNDS_CHECKED, DISABLED, carray, cgutils, compiled, inlined, intrinsic, ir, types
 
 LANES = 4
 _FLOAT = ir.FloatType()
@@ -37,7 +35,7 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
 
     low = [shuffle(rows[0], rows[1], (0, 4, 1, 5)), shuffle(rows[2], rows[3], (0, 4, 1, 5))]
     high = [shuffle(rows[0], rows[1], (2, 6, 3, 7)), shuffle(rows[2], rows[3], (2, 6, 3, 7))]
-    return [shuffle(*pair, lanes) for pair in (low, high) for lanes in ((0, 1, 4, 5), (2, 3, 6, 7))]
+    return [shuffle(a, b, lanes) for a, b in (low, high) for lanes in ((0, 1, 4, 5), (2, 3, 6, 7))]
 
 
 def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
@@ -51,7 +49,10 @@ def _blend_four_code(context: Any, builder: Any, signature: Any, arguments: Any)
     row, starts, weights, normaliser, out = arrays
     group, taps, step, at, plane, channels = arguments[5:]
     index = group.type
-    constant = lambda number: ir.Constant(index, number)  # noqa: E731
+
+    def constant(number: int) -> Any:
+        return ir.Constant(index, number)
+
     first = builder.mul(group, constant(LANES))
     bases = [
         builder.sext(builder.load(builder.gep(starts, [builder.add(first, constant(lane))])), index)
@@ -132,7 +133,7 @@ def _to_pointer(typing_context: Any, address: Any) -> Any:
     return types.CPointer(types.uint8)(address), code
 
 
-@njit  # type: ignore[untyped-decorator]
+@compiled
 def _blend_four_checked(
     row: Any,
     starts: Any,
@@ -158,19 +159,20 @@ def _blend_four_checked(
     _blend_four_unchecked(row, starts, weights, normaliser, out, group, taps, step, at, plane, channels)
 
 
-if config.DISABLE_JIT:
-    blend_four = _blend_four_in_python
+def _row_in_python(address: int, length: int) -> Any:
+    memory: Any = (ctypes.c_uint8 * length).from_address(int(address))
+    return np.frombuffer(memory, dtype=np.uint8)
 
-    def row_at(address: int, length: int) -> Any:
-        """uint8 (length,), the memory at an address."""
-        return np.frombuffer((ctypes.c_uint8 * length).from_address(int(address)), dtype=np.uint8)
 
-else:
-    _blend_four_unchecked = intrinsic(_blend_four)
-    blend_four = _blend_four_checked if config.BOUNDSCHECK else _blend_four_unchecked
-    _pointer = intrinsic(_to_pointer)
+@inlined
+def _row(address: int, length: int) -> Any:
+    return carray(_pointer(address), (length,), np.uint8)
 
-    @njit(inline="always")  # type: ignore[untyped-decorator]
-    def row_at(address: int, length: int) -> Any:
-        """uint8 (length,), the memory at an address."""
-        return carray(_pointer(address), (length,), np.uint8)
+
+_pointer: Any = intrinsic(_to_pointer)
+_blend_four_unchecked: Any = intrinsic(_blend_four)
+_fast: Any = _blend_four_checked if BOUNDS_CHECKED else _blend_four_unchecked
+
+# blend_four: see `_blend_four`. row_at(address, length): uint8 (length,), the memory at an address.
+blend_four: Any = _blend_four_in_python if DISABLED else _fast
+row_at: Any = _row_in_python if DISABLED else _row

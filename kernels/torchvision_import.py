@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 _OPERATORS = ("nms", "qnms")
+_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _registered: list[Any] = []
 
 
@@ -40,6 +41,7 @@ def _compiled_operators_load() -> bool:
 
     import torch
 
+    ops: Any = torch.ops
     if "torchvision" in sys.modules:
         return True
     spec = find_spec("torchvision")
@@ -48,8 +50,8 @@ def _compiled_operators_load() -> bool:
     for folder in spec.submodule_search_locations:
         for library in (*Path(folder).glob("_C*.so"), *Path(folder).glob("_C*.pyd"), *Path(folder).glob("_C*.dylib")):
             try:
-                torch.ops.load_library(library)
+                ops.load_library(library)
             except OSError:
                 return False
-            return hasattr(torch.ops.torchvision, "nms")
+            return hasattr(ops.torchvision, "nms")
     return False

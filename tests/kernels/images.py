@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-from hypothesis import strategies as st
-
 from harness.kernels import Recipe
+from hypothesis import strategies as st
 
 MEAN, STD = (0.485, 0.456, 0.406, 0.45), (0.229, 0.224, 0.225, 0.226)
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-
 from harness.kernels import Recipe, load
 from harness.kernels.native_backend import NativeBackend, unavailable_reason
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from . import oracle
 from .images import cases, contents, fill, run

@@ -9,7 +9,6 @@ import time
 import numpy as np
 import psutil
 import pytest
-
 from harness.kernels import BackendUnavailable, KernelError, Recipe, backends, load
 from harness.kernels.contract import MAX_PLANS
 

@@ -6,12 +6,11 @@ import zlib
 
 import numpy as np
 import pytest
+from harness.kernels import Recipe, load
+from harness.kernels.decode import DecodeError, decode, probe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-
-from harness.kernels import Recipe, load
-from harness.kernels.decode import DecodeError, decode, probe
 
 
 def photo(height=60, width=90, channels=3):

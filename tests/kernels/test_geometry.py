@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from harness.kernels.fixed_point import SEGMENT, quantise, row_segments
 from harness.kernels.geometry import FILTERS, make_axis, make_geometry, resized_size
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from . import oracle
 

@@ -1,7 +1,6 @@
 """`preprocess: auto`."""
 
 import pytest
-
 from harness.kernels import KernelError, Recipe
 from harness.kernels.recipes import recipe_for
 
