@@ -12,6 +12,7 @@ from harness.errors import ScenarioError
 from harness.scenario.model import Bursts, Constant, Gamma, OpenLoad, Poisson, Trace
 
 LONGEST_S = 366 * 24 * 3600.0  # what fits into int64 nanoseconds, and then some
+MOST_PERIODS = 20_000_000
 
 
 def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedSequence) -> NDArray[np.int64]:
@@ -39,10 +40,15 @@ def _interrupted_poisson(load: Bursts, rate_rps: float, count: int, rng: np.rand
     """Poisson arrivals on the clock of the on periods; each off period shifts what comes after it."""
     on_rate_rps = rate_rps * (load.on_time + load.off_time) / load.on_time
     busy_ns = np.cumsum(rng.exponential(1e9 / on_rate_rps, count))
-    ends_ns = np.empty(0)
-    while not len(ends_ns) or ends_ns[-1] < busy_ns[-1]:
-        more = rng.exponential(load.on_time, max(16, int(busy_ns[-1] / load.on_time)))
-        ends_ns = np.concatenate([ends_ns, (ends_ns[-1] if len(ends_ns) else 0.0) + np.cumsum(more)])
+    last_ns = busy_ns[-1] if count else 0.0
+    periods = max(16, int(last_ns / load.on_time))
+    if periods > MOST_PERIODS:
+        raise ScenarioError(
+            f"the schedule would hold {periods:,} on periods", where="load.on_time", hint="Make them longer."
+        )
+    ends_ns = np.cumsum(rng.exponential(load.on_time, periods))
+    while ends_ns[-1] < last_ns:
+        ends_ns = np.concatenate([ends_ns, ends_ns[-1] + np.cumsum(rng.exponential(load.on_time, periods))])
     off_ns = np.concatenate([[0.0], np.cumsum(rng.exponential(load.off_time, len(ends_ns)))])
     return _nanoseconds(busy_ns + off_ns[np.searchsorted(ends_ns, busy_ns)])
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import secrets
 import shutil
@@ -39,9 +38,11 @@ class SavedRun:
     def summary(self) -> dict[str, Any]:
         """Its summary. Raises UsageError."""
         try:
-            found: dict[str, Any] = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
+            found = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"not a saved run: {error}", where=str(self.path)) from None
+        if not isinstance(found, dict):
+            raise UsageError("not a saved run: its summary is no mapping", where=str(self.path))
         return found
 
     @property
@@ -78,19 +79,22 @@ def save(
 def _save(root: Path, name: str, summary: Mapping[str, Any], raw: RunRecords, texts: Mapping[str, str]) -> SavedRun:
     home = root / name
     home.mkdir(parents=True, exist_ok=True)
-    stamp = datetime.now().strftime("%Y%m%dT%H%M%S")
-    final = home / f"{stamp}-{secrets.token_hex(3)}"
+    final = home / f"{_stamp()}-{secrets.token_hex(3)}"
     staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home))
     try:
         for file, text in {**texts, SUMMARY: to_json(summary) + "\n"}.items():
             (staging / file).write_text(text, encoding="utf-8")
         records.save(raw, staging / RECORDS, {"name": name, "started_at": summary.get("started_at")})
         staging.chmod(0o755)
-        os.rename(staging, final)
+        staging.rename(final)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return SavedRun(final)
+
+
+def _stamp() -> str:
+    return datetime.now().strftime("%Y%m%dT%H%M%S")
 
 
 def to_json(document: Mapping[str, Any]) -> str:

@@ -128,6 +128,11 @@ def test_any_valid_document_is_read_and_read_back_and_fits_the_schema(write, doc
 
 # Bad files
 
+PLACES = (
+    "name", "load", "stages", "source", "slo", "deadlines", "load.arrivals", "load.rate", "load.requests",
+    "stages.0", "stages.0.null", "stages.0.null.batch", "stages.0.null.name", "source.images", "slo.p99",
+)  # fmt: skip
+
 
 def claims(path: Path) -> tuple[str, list[str], int | None]:
     """What a bad file says about itself: the key path, what its error tells, and the line that is marked."""
@@ -199,12 +204,7 @@ def test_a_long_value_is_shown_cut_short(write):
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
         max_leaves=5,
     ),
-    st.sampled_from(
-        (
-            "name load stages source slo deadlines load.arrivals load.rate load.requests stages.0 stages.0.null"
-            " stages.0.null.batch stages.0.null.name source.images slo.p99"
-        ).split()
-    ),
+    st.sampled_from(PLACES),
 )
 def test_no_value_in_any_place_leads_to_anything_but_a_scenario_error(write, value, place):
     document = yaml.safe_load(MINIMAL)

@@ -35,7 +35,7 @@ JPEG_QUALITY = 90
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """Where one image lies. shape: (height, width, 3), or () for bytes of a file. error: why it cannot be used, or ''."""
+    """Where one image lies. shape: (height, width, 3), or () for bytes of a file. error: why it is of no use, or ''."""
 
     name: str
     offset: int
@@ -74,9 +74,9 @@ class ImageSet:
 
 def choose(count: int, requests: int, seed: np.random.SeedSequence) -> NDArray[np.int64]:
     """Which image each request gets, shape (requests,): shuffled rounds, so that all are used equally often."""
-    rng = np.random.default_rng(seed)
-    rounds = [rng.permutation(count) for _ in range(-(-requests // count))]
-    return np.concatenate(rounds)[:requests] if rounds else np.empty(0, np.int64)
+    rounds = np.tile(np.arange(count), (-(-requests // count), 1))
+    chosen: NDArray[np.int64] = np.random.default_rng(seed).permuted(rounds, axis=1).ravel()[:requests]
+    return chosen
 
 
 def load(source: Source, seed: np.random.SeedSequence) -> ImageSet:
@@ -173,7 +173,7 @@ def _files(source: Source) -> Iterator[tuple[str, NDArray[np.uint8] | bytes | st
             yield path.name, _jpeg(pixels) if reencode else np.asarray(pixels)
         except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError) as error:
             reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
-            yield path.name, data if source.form == "encoded" and not reencode else f"cannot be decoded: {reason}"
+            yield path.name, f"cannot be decoded: {reason}"
 
 
 def _synthetic(source: Source, seed: np.random.SeedSequence) -> Iterator[tuple[str, NDArray[np.uint8] | bytes]]:

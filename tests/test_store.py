@@ -1,0 +1,256 @@
+"""A saved run is complete or not there, is never overwritten, and is found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import records, store
+from harness.errors import SaveError, UsageError
+from harness.records import Layout, RunRecords
+from tests.pipelines import run
+
+HERE = Path(__file__).parent
+RAW = RunRecords(Layout(("s0",), ((),)), np.arange(13 * 4, dtype=np.int64).reshape(4, 13), {2: "cut off"})
+SUMMARY = {"schema_version": 1, "name": "x", "started_at": "2026-01-01T00:00:00+00:00"}
+TEXTS = {"scenario.yaml": "name: x\n", "environment.json": "{}\n"}
+
+
+def save(root: Path, name: str = "x", **keys) -> store.SavedRun:
+    return store.save(root, name, {**SUMMARY, **keys}, RAW, TEXTS)
+
+
+def seen(root: Path) -> list[Path]:
+    """Every file and folder under `root` that a user would see."""
+    return sorted(p for p in root.rglob("*") if not any(part.startswith(".") for part in p.relative_to(root).parts))
+
+
+# Saving
+
+
+def test_a_run_is_read_back_as_it_was_saved(tmp_path):
+    saved = save(tmp_path)
+    assert saved.path.parent == tmp_path / "x"
+    assert saved.summary == SUMMARY
+    assert (saved.records.rows == RAW.rows).all()
+    assert saved.records.layout == RAW.layout
+    assert saved.records.failures == {2: "cut off"}
+    assert {p.name for p in saved.path.iterdir()} == {"summary.json", "records.parquet", *TEXTS}
+
+
+def test_records_of_a_real_run_are_read_back(tmp_path):
+    execution = run({"null": {}}, load={"arrivals": "closed", "requests": 20}, executor="asyncio")
+    saved = store.save(tmp_path, "real", SUMMARY, execution.records, {})
+    assert (saved.records.rows == execution.records.rows).all()
+
+
+def test_nothing_is_visible_until_all_of_it_is_written(tmp_path, monkeypatch):
+    def look(*arguments):
+        assert seen(tmp_path / "x") == []
+        assert list(store.list_runs(tmp_path)) == []
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(records, "save", look)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path)
+    assert list((tmp_path / "x").iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from harness import records
+from tests import test_store
+records.save = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+test_store.save(test_store.Path(sys.argv[1]))
+"""
+
+
+def test_a_kill_while_saving_leaves_nothing_that_looks_like_a_run(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path], cwd=HERE.parent)
+    assert killed.returncode == -9
+    assert seen(tmp_path / "x") == []
+    assert list(store.list_runs(tmp_path)) == []
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    paths = {save(tmp_path).path for _ in range(20)}
+    assert len(paths) == 20
+
+
+def test_a_folder_that_is_there_already_is_not_overwritten(tmp_path, monkeypatch):
+    monkeypatch.setattr(store.secrets, "token_hex", lambda n: "abcdef")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "refuge"))
+    monkeypatch.setattr(store, "_stamp", lambda: "20260101T000000")
+    first = save(tmp_path, note="first")
+    (tmp_path / "refuge").mkdir()
+    with pytest.raises(SaveError):
+        save(tmp_path, note="second")
+    assert first.summary["note"] == "first"
+
+
+def test_what_is_not_a_number_is_null():
+    document = {"nan": float("nan"), "inf": np.float64("inf"), "n": np.int64(3), "list": (np.nan, 1.5), 4: None}
+    text = store.to_json(document)
+    assert json.loads(text) == {"nan": None, "inf": None, "n": 3, "list": [None, 1.5], "4": None}
+
+
+# Where it cannot be saved
+
+
+@pytest.fixture
+def refuge(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder / "harness-results"
+
+
+def test_a_run_that_cannot_be_saved_where_it_should_is_saved_elsewhere(tmp_path, refuge):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(SaveError) as caught:
+        save(tmp_path / "file")
+    (rescued,) = store.list_runs(refuge)
+    assert str(rescued.path) in str(caught.value)
+    assert "cannot save the run here" in str(caught.value)
+    assert rescued.summary == SUMMARY
+
+
+def test_a_full_disk_sends_the_run_elsewhere_and_leaves_nothing_behind(tmp_path, refuge):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("no right to mount a small file system here")
+    try:
+        noise = np.random.default_rng(1).integers(0, 2**62, (5000, 13))
+        with pytest.raises(SaveError, match="No space left on device") as caught:
+            store.save(disk, "x", SUMMARY, RunRecords(RAW.layout, noise, {}), TEXTS)
+        assert list((disk / "x").iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    (rescued,) = store.list_runs(refuge)
+    assert str(rescued.path) in str(caught.value)
+    assert (rescued.records.rows == noise).all()
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from harness import store
+from harness.errors import SaveError
+from tests import test_store
+noise = np.random.default_rng(1).integers(0, 2**62, (5000, 13))
+raw = store.RunRecords(test_store.RAW.layout, noise, {})
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    store.save(test_store.Path(sys.argv[1]), "x", test_store.SUMMARY, raw, test_store.TEXTS)
+except SaveError as error:
+    print(error)
+"""
+
+
+def test_where_no_place_is_left_the_error_says_so_and_nothing_is_left_behind(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, tmp_path / "results"],
+        cwd=HERE.parent,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert "cannot save the run: " in done.stdout
+    assert "File too large" in done.stdout
+    assert "Free some space." in done.stdout
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+# Finding
+
+
+def test_an_older_second_goes_behind_whatever_its_files_say(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_stamp", lambda: "20260101T000000")
+    old = save(tmp_path)
+    monkeypatch.setattr(store, "_stamp", lambda: "20270101T000000")
+    new = save(tmp_path)
+    os.utime(old.path / "summary.json")
+    assert [r.path for r in store.list_runs(tmp_path)] == [new.path, old.path]
+
+
+@pytest.fixture
+def same_second(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_stamp", lambda: "20260101T000000")
+    runs = []
+    for age, name in enumerate(["a", "b", "a"]):
+        runs.append(save(tmp_path, name))
+        os.utime(runs[-1].path / "summary.json", ns=(1, 10**18 + age))
+    return tmp_path, runs
+
+
+def test_runs_are_listed_newest_first_and_nothing_else_is(same_second):
+    root, runs = same_second
+    (root / "a" / ".unfinished-1").mkdir()
+    (root / "a" / "20260101T000000-abcdef").mkdir()  # no summary in it
+    (root / "notes.txt").write_text("")
+    assert [r.path for r in store.list_runs(root)] == [r.path for r in reversed(runs)]
+
+
+@pytest.mark.parametrize(
+    ("reference", "index"), [("last", 2), ("last~0", 2), ("last~1", 1), ("last~2", 0), ("a", 2), ("b", 1)]
+)
+def test_a_run_is_found_by_recency_or_by_the_name_of_its_scenario(same_second, reference, index):
+    root, runs = same_second
+    assert store.find(reference, root).path == runs[index].path
+
+
+def test_a_run_is_found_by_its_folder_and_by_the_folder_s_name(same_second):
+    root, runs = same_second
+    assert store.find(str(runs[0].path), root / "elsewhere").path == runs[0].path
+    assert store.find(runs[0].path.name, root).path == runs[0].path
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("last~3", "no run 'last~3': there are 3 runs under"),
+        ("c", "no run 'c': the scenarios with runs are a, b"),
+        ("results/absent", "no run 'results/absent'"),
+        ("last~x", "no run 'last~x'"),
+    ],
+)
+def test_a_run_that_is_not_there_is_an_error_that_helps(same_second, reference, says):
+    with pytest.raises(UsageError) as caught:
+        store.find(reference, same_second[0])
+    assert says in str(caught.value)
+    assert "`harness runs` lists them" in str(caught.value)
+
+
+@pytest.mark.parametrize("reference", ["last", "a"])
+def test_where_there_are_no_runs_the_error_says_so(tmp_path, reference):
+    with pytest.raises(UsageError, match="there are no runs under"):
+        store.find(reference, tmp_path / "absent")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
+def test_a_summary_that_cannot_be_read_is_an_error_with_its_folder(same_second, text):
+    run_ = same_second[1][0]
+    (run_.path / "summary.json").write_text(text)
+    with pytest.raises(UsageError, match=f"{run_.path}: not a saved run"):
+        _ = run_.summary
+
+
+def test_records_that_are_no_records_are_an_error(same_second):
+    run_ = same_second[1][0]
+    (run_.path / "records.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match="not the records of a run"):
+        _ = run_.records
