@@ -8,12 +8,13 @@ FOLDER = Path("kernels/native")
 
 setup(
     packages=[*find_packages(include=["harness*"]), "harness.kernels"],
+    exclude_package_data={"harness.kernels": ["native/*"]},
     ext_modules=[
         Extension(
             "harness.kernels._native",
             sources=sorted(path.as_posix() for path in FOLDER.glob("*.c")),
             depends=sorted(path.as_posix() for path in FOLDER.glob("*.h")),
-            extra_compile_args=["-O3"],
+            extra_compile_args=["-O3", "-g0"],
             optional=True,
         )
     ],

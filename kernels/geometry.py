@@ -113,9 +113,7 @@ def make_axis(source: int, resized: int, begin: int, end: int, filter_name: str)
     centers: Floats = (np.arange(begin, end, dtype=np.float64) + 0.5) * scale
     if source == resized:
         starts = np.arange(begin, end, dtype=np.int32)
-        return Axis(
-            starts, np.ones((end - begin, 1)), begin, end, np.arange(begin, end) + 0.5, 1.0, np.ones(end - begin)
-        )
+        return Axis(starts, np.ones((end - begin, 1)), begin, end, centers, stretch, np.ones(end - begin))
     support = radius * stretch
     lows = np.maximum((centers - support + 0.5).astype(np.int64), 0)
     highs = np.minimum((centers + support + 0.5).astype(np.int64), source)
