@@ -1,0 +1,14 @@
+"""The twin: the pipeline of a Plan as a discrete-event model, which emits the RunRecords that a real run would.
+
+pipeline     what both models take: stations, due times, service times
+model        the simpy model: the description of how the pipeline behaves (simpy is imported only there)
+compiled     the same in numba, equal to the nanosecond, for millions of requests
+calibration  service times and hop costs out of a measured run
+replay       a measured run again, with its own due times and service times
+
+Imports the plan and what lies below it; commands and studies import the twin.
+"""
+
+from harness.twin.pipeline import Demand, Pipeline, Station, of_plan
+
+__all__ = ["Demand", "Pipeline", "Station", "of_plan"]

@@ -1,0 +1,96 @@
+"""The model of `model`, compiled: the same stamps to the nanosecond, a hundred times faster.
+
+Where nobody can overtake (one worker a stage, an open load) it is a recursion over the requests (`recursion`),
+elsewhere a simulation of events (`events`). Here are the tables that they work in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.records import Ints, RunRecords
+from harness.twin import channels, events, recursion
+from harness.twin.pipeline import Demand, Pipeline, as_records, blank_rows
+
+
+def simulate(pipeline: Pipeline, demand: Demand) -> RunRecords:
+    """Run a pipeline under a demand; the records of every request that was issued."""
+    rows = blank_rows(pipeline, demand)
+    fill(pipeline, demand, rows)
+    return as_records(pipeline, rows)
+
+
+def fill(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:
+    """Run in rows that `blank_rows` made; memory that is used again and again costs no page faults."""
+    if len(rows) == 0:
+        return
+    if demand.due_ns is not None and all(s.workers == 1 for s in pipeline.stations):
+        by_recursion(pipeline, demand, rows)
+    else:
+        by_events(pipeline, demand, rows)
+
+
+def by_recursion(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:
+    """Fill rows by the recursion; only for one worker a stage and due times."""
+    stations, stages = pipeline.stations, len(pipeline.stations)
+    service, columns, sizes = _service(demand)
+    table = np.array(
+        [
+            (s.capacity, s.batch_max, s.batch_timeout_ns, s.hop_ns, column, size)
+            for s, column, size in zip(stations, columns, sizes, strict=True)
+        ],
+        np.int64,
+    )
+    state = np.zeros((stages, recursion.LATER_READY + 1), np.int64)
+    members = np.zeros((stages, max(s.batch_max for s in stations)), np.int64)
+    left = np.zeros((stages, _power_of_two(max(s.capacity for s in stations))), np.int64)
+    stack = np.zeros(stages + 1, np.int64)
+    recursion.run(table, state, members, left, stack, service, rows, pipeline.shed)
+
+
+def by_events(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:
+    """Fill rows by simulating events; for every pipeline and demand."""
+    stations = pipeline.stations
+    stages, workers = len(stations), sum(s.workers for s in stations)
+    stage_of = np.repeat(np.arange(stages), [s.workers for s in stations])
+    last_first = np.lexsort((np.arange(workers), -stage_of))
+    batching = np.array([w for w in range(workers) if stations[stage_of[w]].batch_max > 1], np.int64)
+    due = workers + stages
+
+    whose = np.concatenate([last_first, np.arange(stages)[::-1], [workers], batching])
+    steps = np.stack([np.full(len(whose), channels.NEVER), whose])
+
+    service, columns, sizes = _service(demand)
+    table = np.array(
+        [
+            (s.capacity, s.batch_max, s.batch_timeout_ns, s.hop_ns, due - 1 - i, columns[i], sizes[i])
+            for i, s in enumerate(stations)
+        ],
+        np.int64,
+    )
+    processes = np.zeros((workers + 1, channels.HELD + max(s.batch_max for s in stations)), np.int64)
+    processes[:workers, channels.WAITS_FOR] = channels.IDLE
+    processes[:workers, channels.STAGE] = stage_of
+    processes[:workers, channels.NUMBER] = np.concatenate([np.arange(s.workers) for s in stations])
+    processes[last_first, channels.END] = np.arange(workers)
+    processes[batching, channels.LIMIT] = due + 1 + np.arange(len(batching))
+    processes[workers, channels.WAITS_FOR] = channels.TO_BE_DUE
+    processes[workers, channels.CONCURRENCY] = demand.concurrency
+    processes[workers, channels.STOP] = demand.stop_ns
+    processes[workers, channels.SHED] = pipeline.shed
+
+    longest = max(workers + 1, demand.concurrency, *(s.capacity for s in stations))
+    queues = np.zeros((channels.KINDS * stages + 2, channels.ITEMS + _power_of_two(longest)), np.int64)
+    events.run(steps, table, processes, queues, service, rows)
+
+
+def _service(demand: Demand) -> tuple[Ints, list[int], list[int]]:
+    """Service times of all stages side by side, where those of each begin, and how many sizes of batches it has."""
+    sizes = [times.shape[1] for times in demand.service_ns]
+    columns = [sum(sizes[:i]) for i in range(len(sizes))]
+    together = demand.service_ns[0] if len(sizes) == 1 else np.concatenate(demand.service_ns, axis=1)
+    return np.ascontiguousarray(together), columns, sizes
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()

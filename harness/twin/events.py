@@ -1,0 +1,295 @@
+"""The model as a simulation of events, for any pipeline and load: what `model` does, in tables.
+
+No heap: each thing that the clock may do next has a fixed place in `steps`, in the order in which steps at the same
+instant come, so that the first smallest time is the next step. A process is a row of `processes` that says what it
+waits for. All state is in tables of int64, which the functions hand on to one another:
+
+    steps      (2, steps)      WHEN each comes, and WHOSE it is: a worker's, a stage's, the producer's
+    stations   (stages, 7)     what the pipeline is, and the free slots of each channel
+    processes  (workers + 1, 8 + batch)  the workers of all stages in a row, with the rows they hold; the producer
+    queues     (4 stages + 2, 2 + ring)  first in, first out: head, tail, and a ring of a power of two items
+    service    (n, columns)    service times; those of a stage begin at its COLUMN
+    rows       (n, width)      the records
+"""
+
+from __future__ import annotations
+
+from harness.records import Ints
+from harness.twin.channels import (
+    A_SLOT,
+    ACCEPTED,
+    AN_END,
+    BATCH,
+    BATCH_MAX,
+    BLOCKED,
+    COLLECTING,
+    COLUMN,
+    CONCURRENCY,
+    DONE,
+    DROPPED,
+    DUE,
+    END,
+    FIRST,
+    FOR_REQUEST,
+    FOR_SLOT,
+    FREE,
+    GROUP,
+    HANDED,
+    HANDED_ON,
+    HELD,
+    IDLE,
+    KINDS,
+    LIMIT,
+    NEVER,
+    NUMBER,
+    OFFERED,
+    OUTCOME,
+    READY,
+    ROW,
+    SERVING,
+    SHED,
+    SIZE,
+    SIZES,
+    STAGE,
+    STARTED,
+    STOP,
+    TAKEN,
+    TIMEOUT,
+    TO_BE_DUE,
+    WAITS_FOR,
+    WHEN,
+    WHOSE,
+    WORKER,
+    complete,
+    end_of_hop,
+    leave,
+    pop,
+    push,
+    release,
+    send,
+    waiting,
+)
+from harness.twin.jit import jit
+from harness.twin.pipeline import START_NS
+
+
+@jit
+def run(steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints) -> None:
+    """Until nothing is left to happen."""
+    workers, stages = len(processes) - 1, len(stations)
+    due = workers + stages
+    for worker in range(workers):
+        push(queues, KINDS * processes[worker, STAGE] + FOR_REQUEST, worker)
+    _produce(steps, stations, processes, queues, rows, 0)
+    while True:
+        now, step = steps[WHEN, 0], 0
+        for i in range(1, steps.shape[1]):
+            if steps[WHEN, i] < now:
+                now, step = steps[WHEN, i], i
+        if now == NEVER:
+            return
+        steps[WHEN, step] = NEVER
+        whose = steps[WHOSE, step]
+        if step < workers:
+            _end_of_service(steps, stations, processes, queues, service, rows, whose, now)
+        elif step < due:
+            end_of_hop(steps, processes, queues, rows, whose, step)
+        elif step == due:
+            _produce(steps, stations, processes, queues, rows, now)
+        else:
+            leave(queues, KINDS * processes[whose, STAGE] + FOR_REQUEST, whose)
+            _start(steps, stations, processes, service, rows, whose, now)
+        while waiting(queues, KINDS * stages):
+            process = pop(queues, KINDS * stages)
+            if process == workers:
+                _produce(steps, stations, processes, queues, rows, now)
+            else:
+                _wake(steps, stations, processes, queues, service, rows, process, now)
+
+
+@jit
+def _produce(steps: Ints, stations: Ints, processes: Ints, queues: Ints, rows: Ints, now: int) -> None:
+    """Offer requests until one is not due, finds no slot, or has to wait for the end of another."""
+    producer, ends = len(processes) - 1, KINDS * len(stations) + 1
+    row, concurrency = processes[producer, ROW], processes[producer, CONCURRENCY]
+    if processes[producer, WAITS_FOR] == A_SLOT:
+        rows[row, FIRST + ACCEPTED] = now
+        send(steps, stations, processes, queues, rows, 0, row, now)
+        row += 1
+    processes[producer, WAITS_FOR] = TO_BE_DUE
+    while row < len(rows):
+        due = rows[row, DUE]
+        if concurrency > 0 and due == 0:
+            if row < concurrency:
+                due = START_NS
+            elif waiting(queues, ends):
+                due = pop(queues, ends)
+            else:
+                processes[producer, WAITS_FOR] = AN_END
+                break
+            rows[row, DUE] = due
+            if 0 < processes[producer, STOP] < due:
+                break
+        if due > now:
+            steps[WHEN, len(processes) - 1 + len(stations)] = due
+            break
+        rows[row, FIRST + OFFERED] = now
+        if stations[0, FREE] > 0:
+            stations[0, FREE] -= 1
+            rows[row, FIRST + ACCEPTED] = now
+            send(steps, stations, processes, queues, rows, 0, row, now)
+        elif processes[producer, SHED]:
+            rows[row, OUTCOME] = DROPPED
+        else:
+            processes[producer, WAITS_FOR] = A_SLOT
+            push(queues, FOR_SLOT, producer)
+            break
+        row += 1
+    processes[producer, ROW] = row
+
+
+# ------------------------------------------------------------------ workers
+
+
+@jit
+def _wake(
+    steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints, worker: int, now: int
+) -> None:
+    """What the worker waited for has come."""
+    stage, waited_for = processes[worker, STAGE], processes[worker, WAITS_FOR]
+    if waited_for == IDLE:
+        _begin(steps, stations, processes, queues, service, rows, worker, processes[worker, HANDED], now)
+    elif waited_for == COLLECTING:
+        row = processes[worker, HANDED]
+        rows[row, FIRST + GROUP * stage + TAKEN] = now
+        processes[worker, HELD + processes[worker, SIZE]] = row
+        processes[worker, SIZE] += 1
+        _collect(steps, stations, processes, queues, service, rows, worker, now)
+    elif stations[stage, BATCH_MAX] == 1:
+        rows[processes[worker, HELD], FIRST + GROUP * (stage + 1) + ACCEPTED] = now
+        _start(steps, stations, processes, service, rows, worker, now)
+    else:
+        stations[stage + 1, FREE] += 1  # the slot that it was given
+        _hand_on(steps, stations, processes, queues, service, rows, worker, now)
+
+
+@jit
+def _turn_to_channel(
+    steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints, worker: int, now: int
+) -> None:
+    stage = processes[worker, STAGE]
+    if waiting(queues, KINDS * stage + READY):
+        row = pop(queues, KINDS * stage + READY)
+        _begin(steps, stations, processes, queues, service, rows, worker, row, now)
+    else:
+        processes[worker, WAITS_FOR] = IDLE
+        push(queues, KINDS * stage + FOR_REQUEST, worker)
+
+
+@jit
+def _begin(
+    steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints,
+    worker: int, row: int, now: int,
+) -> None:  # fmt: skip
+    """The worker has taken a request while it held none."""
+    stage = processes[worker, STAGE]
+    base = FIRST + GROUP * stage
+    rows[row, base + TAKEN] = now
+    processes[worker, HELD] = row
+    processes[worker, SIZE] = 1
+    if stations[stage, BATCH_MAX] > 1:
+        steps[WHEN, processes[worker, LIMIT]] = now + stations[stage, TIMEOUT]
+        _collect(steps, stations, processes, queues, service, rows, worker, now)
+        return
+    if stage + 1 < len(stations):
+        rows[row, base + GROUP + OFFERED] = now
+        if stations[stage + 1, FREE] == 0:
+            processes[worker, WAITS_FOR] = BLOCKED
+            push(queues, KINDS * (stage + 1) + FOR_SLOT, worker)
+            return
+        stations[stage + 1, FREE] -= 1
+        rows[row, base + GROUP + ACCEPTED] = now
+    _start(steps, stations, processes, service, rows, worker, now)
+
+
+@jit
+def _collect(
+    steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints, worker: int, now: int
+) -> None:
+    """Fill the batch with what is ready; start when it is full, else wait for more."""
+    stage, size = processes[worker, STAGE], processes[worker, SIZE]
+    while size < stations[stage, BATCH_MAX] and waiting(queues, KINDS * stage + READY):
+        row = pop(queues, KINDS * stage + READY)
+        rows[row, FIRST + GROUP * stage + TAKEN] = now
+        processes[worker, HELD + size] = row
+        size += 1
+    processes[worker, SIZE] = size
+    if size == stations[stage, BATCH_MAX]:
+        steps[WHEN, processes[worker, LIMIT]] = NEVER
+        _start(steps, stations, processes, service, rows, worker, now)
+    else:
+        processes[worker, WAITS_FOR] = COLLECTING
+        push(queues, KINDS * stage + FOR_REQUEST, worker)
+
+
+@jit
+def _start(steps: Ints, stations: Ints, processes: Ints, service: Ints, rows: Ints, worker: int, now: int) -> None:
+    """Service of what the worker holds begins."""
+    stage, size, first = processes[worker, STAGE], processes[worker, SIZE], processes[worker, HELD]
+    base = FIRST + GROUP * stage
+    for i in range(size):
+        row = processes[worker, HELD + i]
+        rows[row, base + STARTED] = now
+        rows[row, base + WORKER] = processes[worker, NUMBER]
+        rows[row, base + BATCH] = first
+    processes[worker, WAITS_FOR] = SERVING
+    column = stations[stage, COLUMN] + min(size, stations[stage, SIZES]) - 1
+    steps[WHEN, processes[worker, END]] = now + service[first, column]
+
+
+@jit
+def _end_of_service(
+    steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints, worker: int, now: int
+) -> None:
+    stage, size, row = processes[worker, STAGE], processes[worker, SIZE], processes[worker, HELD]
+    base, last = FIRST + GROUP * stage, stage + 1 == len(stations)
+    if stations[stage, BATCH_MAX] == 1:
+        rows[row, base + DONE] = now
+        if last:
+            complete(processes, queues, rows, len(stations), row, now)
+        else:
+            send(steps, stations, processes, queues, rows, stage + 1, row, now)
+        release(stations, queues, stage)
+        _turn_to_channel(steps, stations, processes, queues, service, rows, worker, now)
+        return
+    for i in range(size):
+        rows[processes[worker, HELD + i], base + DONE] = now
+        release(stations, queues, stage)
+    if last:
+        for i in range(size):
+            complete(processes, queues, rows, len(stations), processes[worker, HELD + i], now)
+        _turn_to_channel(steps, stations, processes, queues, service, rows, worker, now)
+        return
+    for i in range(size):
+        rows[processes[worker, HELD + i], base + GROUP + OFFERED] = now
+    processes[worker, HANDED_ON] = 0
+    _hand_on(steps, stations, processes, queues, service, rows, worker, now)
+
+
+@jit
+def _hand_on(
+    steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints, worker: int, now: int
+) -> None:
+    """Send the results of a batch to the next stage as slots come free; after the last, turn to the channel again."""
+    following = processes[worker, STAGE] + 1
+    while processes[worker, HANDED_ON] < processes[worker, SIZE]:
+        if stations[following, FREE] == 0:
+            processes[worker, WAITS_FOR] = BLOCKED
+            push(queues, KINDS * following + FOR_SLOT, worker)
+            return
+        stations[following, FREE] -= 1
+        row = processes[worker, HELD + processes[worker, HANDED_ON]]
+        rows[row, FIRST + GROUP * following + ACCEPTED] = now
+        processes[worker, HANDED_ON] += 1
+        send(steps, stations, processes, queues, rows, following, row, now)
+    _turn_to_channel(steps, stations, processes, queues, service, rows, worker, now)

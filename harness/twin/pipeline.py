@@ -1,0 +1,122 @@
+"""What the two models of a pipeline take, and the rows that they fill.
+
+They agree on every stamp because they share one rule for what happens at the same instant:
+
+1. A process that was woken (a slot came free for it, a request was handed to it, a request ended that it waited for)
+   goes on at once. Several go on in the order in which they were woken.
+2. When none is left, the clock's own steps come one at a time, each followed by all that it wakes: ends of service,
+   then arrivals after a hop, then the producer's due times, then batch timeouts. Among several of a kind the last
+   stage comes first, but for timeouts the first stage; in a stage, the worker with the lower number.
+
+So slots are given back before others ask for one, and a batch takes in whatever becomes ready at the very instant
+of its timeout. A service takes at least 1 ns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.plan import Plan
+from harness.records import Ints, Layout, Outcome, Phase, RunRecords
+
+START_NS = 1_000_000_000
+"""The clock of a closed load begins here. Later than 0, which means never in the records."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """A stage and the channel in front of it. hop_ns: from when a request is sent to it until it lies ready there."""
+
+    name: str
+    workers: int = 1
+    capacity: int = 16
+    batch_max: int = 1
+    batch_timeout_ns: int = 0
+    hop_ns: int = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or not 1 <= self.batch_max <= self.capacity:
+            raise ValueError(f"a station needs a worker, and slots for its largest batch: {self}")
+        if self.batch_timeout_ns < 0 or self.hop_ns < 0:
+            raise ValueError(f"a timeout and a hop take at least 0 ns: {self}")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Stations in order. shed: drop a request that finds the first channel full, instead of waiting for a slot."""
+
+    stations: tuple[Station, ...]
+    shed: bool = False
+
+    @property
+    def layout(self) -> Layout:
+        """Of the records; the model knows no parts of a service."""
+        return Layout(tuple(s.name for s in self.stations), ((),) * len(self.stations))
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of a pipeline: when requests are due and how long each would take.
+
+    service_ns: an array of shape (n, m) for each stage, int64. A batch of `size` whose first request is `row` takes
+    service_ns[row, min(size, m) - 1]; a request that is served singly takes service_ns[row, 0].
+    due_ns: shape (n,), int64, ascending, each at least 1. None for a closed load of `concurrency` requests: the first
+    of these are due at START_NS, each further one when a request ends; none that would be due after stop_ns is issued
+    (0: no such end). warmup: how many of the first rows are kept apart.
+    """
+
+    service_ns: tuple[Ints, ...]
+    due_ns: Ints | None = None
+    concurrency: int = 0
+    stop_ns: int = 0
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.due_ns is None) == (self.concurrency == 0):
+            raise ValueError("a demand has either due times or a concurrency")
+        lengths = {len(s) for s in self.service_ns} | ({len(self.due_ns)} if self.due_ns is not None else set())
+        if len(lengths) != 1 or any(s.ndim != 2 or s.dtype != np.int64 for s in self.service_ns):
+            raise ValueError("service times are int64 of shape (n, m) for each stage, with one n for all")
+        if any(s.size and s.min() < 1 for s in self.service_ns):
+            raise ValueError("a service takes at least 1 ns")
+        if self.due_ns is not None and len(self.due_ns) and self.due_ns[0] < 1:
+            raise ValueError("due times begin at 1 ns: 0 means never in the records")
+
+    def __len__(self) -> int:
+        return len(self.service_ns[0])
+
+
+def of_plan(plan: Plan, hops_ns: Sequence[int] = ()) -> Pipeline:
+    """The stations of a Plan. hops_ns: the cost of the hop to each stage, if it is known."""
+    hops = hops_ns or (0,) * len(plan.stages)
+    return Pipeline(
+        tuple(
+            Station(s.name, s.workers, s.capacity, s.batch_max, s.batch_timeout_ns, hop)
+            for s, hop in zip(plan.stages, hops, strict=True)
+        ),
+        shed=plan.scenario.on_full == "shed",
+    )
+
+
+def blank_rows(pipeline: Pipeline, demand: Demand) -> Ints:
+    """Records before anything has happened, shape (n, width): the phase, and the due times of an open load."""
+    layout = pipeline.layout
+    if len(demand.service_ns) != len(pipeline.stations):
+        raise ValueError(f"service times of {len(demand.service_ns)} stages for {len(pipeline.stations)} stations")
+    rows = np.zeros((len(demand), layout.width), np.int64)
+    rows[: demand.warmup, layout.columns["phase"]] = Phase.WARMUP
+    if demand.due_ns is not None:
+        rows[:, layout.columns["due"]] = demand.due_ns
+    return rows
+
+
+def as_records(pipeline: Pipeline, rows: Ints) -> RunRecords:
+    """The requests that were issued. One that never ended (which no model should leave behind) is aborted."""
+    layout = pipeline.layout
+    outcome = layout.columns["outcome"]
+    issued = rows[rows[:, layout.base(0)] > 0]
+    issued[issued[:, outcome] == Outcome.PENDING, outcome] = Outcome.ABORTED
+    return RunRecords(layout, issued, {})
