@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .contract import Image, KernelError, Recipe
+from .contract import Backend, Image, KernelError, Recipe
 
 DEFAULT_MAX_PIXELS = 100_000_000
 _JPEG_MAGIC = b"\xff\xd8\xff"
@@ -82,6 +82,24 @@ def decode(
     else:
         pixels = _decode_with_pillow(data, header)
     return _oriented(pixels, data) if orient else pixels
+
+
+def scaled_decode_difference(data: bytes, backend: Backend) -> dict[str, Any]:
+    """What `scaled_for` changes for this file: both sizes, (width, height), and the difference of the outputs.
+
+    max and mean are in normalised units.
+    """
+    pixels = decode(data), decode(data, scaled_for=backend.recipe)
+    outputs = []
+    for image in pixels:
+        out = np.empty(backend.recipe.output_shape_for(*image.shape[:2]), dtype=np.float32)
+        backend.run(image, out)
+        outputs.append(out)
+    if outputs[0].shape != outputs[1].shape:
+        raise KernelError(f"the sizes of the outputs differ: {outputs[0].shape} and {outputs[1].shape}")
+    difference = np.abs(outputs[0] - outputs[1])
+    sizes = [image.shape[1::-1] for image in pixels]
+    return {"full": sizes[0], "scaled": sizes[1], "max": float(difference.max()), "mean": float(difference.mean())}
 
 
 def _decode_jpeg(data: bytes, header: Header, scaled_for: Recipe | tuple[int, int] | None) -> Image:

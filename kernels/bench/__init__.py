@@ -1,0 +1,1 @@
+"""What `python -m harness.kernels.benchmark` measures, one file a question; only the benchmark imports it."""
