@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.store import SavedRun
 
 
 @click.command("runs")
@@ -32,19 +39,30 @@ def command(out: Path, as_json: bool, limit: int) -> None:
 
     from harness import store
 
-    runs = [(run.path, run.summary) for run in islice(store.list_runs(out), limit)]
+    rows = list(islice(_rows(store.list_runs(out)), limit))
     if as_json:
-        for path, summary in runs:
-            click.echo(json.dumps({"path": str(path), **_row(summary)}))
+        for path, row in rows:
+            click.echo(json.dumps({"path": path, **row}))
         return
     from rich.console import Console
 
     from harness.report import terminal
 
-    terminal.list_runs(Console(highlight=False), [(str(path), _row(summary)) for path, summary in runs], str(out))
+    terminal.list_runs(Console(highlight=False), rows, str(out))
 
 
-def _row(summary: dict) -> dict:  # type: ignore[type-arg]
+def _rows(runs: Iterable[SavedRun]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and figures of each run; one that cannot be read is told of and left out."""
+    for run in runs:
+        try:
+            yield str(run.path), _row(run.summary)
+        except UsageError as error:
+            click.echo(f"skipped {error}", err=True)
+        except (KeyError, TypeError, AttributeError):
+            click.echo(f"skipped {run.path}: not a saved run of this tool", err=True)
+
+
+def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("name", "executor", "started_at", "status", "validity", "throughput_rps", "offered_rps")
     e2e = summary["e2e_ms"]
     return {

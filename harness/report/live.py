@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -53,7 +53,7 @@ class _Lines:
 def _sentence(progress: Progress) -> str:
     if progress.phase == "starting":
         return "starting workers"
-    parts = [f"{progress.phase}: {_count(progress)} requests, {progress.ended / max(progress.elapsed_s, 1e-9):.1f}/s"]
+    parts = [f"{progress.phase}: {_count(progress)} requests, {_rate(progress)}/s"]
     rolling = _rolling(progress)
     if rolling:
         parts.append(f"p50 {rolling[0]:.1f} ms, p99 {rolling[1]:.1f} ms of the last {rolling[2]}")
@@ -64,29 +64,37 @@ def _sentence(progress: Progress) -> str:
     return "; ".join(parts)
 
 
-def _block(progress: Progress) -> Group:
-    name = Text(progress.plan.scenario.name, style="bold")
+def _block(progress: Progress) -> Table:
+    """At most four lines: where the run stands, a bar, the queues, the latencies of late."""
+    block = Table.grid()
+    name = Text(progress.plan.scenario.name, style="bold", no_wrap=True, overflow="ellipsis")
     if progress.phase == "starting":
-        return Group(name.append("  starting workers: imports, models, compiling", style="dim"))
-    table = Table.grid(padding=(0, 2))
-    total = progress.total
+        block.add_row(name.append("  starting workers: imports, models, compiling", style="not bold dim"))
+        return block
     left = _left_s(progress)
-    table.add_row(
-        name,
-        Text(progress.phase),
-        Text(f"{_count(progress)} requests"),
-        Text(f"{progress.ended / max(progress.elapsed_s, 1e-9):.1f}/s"),
-        Text("" if left is None else f"{left:.0f} s left", style="dim"),
-    )
-    bar = ProgressBar(total=total or 100, completed=progress.ended if total else 0, pulse=not total, width=60)
+    status = [progress.phase, f"{_count(progress)} requests", f"{_rate(progress)}/s"]
+    name.append("  " + "  ".join(status), style="not bold")
+    block.add_row(name.append("" if left is None else f"  {left:.0f} s left", style="not bold dim"))
+    total = progress.total
+    block.add_row(ProgressBar(total=total or 100, completed=progress.ended if total else 0, pulse=not total, width=60))
     depths = Text("waiting  ", style="dim")
     for stage, depth in zip(progress.plan.stages, progress.depths, strict=True):
-        depths.append(f"{stage.name} {depth}/{stage.capacity}  ", style="yellow" if depth >= stage.capacity - 1 else "")
+        style = "yellow" if depth >= stage.capacity - 1 else "not dim"
+        depths.append(f"{stage.name} {depth:,}/{stage.capacity:,}  ", style=style)
+    block.add_row(depths)
     rolling = _rolling(progress)
-    latency = Text("latency  ", style="dim")
     if rolling:
-        latency.append(f"p50 {rolling[0]:.1f} ms   p99 {rolling[1]:.1f} ms   (last {rolling[2]} requests)", style="")
-    return Group(table, bar, depths, latency)
+        p50, p99, count = rolling
+        block.add_row(
+            Text.assemble(
+                ("latency  ", "dim"), f"p50 {p50:.1f} ms  p99 {p99:.1f} ms", (f"  of the last {count}", "dim")
+            )
+        )
+    return block
+
+
+def _rate(progress: Progress) -> str:
+    return f"{progress.ended / max(progress.elapsed_s, 1e-9):,.1f}"
 
 
 def _count(progress: Progress) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,10 @@ class TorchStage:
         models = import_torchvision().models
         names = models.list_models(module=models)
         if o.model not in names:
+            near = get_close_matches(o.model, names, n=4) or names
             raise ScenarioError(
-                f"torchvision has no classification model {o.model!r}", hint=f"It has {', '.join(names)}."
+                f"torchvision has no classification model {o.model!r}",
+                hint=f"{'Near it are' if near is not names else 'It has'} {', '.join(near)}.",
             )
         torch.manual_seed(int(self._context.seed.generate_state(1)[0]))
         own_classes = {} if o.weights == "default" else {"num_classes": o.classes}
