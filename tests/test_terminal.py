@@ -184,7 +184,7 @@ def test_milliseconds_have_three_digits(value, shown):
 
 
 @pytest.mark.parametrize(
-    ("width", "more"), [(80, []), (100, ["1,234/s", "12,000 … 13,000"]), (140, ["20260101T102030-abcde0"])]
+    ("width", "more"), [(80, []), (110, ["1,234/s", "12,000 … 13,000"]), (140, ["20260101T102030-abcde0"])]
 )
 def test_the_list_of_runs_has_one_line_a_run_and_more_columns_where_there_is_room(width, more):
     row = {

@@ -252,7 +252,7 @@ def list_runs(console: Console, rows: Sequence[tuple[str, Mapping[str, Any]]], r
         console.print(f"There are no runs under {root} yet: harness run scenarios/resnet18_cpu.yaml", soft_wrap=True)
         return
     look = _Look(console)
-    wide, widest = console.width >= ROOMY, console.width >= 130
+    wide, widest = console.width >= 110, console.width >= 136
     table = look.table()
     for name, shown in (("run", True), ("scenario", True), ("started", True), ("folder", widest)):
         if shown:
