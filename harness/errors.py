@@ -1,6 +1,6 @@
 """The errors that a user can meet: what happened, where, and what to do about it.
 
-Every one carries the exit code that the command ends with; `docs/exit-codes` in the README lists them.
+Every one carries the exit code that the command ends with; `harness --help` lists them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ class UsageError(HarnessError):
 
 
 class ScenarioError(UsageError):
-    """A scenario file, or a value set over it, is not valid."""
+    """A scenario file, or a value set over it, is not valid.
+
+    where: its file and line, or the override, once known; before that the key path, maybe followed by ": " and the
+    file that the key names. The commands then look up the line.
+    """
 
 
 class RunFailed(HarnessError):

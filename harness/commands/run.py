@@ -83,4 +83,4 @@ def _deliver(summary: dict[str, Any], json_to: str | None, quiet: bool) -> None:
 
     from harness.report import terminal
 
-    terminal.show(Console(highlight=False), summary)
+    terminal.show(Console(highlight=False), {**summary, "error": None})  # an error is told once, at the end
