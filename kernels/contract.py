@@ -19,7 +19,7 @@ Output = NDArray[np.float32]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-MAX_PLANS = 64
+MAX_PLANS = 128
 MAX_PIXELS = 1 << 28
 
 

@@ -116,24 +116,28 @@ def row_segments(axis: Axis, unit: float) -> tuple[NDArray[np.int32], NDArray[An
     return spans, segments
 
 
-def _rows_can_be_summed(geometry: Geometry, filter_name: str) -> bool:
-    return filter_name == "bilinear" and geometry.rows.stretch >= SUMMED_FROM_STRETCH
+def _blended_rows(rows: Axis, bits: int) -> tuple[tuple[int, int, int], list[NDArray[Any]]]:
+    """For rows with weights of their own: pairs, shift and number of segments; then the four arrays about rows."""
+    quantised = quantise(rows.weights, 22)
+    paired = np.ascontiguousarray(_in_pairs(quantised.weights))
+    arrays = [rows.starts, paired, np.empty(0, dtype=np.int32), np.empty(0, dtype=SEGMENT)]
+    return (paired.shape[1] // 2, quantised.shift - bits, 0), arrays
+
+
+def _summed_rows(rows: Axis, bits: int) -> tuple[tuple[int, int, int], list[NDArray[Any]]]:
+    """The same for rows that are summed in segments."""
+    spans, segments = row_segments(rows, float(1 << bits))
+    return (1, 1, len(segments)), [np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int16), spans, segments]
 
 
 def plan_arguments(recipe: Recipe, geometry: Geometry, height: int, width: int, channels: int) -> tuple[Any, ...]:
     """Everything after the instruction set that `_native.plan` takes."""
     rows, columns = geometry.rows, geometry.columns
     bits = _BITS[recipe.filter]
-    row_weights = quantise(rows.weights, 22)
+    summed = recipe.filter == "bilinear" and rows.stretch >= SUMMED_FROM_STRETCH
+    (row_pairs, row_shift, segment_count), row_arrays = (_summed_rows if summed else _blended_rows)(rows, bits)
     column_weights = quantise(columns.weights, _max_column_shift(columns.taps, recipe.filter))
     starts, grouped = column_groups(columns.starts, column_weights.weights)
-    nothing = np.empty(0, dtype=np.int32)
-    paired = _in_pairs(row_weights.weights)
-    row_starts, spans, segments = rows.starts, nothing, np.empty(0, dtype=SEGMENT)
-    row_pairs = paired.shape[1] // 2
-    if _rows_can_be_summed(geometry, recipe.filter):
-        spans, segments = row_segments(rows, float(1 << bits))
-        row_starts, paired = nothing, np.empty(0, dtype=np.int16)
     scale, offset = normalisation(recipe.mean, recipe.std)
     scale = scale / float(1 << (bits + column_weights.shift))
     fill = (0.0,) * (4 - recipe.channels)
@@ -142,15 +146,8 @@ def plan_arguments(recipe: Recipe, geometry: Geometry, height: int, width: int, 
         (recipe.channels, *geometry.output, recipe.layout == "chw"),
         (geometry.top, geometry.left, len(rows.starts), len(columns.starts)),
         (columns.first, columns.stop - columns.first),
-        (row_pairs, row_weights.shift - bits, grouped.shape[1], len(segments)),
+        (row_pairs, row_shift, grouped.shape[1], segment_count),
         (*scale.tolist(), *fill),
         (*offset.tolist(), *fill),
-        (
-            row_starts,
-            np.ascontiguousarray(paired),
-            spans,
-            segments,
-            np.ascontiguousarray((starts - columns.first) * channels),
-            grouped,
-        ),
+        (*row_arrays, np.ascontiguousarray((starts - columns.first) * channels), grouped),
     )

@@ -130,6 +130,8 @@ def _fit(lows: NDArray[np.int64], weights: Floats, source: int) -> tuple[NDArray
     """Drop zero weights at both ends and move starts back where the taps would pass the source's end."""
     taps = weights.shape[1]
     used = weights != 0.0
+    if used[:, 0].all() and used[:, -1].any() and lows[-1] + taps <= source:
+        return lows.astype(np.int32), weights
     leading = used.argmax(axis=1)
     lengths = taps - used[:, ::-1].argmax(axis=1) - leading
     taps = int(lengths.max())
