@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .contract import Backend, BackendUnavailable, Image, KernelError, Output, Plan, Recipe
-from .fixed_point import plan_arguments
+from .native_plan import plan_arguments
 
 _native: Any = None
 _import_error = ""

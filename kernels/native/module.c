@@ -41,108 +41,60 @@ static void free_plan(PyObject *capsule)
     free(PyCapsule_GetPointer(capsule, PLAN_NAME));
 }
 
-/* The arrays of a plan, in the order of `plan`'s arguments, and how many bytes each must have. */
-enum { ROW_STARTS, ROW_WEIGHTS, SPANS, SEGMENTS, COLUMN_STARTS, COLUMN_WEIGHTS, ARRAYS };
-
-static void expected_bytes(const struct plan *plan, size_t bytes[ARRAYS])
+/* Whether a buffer has `count` elements of `size` bytes. */
+static int has(const Py_buffer *buffer, Py_ssize_t count, size_t size)
 {
-    size_t rows = (size_t)plan->rows, groups = (size_t)plan_groups(plan);
-    int summed = plan->segment_count > 0;
-    bytes[ROW_STARTS] = summed ? 0 : rows * sizeof(int32_t);
-    bytes[ROW_WEIGHTS] = summed ? 0 : rows * 2 * plan->row_pairs * sizeof(int16_t);
-    bytes[SPANS] = summed ? (rows + 2) * sizeof(int32_t) : 0;
-    bytes[SEGMENTS] = (size_t)plan->segment_count * sizeof(struct segment);
-    bytes[COLUMN_STARTS] = groups * GROUP * sizeof(int32_t);
-    bytes[COLUMN_WEIGHTS] = groups * plan->column_pairs * GROUP_WORDS * sizeof(int16_t);
+    return count >= 0 && buffer->len == count * (Py_ssize_t)size;
 }
 
-/* Whether every index in the plan stays inside the source, so that no plan can make `run` read elsewhere. */
-static int plan_is_sound(const struct plan *plan)
+/* The arrays of a plan, in the order of the last argument. */
+enum { ROW_STARTS, ROW_WEIGHTS, SPANS, SEGMENTS, COLUMN_STARTS, COLUMN_WEIGHTS, ARRAYS };
+
+static const struct kernels *kernels_by_name(const char *name)
 {
-    if (plan->rows < 1 || plan->columns < 1 || plan->top < 0 || plan->left < 0 || plan->column_pairs < 1
-        || plan->rows > plan->out_height - plan->top || plan->columns > plan->out_width - plan->left
-        || plan->first_column < 0 || plan->source_columns > plan->width - plan->first_column
-        || plan->source_columns < 1 || plan->row_shift < 1 || plan->row_shift > 30)
-        return 0;
-    for (int i = 0; i < plan->segment_count; i++) {
-        const struct segment *segment = plan->segments + i;
-        if (segment->first < 0 || segment->count < 1 || segment->count > MAX_SUMMED_ROWS
-            || segment->first > plan->height - segment->count)
-            return 0;
-    }
-    for (int i = 0; plan->segment_count > 0 && i < plan->rows + 1; i++)
-        if (plan->spans[i] < 0 || plan->spans[i] > plan->spans[i + 1] || plan->spans[i + 1] > plan->segment_count)
-            return 0;
-    for (int i = 0; plan->segment_count == 0 && i < plan->rows; i++)
-        if (plan->row_starts[i] < 0 || plan->row_starts[i] >= plan->height)
-            return 0;
-    /* A start may leave the taps one pair beyond the last column, where weights are zero and scratch is spare. */
-    int64_t words = (int64_t)plan->source_columns * plan->channels + SPARE_WORDS - 8;
-    for (int i = 0; i < plan_groups(plan) * GROUP; i++)
-        if (plan->column_starts[i] < 0
-            || plan->column_starts[i] + (int64_t)2 * plan->channels * (plan->column_pairs - 1) > words)
-            return 0;
-    return 1;
+    return strcmp(name, "avx2") == 0 ? avx2_kernels() : strcmp(name, "portable") == 0 ? &portable_kernels : NULL;
 }
 
 static PyObject *make_plan(PyObject *module, PyObject *args)
 {
-    struct plan plan = {0};
+    struct plan numbers = {0}, *plan = NULL;
+    struct axis_weights rows, columns;
+    Py_buffer arrays[ARRAYS];
     const char *simd;
-    Py_buffer buffers[ARRAYS];
+    int bits, most_column_bits;
     (void)module;
-    if (!PyArg_ParseTuple(args, "s(iii)(iiip)(iiii)(ii)(iiii)(ffff)(ffff)(y*y*y*y*y*y*)", &simd, &plan.height, &plan.width,
-                          &plan.channels, &plan.out_channels, &plan.out_height, &plan.out_width, &plan.planar, &plan.top,
-                          &plan.left, &plan.rows, &plan.columns, &plan.first_column, &plan.source_columns,
-                          &plan.row_pairs, &plan.row_shift, &plan.column_pairs, &plan.segment_count, &plan.scale[0],
-                          &plan.scale[1], &plan.scale[2], &plan.scale[3], &plan.offset[0], &plan.offset[1],
-                          &plan.offset[2], &plan.offset[3], &buffers[0], &buffers[1], &buffers[2], &buffers[3],
-                          &buffers[4], &buffers[5]))
+    if (!PyArg_ParseTuple(args, "s(iii)(iiip)(iiii)(ii)(iiiii)(ffff)(ffff)(y*y*y*y*y*y*)", &simd, &numbers.height,
+                          &numbers.width, &numbers.channels, &numbers.out_channels, &numbers.out_height,
+                          &numbers.out_width, &numbers.planar, &numbers.top, &numbers.left, &numbers.rows,
+                          &numbers.columns, &numbers.first_column, &numbers.source_columns, &rows.taps, &columns.taps,
+                          &numbers.segment_count, &bits, &most_column_bits, &numbers.scale[0], &numbers.scale[1],
+                          &numbers.scale[2], &numbers.scale[3], &numbers.offset[0], &numbers.offset[1],
+                          &numbers.offset[2], &numbers.offset[3], &arrays[0], &arrays[1], &arrays[2], &arrays[3],
+                          &arrays[4], &arrays[5]))
         return NULL;
-    size_t bytes[ARRAYS], total = (sizeof plan + 63) & ~(size_t)63;
-    PyObject *capsule = NULL;
-    char *block = NULL;
-    expected_bytes(&plan, bytes);
-    for (int i = 0; i < ARRAYS; i++) {
-        if ((size_t)buffers[i].len != bytes[i]) {
-            PyErr_Format(PyExc_ValueError, "array %d has %zd bytes instead of %zu", i, buffers[i].len, bytes[i]);
-            goto done;
-        }
-        total += (bytes[i] + 63) & ~(size_t)63;
-    }
-    plan.kernels = strcmp(simd, "avx2") == 0 ? avx2_kernels() : strcmp(simd, "portable") == 0 ? &portable_kernels : NULL;
-    if (plan.kernels == NULL) {
-        PyErr_Format(PyExc_ValueError, "no %s kernels here", simd);
-        goto done;
-    }
-    block = malloc(total);
-    if (block == NULL) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    void *arrays[ARRAYS];
-    size_t at = (sizeof plan + 63) & ~(size_t)63;
-    for (int i = 0; i < ARRAYS; i++) {
-        arrays[i] = memcpy(block + at, buffers[i].buf, bytes[i]);
-        at += (bytes[i] + 63) & ~(size_t)63;
-    }
-    plan.row_starts = arrays[ROW_STARTS];
-    plan.row_weights = arrays[ROW_WEIGHTS];
-    plan.spans = arrays[SPANS];
-    plan.segments = arrays[SEGMENTS];
-    plan.column_starts = arrays[COLUMN_STARTS];
-    plan.column_weights = arrays[COLUMN_WEIGHTS];
-    memcpy(block, &plan, sizeof plan);
-    if (!plan_is_sound(&plan))
-        PyErr_SetString(PyExc_ValueError, "the plan reaches outside its source or output");
-    else
-        capsule = PyCapsule_New(block, PLAN_NAME, free_plan);
-done:
-    if (capsule == NULL)
-        free(block);
+    int summed = numbers.segment_count > 0;
+    numbers.kernels = kernels_by_name(simd);
+    numbers.spans = arrays[SPANS].buf;
+    numbers.segments = arrays[SEGMENTS].buf;
+    rows.starts = arrays[ROW_STARTS].buf;
+    rows.weights = arrays[ROW_WEIGHTS].buf;
+    columns.starts = arrays[COLUMN_STARTS].buf;
+    columns.weights = arrays[COLUMN_WEIGHTS].buf;
+    if (numbers.kernels != NULL && rows.taps > 0 && columns.taps > 0
+        && has(&arrays[ROW_STARTS], numbers.rows, sizeof *rows.starts)
+        && has(&arrays[ROW_WEIGHTS], (Py_ssize_t)numbers.rows * rows.taps, sizeof *rows.weights)
+        && has(&arrays[SPANS], summed ? (Py_ssize_t)numbers.rows + 2 : 0, sizeof *numbers.spans)
+        && has(&arrays[SEGMENTS], numbers.segment_count, sizeof *numbers.segments)
+        && has(&arrays[COLUMN_STARTS], numbers.columns, sizeof *columns.starts)
+        && has(&arrays[COLUMN_WEIGHTS], (Py_ssize_t)numbers.columns * columns.taps, sizeof *columns.weights))
+        plan = plan_create(&numbers, &rows, &columns, bits, most_column_bits);
     for (int i = 0; i < ARRAYS; i++)
-        PyBuffer_Release(&buffers[i]);
-    return capsule;
+        PyBuffer_Release(&arrays[i]);
+    if (plan == NULL) {
+        PyErr_SetString(PyExc_ValueError, "no memory, or a plan whose parts do not fit together");
+        return NULL;
+    }
+    return PyCapsule_New(plan, PLAN_NAME, free_plan);
 }
 
 static int fits(const struct plan *plan, const Py_buffer *pixels, const Py_buffer *out)
@@ -190,7 +142,7 @@ static PyObject *simd_levels(PyObject *module, PyObject *none)
 }
 
 static PyMethodDef methods[] = {
-    {"plan", make_plan, METH_VARARGS, "Check the numbers of a plan and copy them into a capsule."},
+    {"plan", make_plan, METH_VARARGS, "Make a plan, a capsule."},
     {"run", (PyCFunction)(void (*)(void))run, METH_FASTCALL, "run(plan, pixels, out): preprocess without the GIL."},
     {"simd_levels", simd_levels, METH_NOARGS, "The instruction sets that can be used here, best first."},
     {NULL, NULL, 0, NULL},

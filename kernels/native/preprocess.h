@@ -66,6 +66,18 @@ struct plan {
 extern const struct kernels portable_kernels;
 const struct kernels *avx2_kernels(void);                  /* NULL where this machine or build has no AVX2 */
 
+/* One axis: the first source pixel of each output pixel and its weights, [output pixels][taps]. */
+struct axis_weights {
+    const int32_t *starts;
+    const double *weights;
+    int taps;
+};
+
+/* `numbers` has everything but what follows from the weights; scale and offset are for pixel values. A blended row has
+ * `bits` bits behind the point. Returns one block to free(), or NULL: no memory, or a plan that reaches outside. */
+struct plan *plan_create(const struct plan *numbers, const struct axis_weights *rows, const struct axis_weights *columns,
+                         int bits, int most_column_bits);
+
 size_t plan_scratch_bytes(const struct plan *plan);
 void preprocess(const struct plan *plan, const uint8_t *pixels, ptrdiff_t stride, float *out, void *scratch);
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from harness.kernels.fixed_point import SEGMENT, quantise, row_segments
 from harness.kernels.geometry import FILTERS, make_axis, make_geometry, resized_size
+from harness.kernels.native_plan import SEGMENT, row_segments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,16 +59,6 @@ def test_weights_are_the_oracles_and_stay_inside_the_source(source, resized, fil
     assert axis.starts.min() >= 0
     assert axis.starts.max() + axis.taps <= source
     assert (axis.first, axis.stop) == (axis.starts.min(), axis.starts.max() + axis.taps)
-
-
-@given(source=st.integers(1, 900), resized=st.integers(1, 200), filter_name=st.sampled_from(sorted(FILTERS)))
-@settings(deadline=None)
-def test_integer_weights_are_close_and_sum_to_one(source, resized, filter_name):
-    axis = make_axis(source, resized, 0, resized, filter_name)
-    quantised = quantise(axis.weights, 22)
-    one = 1 << quantised.shift
-    assert np.abs(quantised.weights - axis.weights * one).max() <= 1.0
-    assert (quantised.weights.sum(axis=1, dtype=np.int64) == one).all()
 
 
 @given(source=st.integers(1, 3000), resized=st.integers(1, 60), data=st.data())
