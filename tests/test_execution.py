@@ -90,7 +90,14 @@ def test_two_workers_carry_twice_the_load_of_one(executor: str) -> None:
 @both
 def test_batches_fill_up_to_their_maximum_and_share_one_service(executor: str) -> None:
     records = run(
-        {"delay": {"distribution": "constant", "mean": "5 ms", "batch": {"max": 4, "timeout": "50 ms"}, "capacity": 16}},
+        {
+            "delay": {
+                "distribution": "constant",
+                "mean": "5 ms",
+                "batch": {"max": 4, "timeout": "50 ms"},
+                "capacity": 16,
+            }
+        },
         load={"arrivals": "closed", "concurrency": 8, "requests": 200},
         executor=executor,
     ).records
@@ -123,7 +130,9 @@ def test_a_closed_load_keeps_its_concurrency_in_flight_and_no_more(executor: str
         load={"arrivals": "closed", "concurrency": 3, "requests": 300},
         executor=executor,
     ).records
-    events = np.concatenate([np.stack([records.issued, np.ones(300)]), np.stack([records.completed, -np.ones(300)])], axis=1)
+    events = np.concatenate(
+        [np.stack([records.issued, np.ones(300)]), np.stack([records.completed, -np.ones(300)])], axis=1
+    )
     in_flight = np.cumsum(events[1][np.lexsort((events[1], events[0]))])
     assert in_flight.max() == 3
     assert (records.due >= np.sort(records.due)[0]).all()
