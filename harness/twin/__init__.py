@@ -9,6 +9,6 @@ replay       a measured run again, with its own due times and service times
 Imports the plan and what lies below it; commands and studies import the twin.
 """
 
-from harness.twin.pipeline import Demand, Pipeline, Station, of_plan
+from harness.twin.pipeline import Demand, Overhead, Pipeline, Station, of_plan
 
-__all__ = ["Demand", "Pipeline", "Station", "of_plan"]
+__all__ = ["Demand", "Overhead", "Pipeline", "Station", "of_plan"]

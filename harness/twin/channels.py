@@ -15,13 +15,13 @@ NEVER = np.iinfo(np.int64).max
 
 WHEN, WHOSE = range(2)
 # Columns of `stations`. ARRIVAL: the step at which what is on the way arrives.
-FREE, BATCH_MAX, TIMEOUT, HOP, ARRIVAL, COLUMN, SIZES = range(7)
-# Columns of `processes`: of a worker (END, LIMIT: its steps for the end of service and for the timeout of a batch) ...
+FREE, BATCH_MAX, TIMEOUT, HOP, TURNAROUND, ARRIVAL, COLUMN, SIZES, SHARES = range(9)
+# Columns of `processes`: of a worker (END, LIMIT: its steps for the ends of service and for the timeout of a batch) ...
 WAITS_FOR, STAGE, NUMBER, END, LIMIT, HANDED, SIZE, HANDED_ON, HELD = range(9)
 # ... and of the producer.
 ROW, CONCURRENCY, STOP, SHED = range(1, 5)
-# What a worker waits for: a request to begin with, more for its batch, a slot, the end of service.
-IDLE, COLLECTING, BLOCKED, SERVING = range(4)
+# What a worker waits for: a request to begin with, more for its batch, a slot, the end of service, of its turnaround.
+IDLE, COLLECTING, BLOCKED, SERVING, TURNING = range(5)
 # What the producer waits for: the due time, a slot, the end of a request.
 TO_BE_DUE, A_SLOT, AN_END = range(3)
 # Kinds of queues of each stage. After them that of the woken processes, and the ends of a closed load's requests.

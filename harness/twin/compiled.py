@@ -34,13 +34,10 @@ def by_recursion(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:
     """Fill rows by the recursion; only for one worker a stage and due times."""
     stations, stages = pipeline.stations, len(pipeline.stations)
     service, columns, sizes = _service(demand)
-    table = np.array(
-        [
-            (s.capacity, s.batch_max, s.batch_timeout_ns, s.hop_ns, column, size)
-            for s, column, size in zip(stations, columns, sizes, strict=True)
-        ],
-        np.int64,
-    )
+    table = np.empty((stages, recursion.SHARES + 1), np.int64)
+    for i, s in enumerate(stations):
+        costs = s.batch_timeout_ns, s.hop_ns, s.turnaround_ns
+        table[i] = s.capacity, s.batch_max, *costs, columns[i], sizes[i], demand.shares
     state = np.zeros((stages, recursion.LATER_READY + 1), np.int64)
     members = np.zeros((stages, max(s.batch_max for s in stations)), np.int64)
     left = np.zeros((stages, _power_of_two(max(s.capacity for s in stations))), np.int64)
@@ -61,13 +58,10 @@ def by_events(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:
     steps = np.stack([np.full(len(whose), channels.NEVER), whose])
 
     service, columns, sizes = _service(demand)
-    table = np.array(
-        [
-            (s.capacity, s.batch_max, s.batch_timeout_ns, s.hop_ns, due - 1 - i, columns[i], sizes[i])
-            for i, s in enumerate(stations)
-        ],
-        np.int64,
-    )
+    table = np.empty((stages, channels.SHARES + 1), np.int64)
+    for i, s in enumerate(stations):
+        costs = s.batch_timeout_ns, s.hop_ns, s.turnaround_ns
+        table[i] = s.capacity, s.batch_max, *costs, due - 1 - i, columns[i], sizes[i], demand.shares
     processes = np.zeros((workers + 1, channels.HELD + max(s.batch_max for s in stations)), np.int64)
     processes[:workers, channels.WAITS_FOR] = channels.IDLE
     processes[:workers, channels.STAGE] = stage_of

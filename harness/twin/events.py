@@ -5,7 +5,7 @@ instant come, so that the first smallest time is the next step. A process is a r
 waits for. All state is in tables of int64, which the functions hand on to one another:
 
     steps      (2, steps)      WHEN each comes, and WHOSE it is: a worker's, a stage's, the producer's
-    stations   (stages, 7)     what the pipeline is, and the free slots of each channel
+    stations   (stages, 9)     what the pipeline is, and the free slots of each channel
     processes  (workers + 1, 8 + batch)  the workers of all stages in a row, with the rows they hold; the producer
     queues     (4 stages + 2, 2 + ring)  first in, first out: head, tail, and a ring of a power of two items
     service    (n, columns)    service times; those of a stage begin at its COLUMN
@@ -47,6 +47,7 @@ from harness.twin.channels import (
     READY,
     ROW,
     SERVING,
+    SHARES,
     SHED,
     SIZE,
     SIZES,
@@ -56,6 +57,8 @@ from harness.twin.channels import (
     TAKEN,
     TIMEOUT,
     TO_BE_DUE,
+    TURNAROUND,
+    TURNING,
     WAITS_FOR,
     WHEN,
     WHOSE,
@@ -90,7 +93,9 @@ def run(steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Int
             return
         steps[WHEN, step] = NEVER
         whose = steps[WHOSE, step]
-        if step < workers:
+        if step < workers and processes[whose, WAITS_FOR] == TURNING:
+            _turn_to_channel(steps, stations, processes, queues, service, rows, whose, now)
+        elif step < workers:
             _end_of_service(steps, stations, processes, queues, service, rows, whose, now)
         elif step < due:
             end_of_hop(steps, processes, queues, rows, whose, step)
@@ -174,6 +179,18 @@ def _wake(
 
 
 @jit
+def _turn_around(
+    steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints, worker: int, now: int
+) -> None:
+    turnaround = stations[processes[worker, STAGE], TURNAROUND]
+    if turnaround == 0:
+        _turn_to_channel(steps, stations, processes, queues, service, rows, worker, now)
+    else:
+        processes[worker, WAITS_FOR] = TURNING
+        steps[WHEN, processes[worker, END]] = now + turnaround
+
+
+@jit
 def _turn_to_channel(
     steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints, worker: int, now: int
 ) -> None:
@@ -244,7 +261,11 @@ def _start(steps: Ints, stations: Ints, processes: Ints, service: Ints, rows: In
         rows[row, base + BATCH] = first
     processes[worker, WAITS_FOR] = SERVING
     column = stations[stage, COLUMN] + min(size, stations[stage, SIZES]) - 1
-    steps[WHEN, processes[worker, END]] = now + service[first, column]
+    takes = service[first, column]
+    if stations[stage, SHARES]:
+        for i in range(1, size):
+            takes += service[processes[worker, HELD + i], column]
+    steps[WHEN, processes[worker, END]] = now + takes
 
 
 @jit
@@ -260,7 +281,7 @@ def _end_of_service(
         else:
             send(steps, stations, processes, queues, rows, stage + 1, row, now)
         release(stations, queues, stage)
-        _turn_to_channel(steps, stations, processes, queues, service, rows, worker, now)
+        _turn_around(steps, stations, processes, queues, service, rows, worker, now)
         return
     for i in range(size):
         rows[processes[worker, HELD + i], base + DONE] = now
@@ -268,7 +289,7 @@ def _end_of_service(
     if last:
         for i in range(size):
             complete(processes, queues, rows, len(stations), processes[worker, HELD + i], now)
-        _turn_to_channel(steps, stations, processes, queues, service, rows, worker, now)
+        _turn_around(steps, stations, processes, queues, service, rows, worker, now)
         return
     for i in range(size):
         rows[processes[worker, HELD + i], base + GROUP + OFFERED] = now
@@ -280,7 +301,7 @@ def _end_of_service(
 def _hand_on(
     steps: Ints, stations: Ints, processes: Ints, queues: Ints, service: Ints, rows: Ints, worker: int, now: int
 ) -> None:
-    """Send the results of a batch to the next stage as slots come free; after the last, turn to the channel again."""
+    """Send the results of a batch to the next stage as slots come free; after the last, turn around."""
     following = processes[worker, STAGE] + 1
     while processes[worker, HANDED_ON] < processes[worker, SIZE]:
         if stations[following, FREE] == 0:
@@ -292,4 +313,4 @@ def _hand_on(
         rows[row, FIRST + GROUP * following + ACCEPTED] = now
         processes[worker, HANDED_ON] += 1
         send(steps, stations, processes, queues, rows, following, row, now)
-    _turn_to_channel(steps, stations, processes, queues, service, rows, worker, now)
+    _turn_around(steps, stations, processes, queues, service, rows, worker, now)

@@ -190,6 +190,7 @@ class Model:
             else:
                 self._complete(row)
             channel.release()
+            yield from self._turn_around(stage, worker)
 
     def _serve_batches(self, stage: int, worker: int) -> Process:
         """Blocking after service: the results of a batch are handed on one by one, as slots come free."""
@@ -202,7 +203,8 @@ class Model:
             for number in batch:
                 row = self.rows[number]
                 row[base + STARTED], row[base + WORKER], row[base + BATCH] = clock.now, worker, batch[0]
-            takes = service[batch[0]][min(len(batch), len(service[batch[0]])) - 1]
+            column = min(len(batch), len(service[0])) - 1
+            takes = sum(service[number][column] for number in (batch if self._demand.shares else batch[:1]))
             yield clock.at(clock.now + takes, Rank.END_OF_SERVICE, stage, worker)
             done = clock.now
             for number in batch:
@@ -217,6 +219,7 @@ class Model:
                 yield from following.acquire()
                 row[after + ACCEPTED] = clock.now
                 following.send(number)
+            yield from self._turn_around(stage, worker)
 
     def _collect(
         self, stage: int, worker: int, channel: Channel, station: Station
@@ -232,6 +235,12 @@ class Model:
             self.rows[number][taken] = self._clock.now
             batch.append(number)
         return batch
+
+    def _turn_around(self, stage: int, worker: int) -> Process:
+        """What a worker does between two requests besides serving them."""
+        takes = self._pipeline.stations[stage].turnaround_ns
+        if takes:
+            yield self._clock.at(self._clock.now + takes, Rank.END_OF_SERVICE, stage, worker)
 
     def _complete(self, row: list[int]) -> None:
         row[OUTCOME] = Outcome.COMPLETED

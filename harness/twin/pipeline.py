@@ -4,9 +4,9 @@ They agree on every stamp because they share one rule for what happens at the sa
 
 1. A process that was woken (a slot came free for it, a request was handed to it, a request ended that it waited for)
    goes on at once. Several go on in the order in which they were woken.
-2. When none is left, the clock's own steps come one at a time, each followed by all that it wakes: ends of service,
-   then arrivals after a hop, then the producer's due times, then batch timeouts. Among several of a kind the last
-   stage comes first, but for timeouts the first stage; in a stage, the worker with the lower number.
+2. When none is left, the clock's own steps come one at a time, each followed by all that it wakes: ends of service
+   (and of turnarounds), then arrivals after a hop, then the producer's due times, then batch timeouts. Among several
+   of a kind the last stage comes first, but for timeouts the first stage; in a stage, the worker with the lower number.
 
 So slots are given back before others ask for one, and a batch takes in whatever becomes ready at the very instant
 of its timeout. A service takes at least 1 ns.
@@ -14,7 +14,7 @@ of its timeout. A service takes at least 1 ns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,11 @@ START_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Station:
-    """A stage and the channel in front of it. hop_ns: from when a request is sent to it until it lies ready there."""
+    """A stage and the channel in front of it.
+
+    hop_ns: from when a request is sent to it until it lies ready there. turnaround_ns: from when a worker has handed
+    on its results until it turns to its channel again.
+    """
 
     name: str
     workers: int = 1
@@ -36,12 +40,13 @@ class Station:
     batch_max: int = 1
     batch_timeout_ns: int = 0
     hop_ns: int = 0
+    turnaround_ns: int = 0
 
     def __post_init__(self) -> None:
         if self.workers < 1 or not 1 <= self.batch_max <= self.capacity:
             raise ValueError(f"a station needs a worker, and slots for its largest batch: {self}")
-        if self.batch_timeout_ns < 0 or self.hop_ns < 0:
-            raise ValueError(f"a timeout and a hop take at least 0 ns: {self}")
+        if min(self.batch_timeout_ns, self.hop_ns, self.turnaround_ns) < 0:
+            raise ValueError(f"timeouts, hops and turnarounds take at least 0 ns: {self}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Demand:
     """What is asked of a pipeline: when requests are due and how long each would take.
 
     service_ns: an array of shape (n, m) for each stage, int64. A batch of `size` whose first request is `row` takes
-    service_ns[row, min(size, m) - 1]; a request that is served singly takes service_ns[row, 0].
+    service_ns[row, min(size, m) - 1]; a request that is served singly takes service_ns[row, 0]. With `shares` that is
+    what each request adds: a batch takes the sum over its requests.
     due_ns: shape (n,), int64, ascending, each at least 1. None for a closed load of `concurrency` requests: the first
     of these are due at START_NS, each further one when a request ends; none that would be due after stop_ns is issued
     (0: no such end). warmup: how many of the first rows are kept apart.
@@ -73,6 +79,7 @@ class Demand:
     concurrency: int = 0
     stop_ns: int = 0
     warmup: int = 0
+    shares: bool = False
 
     def __post_init__(self) -> None:
         if (self.due_ns is None) == (self.concurrency == 0):
@@ -89,16 +96,23 @@ class Demand:
         return len(self.service_ns[0])
 
 
-def of_plan(plan: Plan, hops_ns: Sequence[int] = ()) -> Pipeline:
-    """The stations of a Plan. hops_ns: the cost of the hop to each stage, if it is known."""
-    hops = hops_ns or (0,) * len(plan.stages)
-    return Pipeline(
-        tuple(
-            Station(s.name, s.workers, s.capacity, s.batch_max, s.batch_timeout_ns, hop)
-            for s, hop in zip(plan.stages, hops, strict=True)
-        ),
-        shed=plan.scenario.on_full == "shed",
-    )
+@dataclass(frozen=True)
+class Overhead:
+    """What the pipeline costs around a stage, see `Station`."""
+
+    hop_ns: int = 0
+    turnaround_ns: int = 0
+
+
+def of_plan(plan: Plan, overheads: Mapping[str, Overhead] | None = None) -> Pipeline:
+    """The stations of a Plan. overheads: by name of the stage, where they are known."""
+    stations = []
+    for s in plan.stages:
+        cost = (overheads or {}).get(s.name, Overhead())
+        stations.append(
+            Station(s.name, s.workers, s.capacity, s.batch_max, s.batch_timeout_ns, cost.hop_ns, cost.turnaround_ns)
+        )
+    return Pipeline(tuple(stations), shed=plan.scenario.on_full == "shed")
 
 
 def blank_rows(pipeline: Pipeline, demand: Demand) -> Ints:

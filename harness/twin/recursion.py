@@ -5,7 +5,7 @@ it when it lies ready and the worker is free; the n-th request of a channel with
 has left; a batch ends with the first request that comes after its deadline. Neither a clock nor queues are needed.
 `events` is the model for everything else, and the two agree where both apply (the tests see to it).
 
-    stations   (stages, 6)          what the pipeline is
+    stations   (stages, 8)          what the pipeline is
     state      (stages, 9)          each worker, and the batch that it holds
     members    (stages, batch)      the rows of that batch
     left       (stages, ring)       when each slot of a channel was given back, by number of its request
@@ -25,7 +25,7 @@ FIRST, GROUP = len(REQUEST_FIELDS), len(STAGE_FIELDS)
 COMPLETED, DROPPED = int(Outcome.COMPLETED), int(Outcome.DROPPED)
 
 # Columns of `stations`.
-CAPACITY, BATCH_MAX, TIMEOUT, HOP, COLUMN, SIZES = range(6)
+CAPACITY, BATCH_MAX, TIMEOUT, HOP, TURNAROUND, COLUMN, SIZES, SHARES = range(8)
 # Columns of `state`. FREE_AT: when the worker turns to its channel again. COME, GONE: requests that got a slot, and
 # that gave it back. TAKEN_AT: when the batch's first was taken. LATER: one more than the row that waits until the
 # batch before it is handed on, and since when it lies ready.
@@ -81,6 +81,7 @@ def _unwind(stations: Ints, state: Ints, members: Ints, left: Ints, stack: Ints,
         else:
             stack[0] -= 1
             state[stage, SIZE] = 0
+            state[stage, FREE_AT] += stations[stage, TURNAROUND]
             _take_later(stations, state, members, left, stack, service, rows, stage)
 
 
@@ -101,7 +102,7 @@ def _enter(
         rows[row, base + DONE] = done
         rows[row, base + BATCH] = row
         _leave(state, left, stage, done)
-        state[stage, FREE_AT] = done
+        state[stage, FREE_AT] = done + stations[stage, TURNAROUND]
         stage += 1
         if stage == len(stations):
             rows[row, OUTCOME] = COMPLETED
@@ -140,7 +141,11 @@ def _serve_batch(
     stage: int, started: int,
 ) -> None:  # fmt: skip
     base, size, first = FIRST + GROUP * stage, state[stage, SIZE], members[stage, 0]
-    done = started + service[first, stations[stage, COLUMN] + min(size, stations[stage, SIZES]) - 1]
+    column = stations[stage, COLUMN] + min(size, stations[stage, SIZES]) - 1
+    done = started + service[first, column]
+    if stations[stage, SHARES]:
+        for i in range(1, size):
+            done += service[members[stage, i], column]
     for i in range(size):
         row = members[stage, i]
         rows[row, base + STARTED] = started
@@ -156,6 +161,7 @@ def _serve_batch(
     for i in range(size):
         rows[members[stage, i], OUTCOME] = COMPLETED
     state[stage, SIZE] = 0
+    state[stage, FREE_AT] = done + stations[stage, TURNAROUND]
     _take_later(stations, state, members, left, stack, service, rows, stage)
 
 

@@ -20,6 +20,7 @@ def stations(draw: st.DrawFn, name: str, single_worker: bool) -> Station:
         batch_max=draw(st.one_of(st.just(1), st.integers(1, capacity))),
         batch_timeout_ns=draw(st.sampled_from([0, 1, 5, 30])),
         hop_ns=draw(st.sampled_from([0, 0, 0, 1, 3, 17])),
+        turnaround_ns=draw(st.sampled_from([0, 0, 0, 1, 2, 11])),
     )
 
 
@@ -35,9 +36,9 @@ def cases(draw: st.DrawFn, recursive: bool = False) -> tuple[Pipeline, Demand]:
     service = tuple(rng.integers(*_ends(draw(TIMES)), (n, size)) for size in sizes)
     if load == "closed":
         stop = draw(st.sampled_from([0, 0, 10**9 + 50]))
-        return pipeline, Demand(service, None, draw(st.integers(1, 12)), stop)
+        return pipeline, Demand(service, None, draw(st.integers(1, 12)), stop, shares=draw(st.booleans()))
     gaps = rng.integers(0, draw(st.sampled_from([1, 2, 10, 60, 600])), n)
-    return pipeline, Demand(service, 1 + np.cumsum(gaps))
+    return pipeline, Demand(service, 1 + np.cumsum(gaps), shares=draw(st.booleans()))
 
 
 def _ends(times: tuple[int, int]) -> tuple[int, int]:

@@ -1,0 +1,246 @@
+"""What the twin predicts for a pipeline under a load: latencies with intervals from independent replications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.arrivals import due_times
+from harness.records import Ints, Outcome, RunRecords
+from harness.scenario.model import Closed, OpenLoad
+from harness.stats.quantiles import quantile
+from harness.twin import Demand, Pipeline, compiled
+from harness.twin.pipeline import START_NS
+from harness.twin.services import Services
+
+LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+KEYS = ("mean", *LEVELS)
+CONFIDENCE = 0.95
+SATURATING_REQUESTS = 50_000
+WARMUP_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is simulated: replications of so many requests each, of which the first tenth is left out."""
+
+    requests: int = 20_000
+    replications: int = 20
+    bootstraps: int = 40
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A load at a rate; the rate of a closed load is None."""
+
+    load: OpenLoad | Closed
+    rate_rps: float | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """e2e latencies in ms under KEYS, each with an interval; empty when there is no steady state.
+
+    capacity_rps: what the pipeline carries when it is saturated. utilisation: of each stage's workers. calibration_ms:
+    the interval that the samples' own uncertainty adds, for service times that were measured. replications_ms: shape
+    (replications, len(KEYS)).
+    """
+
+    rate_rps: float | None
+    capacity_rps: float
+    steady: bool
+    throughput_rps: float | None
+    dropped: float
+    utilisation: Mapping[str, float]
+    batch_size: Mapping[str, float]
+    latency_ms: Mapping[str, float]
+    interval_ms: Mapping[str, tuple[float, float]]
+    calibration_ms: Mapping[str, tuple[float, float]]
+    replications_ms: NDArray[np.float64]
+
+    @property
+    def growth_rps(self) -> float:
+        """How fast the backlog grows without a steady state."""
+        return max(0.0, (self.rate_rps or 0.0) - self.capacity_rps) if not self.steady else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "rate_rps": self.rate_rps,
+            "capacity_rps": self.capacity_rps,
+            "steady": self.steady,
+            "growth_rps": self.growth_rps,
+            "throughput_rps": self.throughput_rps,
+            "dropped": self.dropped,
+            "stages": {
+                name: {"utilisation": busy, "batch_size": self.batch_size[name]}
+                for name, busy in self.utilisation.items()
+            },
+            "e2e_ms": dict(self.latency_ms) if self.steady else dict.fromkeys(KEYS),
+            "interval_ms": {key: list(ends) for key, ends in self.interval_ms.items()},
+            "calibration_interval_ms": {key: list(ends) for key, ends in self.calibration_ms.items()},
+        }
+
+
+def forecast(
+    pipeline: Pipeline,
+    services: Services,
+    offered: Offered,
+    effort: Effort,
+    resamples: Sequence[Services] = (),
+) -> Forecast:
+    """Simulate. resamples: bootstrap copies of the services, whose spread is the calibration's own uncertainty."""
+    capacity = saturated_rps(pipeline, services, effort.seed)
+    steady = pipeline.shed or offered.rate_rps is None or offered.rate_rps < capacity
+    if not steady:
+        none = {s.name: 1.0 for s in pipeline.stations}
+        empty = np.empty((0, len(KEYS)))
+        return Forecast(
+            offered.rate_rps, capacity, False, capacity, 0.0, none, dict.fromkeys(none, 1.0), {}, {}, {}, empty
+        )
+    seeds = np.random.SeedSequence(effort.seed).spawn(effort.replications)
+    runs = [_replication(pipeline, services, offered, effort.requests, seed) for seed in seeds]
+    figures = np.array([_latencies(run.latency_ns) for run in runs])
+    pooled = _latencies(np.concatenate([run.latency_ns for run in runs]))
+    return Forecast(
+        rate_rps=offered.rate_rps,
+        capacity_rps=capacity,
+        steady=True,
+        throughput_rps=float(np.mean([run.throughput_rps for run in runs])),
+        dropped=float(np.mean([run.dropped for run in runs])),
+        utilisation={s.name: float(np.mean([r.busy[i] for r in runs])) for i, s in enumerate(pipeline.stations)},
+        batch_size={s.name: float(np.mean([r.batch[i] for r in runs])) for i, s in enumerate(pipeline.stations)},
+        latency_ms=dict(zip(KEYS, pooled.tolist(), strict=True)),
+        interval_ms=dict(zip(KEYS, _replicated(pooled, figures), strict=True)),
+        calibration_ms=_calibrated(pipeline, offered, effort, resamples, seeds, figures, pooled),
+        replications_ms=figures,
+    )
+
+
+def saturated_rps(pipeline: Pipeline, services: Services, seed: int) -> float:
+    """What the pipeline carries when requests always wait for it: the completions of the second half, per second."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    service = services.draw(pipeline, SATURATING_REQUESTS, rng)
+    demand = Demand(service, np.full(SATURATING_REQUESTS, START_NS, np.int64))
+    records = compiled.simulate(Pipeline(pipeline.stations), demand)
+    done = np.sort(records.completed)
+    half = len(done) // 2
+    return (len(done) - 1 - half) / (int(done[-1] - done[half]) / 1e9)
+
+
+def difference(base: Forecast, other: Forecast, key: str) -> tuple[float, float, float] | None:
+    """Relative change of a latency, with its interval: both simulated the same arrivals and draws, so that much of
+    the noise cancels."""
+    if not base.steady or not other.steady or len(base.replications_ms) != len(other.replications_ms):
+        return None
+    column = KEYS.index(key)
+    logs = np.log(other.replications_ms[:, column] / base.replications_ms[:, column])
+    middle = np.log(other.latency_ms[key] / base.latency_ms[key])
+    half = _half_width(logs)
+    ends = np.expm1([middle, middle - half, middle + half])
+    return float(ends[0]), float(ends[1]), float(ends[2])
+
+
+@dataclass(frozen=True)
+class _Run:
+    latency_ns: Ints
+    throughput_rps: float
+    dropped: float
+    busy: list[float]
+    batch: list[float]
+
+
+def _replication(
+    pipeline: Pipeline, services: Services, offered: Offered, count: int, seed: np.random.SeedSequence
+) -> _Run:
+    service = services.draw(pipeline, count, _generator(seed, 2))
+    if isinstance(offered.load, Closed):
+        demand = Demand(service, concurrency=offered.load.concurrency)
+    else:
+        assert offered.rate_rps is not None
+        due = due_times(offered.load, offered.rate_rps, count, _child(seed, 1))
+        demand = Demand(tuple(s[: len(due)] for s in service), due + START_NS)
+    records = compiled.simulate(pipeline, demand)
+    settled = records.select(slice(int(len(records) * WARMUP_SHARE), None))
+    done = settled.with_outcome(Outcome.COMPLETED)
+    span_s = int(np.ptp(done.completed)) / 1e9
+    return _Run(
+        latency_ns=done.completed - done.due,
+        throughput_rps=(len(done) - 1) / span_s,
+        dropped=float((settled.outcome == Outcome.DROPPED).mean()),
+        busy=[_busy(done, i, s.workers) for i, s in enumerate(pipeline.stations)],
+        batch=[len(done) / len(np.unique(done.stage(i).batch)) for i in range(len(pipeline.stations))],
+    )
+
+
+def _busy(done: RunRecords, index: int, workers: int) -> float:
+    """Service time per worker over the time between the first and the last end of service, each batch once."""
+    stage = done.stage(index)
+    _, first = np.unique(stage.batch, return_index=True)
+    return min(1.0, float((stage.done - stage.started)[first].sum()) / (workers * int(np.ptp(stage.done))))
+
+
+def _latencies(values_ns: Ints) -> NDArray[np.float64]:
+    return np.array([values_ns.mean(), *(quantile(values_ns, q) for q in LEVELS.values())]) / 1e6
+
+
+def _replicated(pooled: NDArray[np.float64], figures: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Student's interval from independent replications, about the figure of all of them together."""
+    half = [_half_width(figures[:, i]) for i in range(len(pooled))]
+    return [(float(p - h), float(p + h)) for p, h in zip(pooled, half, strict=True)]
+
+
+def _half_width(values: NDArray[np.float64]) -> float:
+    from scipy.special import stdtrit
+
+    if len(values) < 2:
+        return float("nan")
+    return float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def _calibrated(
+    pipeline: Pipeline,
+    offered: Offered,
+    effort: Effort,
+    resamples: Sequence[Services],
+    seeds: Sequence[np.random.SeedSequence],
+    figures: NDArray[np.float64],
+    pooled: NDArray[np.float64],
+) -> dict[str, tuple[float, float]]:
+    """How far the figures move when the samples are drawn anew and everything else stays (percentile bootstrap).
+
+    A copy of the samples that the load saturates has no upper end.
+    """
+    if not resamples:
+        return {}
+    moved = []
+    for number, services in enumerate(resamples):
+        at = number % len(seeds)
+        if offered.rate_rps is not None and not pipeline.shed and _mean_load(pipeline, services, offered) >= 1:
+            moved.append(np.full(len(KEYS), np.inf))
+            continue
+        run = _replication(pipeline, services, offered, effort.requests, seeds[at])
+        moved.append(_latencies(run.latency_ns) / figures[at])
+    tail = (1 - CONFIDENCE) / 2 * 100
+    low, high = (np.percentile(np.array(moved), q, axis=0, method="nearest") * pooled for q in (tail, 100 - tail))
+    return {key: (float(lo), float(hi)) for key, lo, hi in zip(KEYS, low, high, strict=True)}
+
+
+def _mean_load(pipeline: Pipeline, services: Services, offered: Offered) -> float:
+    """Offered load over the capacity of the busiest stage, from a few thousand draws."""
+    drawn = services.draw(pipeline, 4000, np.random.default_rng(0))
+    each = [s.mean(axis=0)[-1] / (st.batch_max * st.workers) for s, st in zip(drawn, pipeline.stations, strict=True)]
+    return float(max(each)) * (offered.rate_rps or 0.0) / 1e9
+
+
+def _child(seed: np.random.SeedSequence, purpose: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, purpose))
+
+
+def _generator(seed: np.random.SeedSequence, purpose: int) -> np.random.Generator:
+    return np.random.default_rng(_child(seed, purpose))

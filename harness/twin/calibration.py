@@ -1,0 +1,222 @@
+"""What a measured run says about the pipeline: service times by stage and batch size, and the cost of each hop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.plan import Plan
+from harness.records import Ints, Outcome, Phase, RunRecords, StageRecords
+from harness.twin.pipeline import Overhead, Pipeline
+from harness.twin.services import pick, whole_ns
+
+MIN_SAMPLES = 20
+"""Batches of a size that are enough to draw from; fewer, and all batches are drawn from, scaled to that size."""
+
+
+@dataclass(frozen=True)
+class StageSamples:
+    """The measured batches of a stage in order of time; a request that was served singly is a batch of 1.
+
+    service_ns, size: shape (batches,), int64. overhead: medians of what lies between stamps where nobody waited.
+    """
+
+    name: str
+    service_ns: Ints
+    size: Ints
+    overhead: Overhead
+
+    @cached_property
+    def counts(self) -> dict[int, int]:
+        """How many batches of each size there are."""
+        sizes, counts = np.unique(self.size, return_counts=True)
+        return {int(s): int(c) for s, c in zip(sizes, counts, strict=True)}
+
+    def measured(self, size: int) -> bool:
+        """Whether there are enough batches of a size."""
+        return self.counts.get(size, 0) >= MIN_SAMPLES
+
+    @cached_property
+    def cost(self) -> tuple[float, float]:
+        """(fixed_ns, per_request_ns): mean service of a batch as a line over its size, by least squares.
+
+        With one size only, service is taken to be proportional to it: batching is not credited with a gain that
+        nobody measured.
+        """
+        if len(self.counts) == 1:
+            return 0.0, float(self.service_ns.mean() / self.size[0])
+        slope, fixed = np.polyfit(self.size, self.service_ns, 1)
+        if slope <= 0:
+            return float(self.service_ns.mean()), 0.0
+        if fixed < 0:
+            return 0.0, float(self.service_ns.sum() / self.size.sum())
+        return float(fixed), float(slope)
+
+    def mean_ns(self, size: NDArray[np.int64] | int) -> NDArray[np.float64]:
+        """Mean service of a batch of a size, by that line."""
+        fixed, per_request = self.cost
+        return np.asarray(fixed + per_request * np.asarray(size))
+
+    def of_size(self, size: int) -> Ints:
+        """Service times of batches of a size to draw from: measured ones, or all of them scaled."""
+        if self.measured(size):
+            own: Ints = self.service_ns[self.size == size]
+            return own
+        return whole_ns(self.service_ns * (self.mean_ns(size) / self.mean_ns(self.size)))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Samples of every stage of a run. offered_rps: the load under which they were taken; None of a closed load.
+
+    together: the service times of requests at all the stages that served them singly, shape (requests, k), with the
+    names of these stages. They are drawn together: a large image takes long at every stage.
+    """
+
+    stages: tuple[StageSamples, ...]
+    together: Ints
+    single: tuple[str, ...]
+    offered_rps: float | None
+
+    def stage(self, name: str) -> StageSamples | None:
+        """The samples of a stage, if it was measured."""
+        return next((s for s in self.stages if s.name == name), None)
+
+    @property
+    def overheads(self) -> dict[str, Overhead]:
+        """Hop and turnaround of each stage, by name."""
+        return {s.name: s.overhead for s in self.stages}
+
+    def draw(self, pipeline: Pipeline, count: int, rng: np.random.Generator) -> tuple[Ints, ...]:
+        """Service times of `count` requests at the stages of a pipeline, all of which were measured."""
+        request = rng.random(count)
+        drawn: list[Ints] = []
+        for station in pipeline.stations:
+            samples = self.stage(station.name)
+            if samples is None:
+                raise KeyError(f"stage {station.name!r} was not measured")
+            if station.batch_max == 1 and station.name in self.single:
+                drawn.append(pick(self.together[:, self.single.index(station.name)], request)[:, None])
+            else:
+                own = rng.random(count)
+                sizes = range(1, station.batch_max + 1)
+                drawn.append(np.stack([pick(samples.of_size(size), own) for size in sizes], axis=1))
+        return tuple(drawn)
+
+    def resampled(self, rng: np.random.Generator) -> Calibration:
+        """A calibration as another run of the same length might have given it: blocks of the samples, drawn anew.
+
+        Blocks of n^(1/3) neighbours keep what one service has in common with the next (moving block bootstrap:
+        Kuensch, Annals of Statistics 17, 1989; the length: Hall, Horowitz and Jing, Biometrika 82, 1995).
+        """
+        order = _blocks(len(self.together), rng)
+        stages = []
+        for stage in self.stages:
+            rows = _blocks(len(stage.size), rng)
+            stages.append(replace(stage, service_ns=stage.service_ns[rows], size=stage.size[rows]))
+        return replace(self, stages=tuple(stages), together=self.together[order])
+
+
+def calibrate(plan: Plan, records: RunRecords) -> Calibration:
+    """Take the samples from a run's measured, completed requests. Raises ValueError when there are none."""
+    ended = records.with_outcome(Outcome.COMPLETED)
+    measured = ended.of_phase(Phase.MEASURED)
+    if not len(measured):
+        raise ValueError("no measured request completed")
+    single = tuple(s.name for s in plan.stages if s.batch_max == 1)
+    columns = [measured.stage(s.index).done - measured.stage(s.index).started for s in plan.stages if s.batch_max == 1]
+    together = np.stack(columns, axis=1) if columns else np.empty((len(measured), 0), np.int64)
+    open_load = plan.load.arrivals != "closed"
+    span_ns = int(np.ptp(measured.due))
+    return Calibration(
+        stages=tuple(_samples(plan, ended, measured, i) for i in range(len(plan.stages))),
+        together=np.maximum(together, 1),
+        single=single,
+        offered_rps=(len(measured) - 1) / (span_ns / 1e9) if open_load and span_ns else None,
+    )
+
+
+def batches(stage: StageRecords) -> tuple[NDArray[np.intp], Ints, Ints]:
+    """The batches of a stage: the index of the first request of each, its size, and for each request its batch."""
+    _, first, of, size = np.unique(
+        np.stack([stage.batch, stage.worker]), axis=1, return_index=True, return_inverse=True, return_counts=True
+    )
+    return first, size.astype(np.int64), of.reshape(-1).astype(np.int64)
+
+
+def _samples(plan: Plan, ended: RunRecords, measured: RunRecords, index: int) -> StageSamples:
+    stage = measured.stage(index)
+    first, size, _ = batches(stage)
+    order = np.argsort(stage.started[first], kind="stable")
+    service = np.maximum(stage.done - stage.started, 1)[first]
+    batching = plan.stages[index].batch_max > 1
+    return StageSamples(
+        name=stage.name,
+        service_ns=service[order],
+        size=size[order],
+        overhead=Overhead(
+            _median(hop_waits(ended, index, plan.stages[index].workers, batching)),
+            _median(turnarounds(ended, index, batching)),
+        ),
+    )
+
+
+def hop_waits(ended: RunRecords, index: int, workers: int, batching: bool) -> Ints:
+    """How long requests lay ready for a stage although a worker was idle and the channel otherwise empty, in ns.
+
+    What is left of the queue wait when there is nobody to wait for is what the hop costs.
+    """
+    stage = ended.stage(index)
+    ready = ready_ns(ended, index)
+    first, _, of = batches(stage)
+    begun = np.full(len(first), np.iinfo(np.int64).max)
+    np.minimum.at(begun, of, stage.taken)
+    freed = np.zeros(len(first), np.int64)
+    np.maximum.at(freed, of, _handed_on(ended, index, batching))
+    busy = np.searchsorted(np.sort(begun), ready) - np.searchsorted(np.sort(freed), ready, side="right")
+    ahead = np.searchsorted(np.sort(ready), ready) - np.searchsorted(np.sort(stage.taken), ready)
+    waits: Ints = (stage.taken - ready)[(busy < workers) & (ahead <= 0)]
+    return np.maximum(waits, 0)
+
+
+def turnarounds(ended: RunRecords, index: int, batching: bool) -> Ints:
+    """How long a worker took from handing on its last result until it took a request that lay ready by then, in ns."""
+    stage = ended.stage(index)
+    ready, handed_on = ready_ns(ended, index), _handed_on(ended, index, batching)
+    found = []
+    for worker in np.unique(stage.worker):
+        mine = np.flatnonzero(stage.worker == worker)
+        mine = mine[np.lexsort((ready[mine], stage.taken[mine]))]
+        begins = np.flatnonzero(np.diff(stage.batch[mine], prepend=-1) != 0)
+        before = np.maximum.reduceat(handed_on[mine], begins)[:-1]
+        first = mine[begins[1:]]
+        found.append((stage.taken[first] - before)[ready[first] <= before])
+    return np.maximum(np.concatenate(found), 0)
+
+
+def ready_ns(records: RunRecords, index: int) -> Ints:
+    """When requests lay ready in front of a stage: they had a slot there, and the stage before was done."""
+    accepted = records.stage(index).accepted
+    return np.maximum(accepted, records.stage(index - 1).done) if index else accepted
+
+
+def _handed_on(ended: RunRecords, index: int, batching: bool) -> Ints:
+    """When the worker of each request was rid of it: after service, or where it batches when the next stage has it."""
+    if batching and index + 1 < len(ended.layout.stages):
+        return ended.stage(index + 1).accepted
+    return ended.stage(index).done
+
+
+def _median(waits: Ints) -> int:
+    return int(np.median(waits)) if len(waits) else 0
+
+
+def _blocks(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    if count == 0:
+        return np.empty(0, np.int64)
+    length = max(1, round(count ** (1 / 3)))
+    starts = rng.integers(0, count - length + 1, -(-count // length))
+    return np.asarray((starts[:, None] + np.arange(length)).reshape(-1)[:count])
