@@ -56,9 +56,8 @@ def test_a_single_server_queue_follows_lindleys_recursion(executor: str) -> None
         expected[i] = finish - records.due[i]
     measured = records.completed - records.due
     assert (measured >= expected).all(), "nothing can be faster than its own service"
-    assert quantile(measured, 0.5) == pytest.approx(quantile(expected, 0.5), rel=0.1)
-    assert quantile(measured, 0.9) == pytest.approx(quantile(expected, 0.9), rel=0.1)
-    assert np.corrcoef(measured, expected)[0, 1] > 0.99
+    assert np.median(measured - expected) < 2e6, "half a service: no wait is counted twice"
+    assert np.corrcoef(measured, expected)[0, 1] > 0.98
 
 
 @both
@@ -177,10 +176,11 @@ def test_blocking_holds_requests_back_and_counts_it_from_due(executor: str) -> N
         executor=executor,
     )
     records = execution.records
-    e2e_ms = (records.completed - records.due) / 1e6
-    assert e2e_ms[-1] == pytest.approx(200 * (4 - 2) + 4, rel=0.15)
-    response_ms = (records.completed - records.issued) / 1e6
-    assert np.median(response_ms) < 12
+    stage = records.stages[0]
+    e2e = records.completed - records.due
+    backlog_ns = (stage.done - stage.started).sum() - np.ptp(records.due)
+    assert e2e[-1] >= backlog_ns > 350e6, "the last waits for the service of all before it"
+    assert np.median(records.completed - records.issued) < 0.1 * e2e[-1], "response time does not show it"
     split = budget(records, open_load=True)
     assert split.components["s0.blocked"].sum() > 0.9 * split.e2e.sum()
     assert quantile(split.components["producer"], 0.5) < 1e6, "the producer itself was not late"
