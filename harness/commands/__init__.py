@@ -14,6 +14,9 @@ VERBS: dict[str, dict[str, str]] = {
     "Measure": {
         "run": "Run a scenario and show where its latency goes.",
     },
+    "Model": {
+        "simulate": "Predict latencies: what if this stage had two workers, or more load?",
+    },
     "Check": {
         "validate": "Check scenario files without running them.",
         "doctor": "Describe this machine and warn of what harms latency.",

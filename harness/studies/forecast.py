@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,17 @@ KEYS = ("mean", *LEVELS)
 CONFIDENCE = 0.95
 SATURATING_REQUESTS = 50_000
 WARMUP_SHARE = 0.1
+SETTLING = 400
+"""Requests of a replication times (1 - utilisation)^2, at least: queues forget where they began at that pace."""
+LONGEST = 300_000
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is simulated: replications of so many requests each, of which the first tenth is left out."""
+    """How much is simulated: replications of at least so many requests each, of which the first tenth is left out.
+
+    Near full utilisation they get longer, see SETTLING.
+    """
 
     requests: int = 20_000
     replications: int = 20
@@ -93,28 +99,28 @@ def forecast(
     offered: Offered,
     effort: Effort,
     resamples: Sequence[Services] = (),
+    limit: Saturated | None = None,
 ) -> Forecast:
-    """Simulate. resamples: bootstrap copies of the services, whose spread is the calibration's own uncertainty."""
-    capacity = saturated_rps(pipeline, services, effort.seed)
-    steady = pipeline.shed or offered.rate_rps is None or offered.rate_rps < capacity
-    if not steady:
-        none = {s.name: 1.0 for s in pipeline.stations}
-        empty = np.empty((0, len(KEYS)))
-        return Forecast(
-            offered.rate_rps, capacity, False, capacity, 0.0, none, dict.fromkeys(none, 1.0), {}, {}, {}, empty
-        )
+    """Simulate. resamples: bootstrap copies of the services, whose spread is the calibration's own uncertainty.
+
+    limit: what the pipeline carries, where that is known; else it is simulated too.
+    """
+    limit = saturated(pipeline, services, effort.seed) if limit is None else limit
+    if not (pipeline.shed or offered.rate_rps is None or offered.rate_rps < limit.throughput_rps):
+        return _without_steady_state(offered, limit)
+    effort = replace(effort, requests=_long_enough(effort.requests, offered.rate_rps, limit.throughput_rps))
     seeds = np.random.SeedSequence(effort.seed).spawn(effort.replications)
     runs = [_replication(pipeline, services, offered, effort.requests, seed) for seed in seeds]
     figures = np.array([_latencies(run.latency_ns) for run in runs])
     pooled = _latencies(np.concatenate([run.latency_ns for run in runs]))
     return Forecast(
         rate_rps=offered.rate_rps,
-        capacity_rps=capacity,
+        capacity_rps=limit.throughput_rps,
         steady=True,
         throughput_rps=float(np.mean([run.throughput_rps for run in runs])),
         dropped=float(np.mean([run.dropped for run in runs])),
-        utilisation={s.name: float(np.mean([r.busy[i] for r in runs])) for i, s in enumerate(pipeline.stations)},
-        batch_size={s.name: float(np.mean([r.batch[i] for r in runs])) for i, s in enumerate(pipeline.stations)},
+        utilisation={name: float(np.mean([run.busy[name] for run in runs])) for name in runs[0].busy},
+        batch_size={name: float(np.mean([run.batch[name] for run in runs])) for name in runs[0].batch},
         latency_ms=dict(zip(KEYS, pooled.tolist(), strict=True)),
         interval_ms=dict(zip(KEYS, _replicated(pooled, figures), strict=True)),
         calibration_ms=_calibrated(pipeline, offered, effort, resamples, seeds, figures, pooled),
@@ -122,15 +128,45 @@ def forecast(
     )
 
 
-def saturated_rps(pipeline: Pipeline, services: Services, seed: int) -> float:
-    """What the pipeline carries when requests always wait for it: the completions of the second half, per second."""
+def _without_steady_state(offered: Offered, limit: Saturated) -> Forecast:
+    return Forecast(
+        rate_rps=offered.rate_rps,
+        capacity_rps=limit.throughput_rps,
+        steady=False,
+        throughput_rps=limit.throughput_rps,
+        dropped=0.0,
+        utilisation=limit.utilisation,
+        batch_size=limit.batch_size,
+        latency_ms={},
+        interval_ms={},
+        calibration_ms={},
+        replications_ms=np.empty((0, len(KEYS))),
+    )
+
+
+def _long_enough(requests: int, rate_rps: float | None, capacity_rps: float) -> int:
+    spare = 1.0 - rate_rps / capacity_rps if rate_rps else 1.0
+    return max(requests, min(LONGEST, round(SETTLING / spare**2))) if spare > 0 else requests
+
+
+@dataclass(frozen=True)
+class Saturated:
+    """What a pipeline carries when requests always wait for it, and how busy its stages then are, in batches of what
+    size."""
+
+    throughput_rps: float
+    utilisation: Mapping[str, float]
+    batch_size: Mapping[str, float]
+
+
+def saturated(pipeline: Pipeline, services: Services, seed: int) -> Saturated:
+    """Simulate requests that are all due at the start; the second half of them counts."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     service = services.draw(pipeline, SATURATING_REQUESTS, rng)
     demand = Demand(service, np.full(SATURATING_REQUESTS, START_NS, np.int64))
     records = compiled.simulate(Pipeline(pipeline.stations), demand)
-    done = np.sort(records.completed)
-    half = len(done) // 2
-    return (len(done) - 1 - half) / (int(done[-1] - done[half]) / 1e9)
+    run = _figures(records.select(np.argsort(records.completed) >= len(records) // 2), pipeline)
+    return Saturated(run.throughput_rps, run.busy, run.batch)
 
 
 def difference(base: Forecast, other: Forecast, key: str) -> tuple[float, float, float] | None:
@@ -151,8 +187,8 @@ class _Run:
     latency_ns: Ints
     throughput_rps: float
     dropped: float
-    busy: list[float]
-    batch: list[float]
+    busy: dict[str, float]
+    batch: dict[str, float]
 
 
 def _replication(
@@ -166,15 +202,18 @@ def _replication(
         due = due_times(offered.load, offered.rate_rps, count, _child(seed, 1))
         demand = Demand(tuple(s[: len(due)] for s in service), due + START_NS)
     records = compiled.simulate(pipeline, demand)
-    settled = records.select(slice(int(len(records) * WARMUP_SHARE), None))
+    return _figures(records.select(slice(int(len(records) * WARMUP_SHARE), None)), pipeline)
+
+
+def _figures(settled: RunRecords, pipeline: Pipeline) -> _Run:
     done = settled.with_outcome(Outcome.COMPLETED)
-    span_s = int(np.ptp(done.completed)) / 1e9
+    names = done.layout.stages
     return _Run(
         latency_ns=done.completed - done.due,
-        throughput_rps=(len(done) - 1) / span_s,
+        throughput_rps=(len(done) - 1) / (int(np.ptp(done.completed)) / 1e9),
         dropped=float((settled.outcome == Outcome.DROPPED).mean()),
-        busy=[_busy(done, i, s.workers) for i, s in enumerate(pipeline.stations)],
-        batch=[len(done) / len(np.unique(done.stage(i).batch)) for i in range(len(pipeline.stations))],
+        busy={name: _busy(done, i, pipeline.stations[i].workers) for i, name in enumerate(names)},
+        batch={name: len(done) / len(np.unique(done.stage(i).batch)) for i, name in enumerate(names)},
     )
 
 

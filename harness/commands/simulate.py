@@ -1,0 +1,172 @@
+"""`harness simulate`: what theory and the twin predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import SaveError, UsageError
+
+
+class _Quantity(click.ParamType):  # type: ignore[type-arg]
+    """A duration or a rate, as scenarios write them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        from harness.scenario.units import parse_duration, parse_rate
+
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_rate(value) if self.name == "rate" else parse_duration(value) / 1e9
+        except ValueError as error:
+            self.fail(f"{value!r} is not {error}", param, context)
+
+
+TIME, RATE = _Quantity("time"), _Quantity("rate")
+
+
+@click.command("simulate")
+@click.argument("scenario", type=click.Path(path_type=Path), required=False)
+@click.option("--from", "reference", metavar="RUN", help="Take the service times from a saved run.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="What to change; repeatable.")
+@click.option("--sweep", metavar="KEY=A..B/STEP", help="Predict over a range, such as load.rate=10..50/5.")
+@click.option("--service", type=TIME, help="Mean service time of one stage, instead of a scenario.")
+@click.option("--rate", type=RATE, help="Poisson arrivals at it, such as 30/s.")
+@click.option("--servers", type=click.IntRange(1, 256), default=1, show_default=True, help="Its workers.")
+@click.option(
+    "--cv",
+    type=click.FloatRange(0, 20),
+    default=1.0,
+    show_default=True,
+    help="Coefficient of variation of its service: 0 constant, 1 exponential.",
+)
+@click.option(
+    "--capacity",
+    type=click.IntRange(1, 16384),
+    default=16,
+    show_default=True,
+    help="Requests that may wait and be served; others wait outside.",
+)
+@click.option("--shed", is_flag=True, help="Drop requests that find it full.")
+@click.option("--batch", type=click.IntRange(1, 4096), default=1, show_default=True, help="Largest batch.")
+@click.option("--timeout", type=TIME, default="0ms", show_default=True, help="How long a batch waits to fill.")
+@click.option(
+    "--adds",
+    type=TIME,
+    default="0ms",
+    show_default=True,
+    help="What each further request of a batch adds to its service.",
+)
+@click.option(
+    "--requests", type=click.IntRange(1000), default=20_000, show_default=True, help="Simulated requests a replication."
+)
+@click.option("--replications", type=click.IntRange(2, 1000), default=20, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder under which runs are saved.",
+)
+@click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curve (PNG, SVG or PDF).")
+def command(
+    scenario: Path | None, reference: str | None, overrides: tuple[str, ...], sweep: str | None,
+    json_to: str | None, plot: Path | None, out: Path, requests: int, replications: int, seed: int, **stage: Any,
+) -> None:  # fmt: skip
+    """Predict latencies without running anything.
+
+    \b
+    Example:
+      harness simulate --service 20ms --rate 30/s --servers 2 --cv 0.3
+      harness simulate scenarios/mm1.yaml --set load.rate=200/s
+      harness simulate scenarios/resnet18_cpu.yaml --from last --set stages.inference.workers=2
+      harness simulate scenarios/resnet18_cpu.yaml --from last --sweep load.rate=4..20/2 --plot p99.svg
+
+    Either one stage, described by its options, or a scenario: its delay stages say what their service takes, all
+    others need a run that measured it. The load stays as it was, unless --set changes it.
+    """
+    from harness.studies.forecast import Effort
+
+    effort = Effort(requests=requests, replications=replications, seed=seed)
+    if scenario is None:
+        for name, value in (("--from", reference), ("--set", overrides), ("--sweep", sweep)):
+            if value:
+                raise UsageError(f"{name} goes with a scenario", hint="harness simulate SCENARIO " + name + " ...")
+        answer = _one_stage(stage, effort)
+    else:
+        for name in ("service", "rate"):
+            if stage[name] is not None:
+                raise UsageError(
+                    f"--{name} describes one stage and does not go with a scenario",
+                    hint="Use --set load.rate=30/s." if name == "rate" else "Leave out one of the two.",
+                )
+        answer = _scenario(scenario, reference, overrides, sweep, out, effort)
+    _deliver(answer, json_to, plot)
+
+
+def _one_stage(stage: dict[str, Any], effort: Any) -> dict[str, Any]:
+    from harness.studies import quick
+
+    if stage["service"] is None or stage["rate"] is None:
+        raise UsageError(
+            "a scenario is missing, or --service and --rate of one stage",
+            hint="harness simulate --service 20ms --rate 30/s",
+        )
+    if stage["service"] <= 0:
+        raise UsageError("a service takes longer than 0", where="--service")
+    if stage["batch"] > stage["capacity"]:
+        raise UsageError(
+            f"a batch of {stage['batch']} does not fit into a capacity of {stage['capacity']}",
+            where="--batch",
+            hint=f"Use --capacity {stage['batch']} or more.",
+        )
+    given = quick.OneStage(
+        service_s=stage["service"],
+        rate_rps=stage["rate"],
+        servers=stage["servers"],
+        cv=stage["cv"],
+        capacity=stage["capacity"],
+        shed=stage["shed"],
+        batch_max=stage["batch"],
+        timeout_s=stage["timeout"],
+        adds_s=stage["adds"],
+    )
+    return quick.answer(given, effort)
+
+
+def _scenario(
+    scenario: Path, reference: str | None, overrides: tuple[str, ...], sweep: str | None, out: Path, effort: Any
+) -> dict[str, Any]:
+    from harness import store
+    from harness.scenario import load
+    from harness.studies import whatif
+
+    loaded = load(scenario)
+    source = whatif.Source.of(store.find(reference, out)) if reference is not None else None
+    return whatif.ask(loaded, overrides, source, effort, sweep)
+
+
+def _deliver(answer: dict[str, Any], json_to: str | None, plot: Path | None) -> None:
+    from harness import store
+    from harness.report import simulate as report
+
+    if plot is not None:
+        report.plot(answer, plot)
+    if json_to == "-":
+        click.echo(store.to_json(answer))
+        return
+    if json_to is not None:
+        try:
+            Path(json_to).write_text(store.to_json(answer) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise SaveError(f"cannot write the answer: {error.strerror}", where=json_to) from None
+    from rich.console import Console
+
+    report.show(Console(highlight=False), answer)

@@ -1,0 +1,256 @@
+"""What `harness simulate` prints and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.errors import SaveError, UsageError
+from harness.report.terminal import WIDEST, ms
+
+LABELS = ("mean", "p50", "p90", "p99")
+BAR = 30
+
+
+def show(console: Console, answer: Mapping[str, Any]) -> None:
+    """Print an answer; readable at 80 columns and without colour."""
+    console.width = min(console.width, WIDEST)
+    if answer["kind"] == "quick":
+        _quick(console, answer)
+    else:
+        _scenario(console, answer)
+    warnings = Table.grid(padding=(0, 1))
+    for warning in answer["warnings"]:
+        warnings.add_row(Text("!", style="yellow"), Text(warning))
+    if answer["warnings"]:
+        console.print("", warnings, sep="\n")
+
+
+# ------------------------------------------------------------------ one stage
+
+
+def _quick(console: Console, answer: Mapping[str, Any]) -> None:
+    given, simulated, theory = answer["given"], answer["simulated"], answer["theory"]
+    servers = f"{given['servers']} servers" if given["servers"] > 1 else "1 server"
+    batch = f", batches of up to {given['batch_max']}" if given["batch_max"] > 1 else ""
+    head = f"  {_rate(given['rate_rps'])} are offered; {servers}{batch} can carry {_rate(answer['capacity_rps'])}"
+    console.print(Text.assemble((f"Utilisation {answer['utilisation']:.1%}", "bold"), head))
+    console.print()
+    if not simulated["steady"]:
+        console.print(_no_steady_state(simulated))
+    else:
+        console.print(_both(theory, simulated))
+    console.print()
+    console.print(_curve(console, answer["curve"], answer["utilisation"]))
+
+
+def _both(theory: Mapping[str, Any] | None, simulated: Mapping[str, Any]) -> Table:
+    table = _table("e2e latency, ms", *LABELS)
+    if theory is None:
+        table.add_row(Text("no closed form", style="dim"))
+    elif theory["e2e_ms"] is None:
+        table.add_row(theory["text"])
+    else:
+        table.add_row(theory["model"], *(ms(theory["e2e_ms"][key]) for key in LABELS))
+        table.add_row(Text(f"  {theory['kind']}", style="dim"))
+    table.add_row(
+        Text("simulated", style="bold"), *(Text(ms(simulated["e2e_ms"][key]), style="bold") for key in LABELS)
+    )
+    table.add_row(Text("  95 % interval", style="dim"), *(_half(simulated["interval_ms"][key]) for key in LABELS))
+    if simulated["dropped"]:
+        exact = f", exactly {theory['loss']:.2%}" if theory and theory.get("loss") else ""
+        table.add_row(Text(f"  dropped {simulated['dropped']:.2%}{exact}", style="dim"))
+    return table
+
+
+def _curve(console: Console, curve: Sequence[Mapping[str, Any]], now: float) -> Table:
+    """p99 over utilisation: the bars show why the last few percent cost so much."""
+    closed = any(row["theory"] and row["theory"]["e2e_ms"] and row["theory"]["e2e_ms"]["p99"] for row in curve)
+    names = ["utilisation", "rate", *(["formula"] if closed else []), "simulated", "95 %", ""]
+    table = _table(*names)
+    table.title, table.title_justify = Text("p99 over utilisation, ms", style="bold"), "left"
+    longest = max(row["simulated"]["e2e_ms"]["p99"] or 0.0 for row in curve)
+    mark = "#" if console.options.ascii_only else "█"
+    for row in curve:
+        p99 = row["simulated"]["e2e_ms"]["p99"]
+        formula = [ms(row["theory"]["e2e_ms"]["p99"])] if closed else []
+        bar = mark * max(1, round(min(BAR, max(8, console.width - 56)) * p99 / longest))
+        table.add_row(
+            f"{row['utilisation']:.0%}",
+            _rate(row["rate_rps"]),
+            *formula,
+            ms(p99),
+            _half(row["simulated"]["interval_ms"]["p99"]),
+            Text(bar, style="cyan" if row["utilisation"] <= now else "dim cyan"),
+        )
+    return table
+
+
+# ------------------------------------------------------------------ a scenario
+
+
+def _scenario(console: Console, answer: Mapping[str, Any]) -> None:
+    base, other, measured = answer["baseline"], answer["what_if"], answer["measured"]
+    source = f"  service times of {answer['run']}" if answer["run"] else "  service times as the scenario gives them"
+    console.print(Text.assemble((answer["scenario"], "bold"), (source, "dim")), soft_wrap=True)
+    if answer["changes"]:
+        console.print(Text.assemble(("what if  ", "dim"), "  ".join(answer["changes"])), soft_wrap=True)
+    console.print()
+    columns = [("twin", base)] + ([("what if", other)] if other else [])
+    table = _table(
+        "e2e latency, ms", *(["measured"] if measured else []), *(n for n, _ in columns), *(["change"] if other else [])
+    )
+    for key in LABELS:
+        cells: list[str | Text] = [ms(measured["e2e_ms"][key])] if measured else []
+        cells += [Text(ms(f["e2e_ms"][key]), style="bold" if key == "p99" else "") for _, f in columns]
+        if other:
+            cells.append(_change(answer["difference"][key]))
+        table.add_row(Text(key, style="bold"), *cells)
+        _intervals(table, key, measured, [f for _, f in columns])
+    skip = [""] if measured else []
+    table.add_row("offered", *skip, *(_rate(f["rate_rps"]) if f["rate_rps"] else "closed" for _, f in columns))
+    table.add_row("completed", *skip, *(_rate(f["throughput_rps"]) for _, f in columns))
+    table.add_row("capacity", *skip, *(_rate(f["capacity_rps"]) for _, f in columns))
+    if any(f["dropped"] for _, f in columns):
+        table.add_row("dropped", *skip, *(f"{f['dropped']:.2%}" for _, f in columns))
+    for name in base["stages"]:
+        table.add_row(f"{name} busy", *skip, *(_busy(f, name) for _, f in columns))
+    console.print(table)
+    for name, found in columns:
+        if not found["steady"]:
+            console.print(Text.assemble((f"{name}: ", "bold"), _no_steady_state(found)))
+    if "sweep" in answer:
+        console.print()
+        console.print(_sweep(answer["sweep"]))
+
+
+def _intervals(table: Table, key: str, measured: Mapping[str, Any] | None, found: Sequence[Mapping[str, Any]]) -> None:
+    """Below a figure: how far it depends on the simulation's chance, and on the few samples of the run."""
+    first = [_ends(measured["p99_ci"]) if key == "p99" else ""] if measured else []
+    if any(f["interval_ms"] for f in found):
+        table.add_row(Text("  simulation", style="dim"), *first, *(_half(f["interval_ms"].get(key)) for f in found))
+    if any(f["calibration_interval_ms"] for f in found):
+        skip = [""] if measured else []
+        cells = [_ends(f["calibration_interval_ms"].get(key)) for f in found]
+        table.add_row(Text("  calibration", style="dim"), *skip, *cells)
+
+
+def _sweep(sweep: Mapping[str, Any]) -> Table:
+    table = _table(sweep["key"], "busiest stage", "p50", "p90", "p99", "95 %")
+    table.title, table.title_justify = Text("e2e latency over the range, ms", style="bold"), "left"
+    for row in sweep["rows"]:
+        name = max(row["stages"], key=lambda stage: row["stages"][stage]["utilisation"])
+        if not row["steady"]:
+            table.add_row(
+                row["value"],
+                f"{name} 100%",
+                "",
+                "",
+                Text("no steady state", style="yellow"),
+                f"+{_rate(row['growth_rps'])}",
+            )
+            continue
+        busiest = f"{name} {row['stages'][name]['utilisation']:.0%}"
+        cells = [ms(row["e2e_ms"][key]) for key in ("p50", "p90", "p99")]
+        table.add_row(row["value"], busiest, *cells, _half(row["interval_ms"]["p99"]))
+    return table
+
+
+def _busy(found: Mapping[str, Any], name: str) -> str:
+    stage = found["stages"][name]
+    batch = f", batch {stage['batch_size']:.1f}" if stage["batch_size"] > 1.005 else ""
+    return f"{stage['utilisation']:.0%}{batch}"
+
+
+def _change(found: Sequence[float] | None) -> Text:
+    if found is None:
+        return Text("-")
+    return Text(f"{found[0]:+.0%} ({found[1]:+.0%} … {found[2]:+.0%})", style="green" if found[0] < 0 else "red")
+
+
+def _no_steady_state(found: Mapping[str, Any]) -> Text:
+    return Text.assemble(
+        ("no steady state", "bold yellow"),
+        f": {_rate(found['rate_rps'])} are offered, {_rate(found['capacity_rps'])} can be carried;"
+        f" the backlog grows by {_rate(found['growth_rps'])}",
+    )
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    for index, name in enumerate(names):
+        table.add_column(name, justify="left" if index == 0 or name == "" else "right", no_wrap=True)
+    return table
+
+
+def _ends(interval: Sequence[float | None] | None) -> Text:
+    if not interval or interval[0] is None or interval[1] is None:
+        return Text("")
+    high = "∞" if interval[1] == float("inf") else ms(interval[1])
+    return Text(f"{ms(interval[0])} … {high}", style="dim")
+
+
+def _half(interval: Sequence[float] | None) -> Text:
+    """A symmetric interval, by half its width."""
+    return Text(f"± {ms((interval[1] - interval[0]) / 2)}" if interval else "", style="dim")
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}/s" if value >= 1000 else f"{value:.3g}/s"
+
+
+# ------------------------------------------------------------------ a plot
+
+
+def plot(answer: Mapping[str, Any], path: Path) -> None:
+    """Draw latencies over utilisation, or over the values of a sweep. Raises UsageError, SaveError."""
+    rows = answer["curve"] if answer["kind"] == "quick" else answer.get("sweep", {}).get("rows")
+    if not rows:
+        raise UsageError("there is no curve to draw", where="--plot", hint="Add --sweep, such as load.rate=10..50/5.")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError("matplotlib is not installed", where="--plot", hint="pip install matplotlib") from None
+    quick = answer["kind"] == "quick"
+    found = [(r["utilisation"], r["simulated"]) if quick else (_number(r["value"]), r) for r in rows]
+    steady = [(x, f) for x, f in found if f["steady"]]
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for key, colour in (("p50", "#9ecae1"), ("p90", "#4292c6"), ("p99", "#08306b")):
+        middle = [f["e2e_ms"][key] for _, f in steady]
+        low = [m - f["interval_ms"][key][0] for m, (_, f) in zip(middle, steady, strict=True)]
+        high = [f["interval_ms"][key][1] - m for m, (_, f) in zip(middle, steady, strict=True)]
+        axes.errorbar([x for x, _ in steady], middle, [low, high], color=colour, marker="o", markersize=4, label=key)
+    if quick:
+        formula = [
+            (r["utilisation"], r["theory"]["e2e_ms"]["p99"]) for r in rows if r["theory"] and r["theory"]["e2e_ms"]
+        ]
+        if formula and formula[0][1] is not None:
+            axes.plot(
+                *zip(*formula, strict=True), color="black", linestyle=":", label=f"p99, {rows[0]['theory']['model']}"
+            )
+        axes.axvline(answer["utilisation"], color="grey", linewidth=0.8)
+    for x in [x for x, f in found if not f["steady"]][:1]:
+        axes.axvspan(x, found[-1][0], color="#fee0d2", label="no steady state")
+    axes.set(xlabel="utilisation" if quick else answer["sweep"]["key"], ylabel="e2e latency, ms")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        raise SaveError(f"cannot write the plot: {error}", where=str(path)) from None
+
+
+def _number(text: str) -> float:
+    """The number that a value of a sweep begins with."""
+    digits = ""
+    for character in text:
+        if not (character.isdigit() or character in ".-+e"):
+            break
+        digits += character
+    return float(digits)
