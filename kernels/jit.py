@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite.binding  # type: ignore[import-untyped,unused-ignore]
@@ -27,6 +29,15 @@ DISABLED = bool(_numba.config.DISABLE_JIT)
 BOUNDS_CHECKED = bool(_numba.config.BOUNDSCHECK)
 
 
+def _cache_key() -> str:
+    """Of everything that goes into the compiled code and that numba's cache, which names files by function, misses."""
+    key = hashlib.sha256(str(BOUNDS_CHECKED).encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        if source.name == "jit.py" or source.name.startswith("numba_"):
+            key.update(source.read_bytes())
+    return key.hexdigest()[:16]
+
+
 def compiled(function: Function) -> Function:
     """A function to call from compiled code; compiled with its caller."""
     jitted: Function = _numba.njit(**_OPTIONS)(function)
@@ -37,6 +48,7 @@ def compiled_for(*arguments: Any) -> Callable[[Function], Function]:
     """Compile now, for these types of arguments only, or read the cache on disk."""
 
     def decorate(function: Function) -> Function:
+        function.__qualname__ += f"_{_cache_key()}"
         jitted: Function = _numba.njit(_numba.void(*arguments), cache=True, **_OPTIONS)(function)
         return jitted
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .jit import compiled, compiled_for, types
-from .numba_vectors import LANES, blend_four, row_at
+from .numba_rows import blend_rows, sum_rows
+from .numba_vectors import LANES, blend_four
 
 Array = Any
 
@@ -13,75 +14,47 @@ SPARE = 8
 
 
 @compiled
-def _blend_two_rows(a: Array, b: Array, weights: Array, blended: Array, fresh: bool) -> None:
-    u, v = weights[0], weights[1]
-    if fresh:
-        for x in range(len(a)):
-            blended[x] = u * a[x] + v * b[x]
-    else:
-        for x in range(len(a)):
-            blended[x] += u * a[x] + v * b[x]
-
-
-@compiled
-def _blend_three_rows(a: Array, b: Array, c: Array, weights: Array, blended: Array, fresh: bool) -> None:
-    u, v, w = weights[0], weights[1], weights[2]
-    if fresh:
-        for x in range(len(a)):
-            blended[x] = u * a[x] + v * b[x] + w * c[x]
-    else:
-        for x in range(len(a)):
-            blended[x] += u * a[x] + v * b[x] + w * c[x]
-
-
-@compiled
-def _blend_four_rows(a: Array, b: Array, c: Array, d: Array, weights: Array, blended: Array, fresh: bool) -> None:
-    u, v, w, z = weights[0], weights[1], weights[2], weights[3]
-    if fresh:
-        for x in range(len(a)):
-            blended[x] = u * a[x] + v * b[x] + w * c[x] + z * d[x]
-    else:
-        for x in range(len(a)):
-            blended[x] += u * a[x] + v * b[x] + w * c[x] + z * d[x]
-
-
-@compiled
-def blend_rows(address: int, stride: int, length: int, weights: Array, blended: Array) -> None:
-    """blended[x] = sum over t of weights[t] * row t [x]; rows of `length` bytes, `stride` apart from `address` on."""
-    taps = len(weights)
-    t = 0
-    while t < taps:
-        first = address + t * stride
-        a = row_at(first, length)
-        left = taps - t
-        if left == 1:
-            w = weights[t]
-            if t == 0:
-                for x in range(length):
-                    blended[x] = w * a[x]
-            else:
-                for x in range(length):
-                    blended[x] += w * a[x]
-            t += 1
-        elif left == 2 or left == 5:
-            _blend_two_rows(a, row_at(first + stride, length), weights[t:], blended, t == 0)
-            t += 2
-        elif left == 3:
-            b, c = row_at(first + stride, length), row_at(first + 2 * stride, length)
-            _blend_three_rows(a, b, c, weights[t:], blended, t == 0)
-            t += 3
+def _fill_padding(normaliser: Array, out_channels: int, planar: bool, out: Array) -> None:
+    pixels = len(out) // out_channels
+    for c in range(out_channels):
+        if planar:
+            out[c * pixels : (c + 1) * pixels] = normaliser[LANES + c]
         else:
-            b, c = row_at(first + stride, length), row_at(first + 2 * stride, length)
-            _blend_four_rows(a, b, c, row_at(first + 3 * stride, length), weights[t:], blended, t == 0)
-            t += 4
+            out[c::out_channels] = normaliser[LANES + c]
+
+
+@compiled
+def _blend_columns(
+    row: Array,
+    column_starts: Array,
+    column_weights: Array,
+    normaliser: Array,
+    layout: Array,
+    first_pixel: int,
+    spare: Array,
+    out: Array,
+) -> None:
+    """One output row from a blended one; first_pixel counts in pixels of the output."""
+    (columns, taps, step, out_channels, pixels, planar) = layout
+    whole = columns // LANES if planar else 0
+    for g in range(whole):
+        at = first_pixel + LANES * g
+        blend_four(row, column_starts, column_weights, normaliser, out, g, taps, step, at, pixels, out_channels)
+    for g in range(whole, len(column_starts) // LANES):
+        blend_four(row, column_starts, column_weights, normaliser, spare, g, taps, step, 0, LANES, out_channels)
+        for lane in range(min(LANES, columns - LANES * g)):
+            pixel = first_pixel + LANES * g + lane
+            for c in range(out_channels):
+                out[c * pixels + pixel if planar else pixel * out_channels + c] = spare[c * LANES + lane]
 
 
 _NUMBER, _INTS, _FLOATS = types.int64, types.int32[::1], types.float32[::1]
+_TABLE = types.float32[:, ::1]
 
 
 @compiled_for(
-    *(_NUMBER, _NUMBER, _NUMBER, types.int64[::1], types.float32[:, ::1]),
-    *(_INTS, _FLOATS, _FLOATS, types.UniTuple(_NUMBER, 9), _FLOATS, _FLOATS),
+    *(_NUMBER, _NUMBER, _NUMBER, types.int64[::1], _TABLE, types.int64[::1], types.int64[:, ::1], _TABLE),
+    *(_INTS, _FLOATS, _FLOATS, types.UniTuple(_NUMBER, 9), types.uint16[::1], _FLOATS, _FLOATS),
 )
 def preprocess(
     address: int,
@@ -89,63 +62,52 @@ def preprocess(
     length: int,
     row_starts: Array,
     row_weights: Array,
+    spans: Array,
+    places: Array,
+    shares: Array,
     column_starts: Array,
     column_weights: Array,
     normaliser: Array,
     layout: Array,
+    sums: Array,
     scratch: Array,
     out: Array,
 ) -> None:
     """Preprocess one image whose first needed byte is at `address`, `length` bytes of every row.
 
-    row_weights: (rows, taps); column_starts, column_weights, normaliser: as in `_blend_four`. layout: columns, column
-    taps, channels in and out, output height and width, top, left, planar. scratch: at least `scratch_length` floats.
+    Rows have starts and row_weights (rows, taps); or, when there are `spans`, they are summed, see `sum_rows`.
+    column_starts, column_weights, normaliser: as in `_blend_four`. layout: columns, column taps, channels in and out,
+    output height and width, top, left, planar. sums and scratch: as long as `scratch_lengths` says.
     """
     (columns, taps, channels, out_channels, out_height, out_width, top, left, planar) = layout
-    pixels = out_height * out_width
-    if len(row_starts) != out_height or columns != out_width:
-        for c in range(out_channels):
-            if planar:
-                out[c * pixels : (c + 1) * pixels] = normaliser[LANES + c]
-            else:
-                out[c::out_channels] = normaliser[LANES + c]
+    summed = len(spans) > 0
+    rows = len(spans) - 2 if summed else len(row_starts)
+    if rows != out_height or columns != out_width:
+        _fill_padding(normaliser, out_channels, planar != 0, out)
     spread = channels == 1 and out_channels > 1
-    step = LANES if spread else channels
+    room = length + SPARE
     spare = scratch[: LANES * LANES]
-    blended = scratch[LANES * LANES : LANES * LANES + length + SPARE]
-    row = scratch[LANES * LANES + length + SPARE :] if spread else blended
-    whole = columns // LANES
-    for i in range(len(row_starts)):
-        blend_rows(address + row_starts[i] * stride, stride, length, row_weights[i], blended)
+    blended = scratch[LANES * LANES : LANES * LANES + room]
+    carry = scratch[LANES * LANES + room : LANES * LANES + 2 * room]
+    row = scratch[LANES * LANES + 2 * room :] if spread else blended
+    column_layout = (columns, taps, LANES if spread else channels, out_channels, out_height * out_width, planar)
+    if summed:
+        carry[:length] = 0.0
+        sum_rows(address, stride, length, places, shares, spans[0], spans[1], sums, carry, blended)
+    for i in range(rows):
+        if summed:
+            sum_rows(address, stride, length, places, shares, spans[i + 1], spans[i + 2], sums, carry, blended)
+        else:
+            blend_rows(address + row_starts[i] * stride, stride, length, row_weights[i], blended)
         if spread:
             for x in range(length):
                 for c in range(LANES):
                     row[LANES * x + c] = blended[x]
-        base = (top + i) * out_width + left
-        if planar:
-            for g in range(whole):
-                blend_four(
-                    row,
-                    column_starts,
-                    column_weights,
-                    normaliser,
-                    out,
-                    g,
-                    taps,
-                    step,
-                    base + LANES * g,
-                    pixels,
-                    out_channels,
-                )
-        for g in range(whole if planar else 0, len(column_starts) // LANES):
-            blend_four(row, column_starts, column_weights, normaliser, spare, g, taps, step, 0, LANES, out_channels)
-            for lane in range(min(LANES, columns - LANES * g)):
-                for c in range(out_channels):
-                    pixel = base + LANES * g + lane
-                    out[c * pixels + pixel if planar else pixel * out_channels + c] = spare[c * LANES + lane]
+        first_pixel = (top + i) * out_width + left
+        _blend_columns(row, column_starts, column_weights, normaliser, column_layout, first_pixel, spare, out)
 
 
-def scratch_length(length: int, channels: int, out_channels: int) -> int:
-    """float32 of scratch that `preprocess` needs."""
+def scratch_lengths(length: int, channels: int, out_channels: int) -> tuple[int, int]:
+    """uint16 and float32 of scratch that `preprocess` needs."""
     spread = LANES * length + SPARE if channels == 1 and out_channels > 1 else 0
-    return LANES * LANES + length + SPARE + spread
+    return 2 * length, LANES * LANES + 2 * (length + SPARE) + spread

@@ -13,6 +13,7 @@ import numpy as np
 from .jit import BOUNDS_CHECKED, DISABLED, carray, cgutils, compiled, inlined, intrinsic, ir, types
 
 LANES = 4
+BLOCK = 32
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _LANE = ir.IntType(32)
@@ -126,6 +127,46 @@ def _blend_four_in_python(
             out[at + c * plane + lane] = total * normaliser[c] + normaliser[LANES + c]
 
 
+def _sum_block_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    address, stride, count, x = arguments[:4]
+    plain, ramp = (_data(context, builder, signature.args[i], arguments[i]) for i in (4, 5))
+    words = ir.VectorType(ir.IntType(16), BLOCK)
+    zero = ir.Constant(words, [0] * BLOCK)
+    total, prefixes = cgutils.alloca_once_value(builder, zero), cgutils.alloca_once_value(builder, zero)
+    builder.store(zero, total)
+    builder.store(zero, prefixes)
+    first = builder.add(address, x)
+    with cgutils.for_range(builder, count, intp=count.type) as loop:
+        place = builder.add(first, builder.mul(loop.index, stride))
+        pixels = builder.inttoptr(place, ir.VectorType(ir.IntType(8), BLOCK).as_pointer())
+        row = builder.load(pixels, align=1)
+        builder.store(builder.add(builder.load(total), builder.zext(row, words)), total)
+        builder.store(builder.add(builder.load(prefixes), builder.load(total)), prefixes)
+    one = builder.insert_element(zero, builder.trunc(count, ir.IntType(16)), ir.Constant(_LANE, 0))
+    counts = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_LANE, BLOCK), [0] * BLOCK))
+    ramped = builder.sub(builder.mul(counts, builder.load(total)), builder.load(prefixes))
+    for target, value in ((plain, builder.load(total)), (ramp, ramped)):
+        builder.store(value, builder.bitcast(builder.gep(target, [x]), words.as_pointer()), align=2)
+    return context.get_dummy_value()
+
+
+def _sum_block(typing_context: Any, address: Any, stride: Any, count: Any, x: Any, plain: Any, ramp: Any) -> Any:
+    """Sums, in 16 bits, of p[k] and of k * p[k] for bytes x..x+32 of `count` rows, into the same places of two arrays.
+
+    The sum of all prefix sums is that of (count - k) * p[k], so that nothing but additions is needed inside.
+    """
+    return types.void(address, stride, count, x, plain, ramp), _sum_block_code
+
+
+def _sum_block_in_python(address: int, stride: int, count: int, x: int, plain: Any, ramp: Any) -> None:
+    plain[x : x + BLOCK] = 0
+    ramp[x : x + BLOCK] = 0
+    for k in range(count):
+        row = _row_in_python(address + k * stride, x + BLOCK)[x:]
+        plain[x : x + BLOCK] += row
+        ramp[x : x + BLOCK] += k * row.astype(np.uint16)
+
+
 def _to_pointer(typing_context: Any, address: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
@@ -173,6 +214,8 @@ _pointer: Any = intrinsic(_to_pointer)
 _blend_four_unchecked: Any = intrinsic(_blend_four)
 _fast: Any = _blend_four_checked if BOUNDS_CHECKED else _blend_four_unchecked
 
-# blend_four: see `_blend_four`. row_at(address, length): uint8 (length,), the memory at an address.
+# blend_four: see `_blend_four`. sum_block: see `_sum_block`.
+# row_at(address, length): uint8 (length,), the memory at an address.
 blend_four: Any = _blend_four_in_python if DISABLED else _fast
+sum_block: Any = _sum_block_in_python if DISABLED else intrinsic(_sum_block)
 row_at: Any = _row_in_python if DISABLED else _row

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from harness.kernels.geometry import FILTERS, make_axis, make_geometry, resized_size
-from harness.kernels.native_plan import SEGMENT, row_segments
+from harness.kernels.segments import SEGMENT, row_segments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
