@@ -11,6 +11,7 @@ from .geometry import Geometry, normalisation
 from .segments import SEGMENT, row_segments, rows_can_be_summed
 
 PAIRS_IN_INT32 = 5
+SUMMED_FROM_STRETCH = 6.0
 
 # Of a blended row's int16: the filters with negative weights overshoot 0..255 and need a bit more in front.
 _BITS = {"bilinear": 7, "box": 7, "bicubic": 6, "lanczos": 6}
@@ -28,7 +29,7 @@ def plan_arguments(recipe: Recipe, geometry: Geometry, height: int, width: int, 
     rows, columns = geometry.rows, geometry.columns
     bits = _BITS[recipe.filter]
     spans, segments = np.empty(0, dtype=np.int32), np.empty(0, dtype=SEGMENT)
-    if rows_can_be_summed(rows, recipe.filter):
+    if rows_can_be_summed(rows, recipe.filter, SUMMED_FROM_STRETCH):
         spans, segments = row_segments(rows, float(1 << bits))
     scale, offset = normalisation(recipe.mean, recipe.std)
     fill = (0.0,) * (4 - recipe.channels)

@@ -13,6 +13,7 @@ from .geometry import Axis, Geometry, normalisation
 from .segments import row_segments, rows_can_be_summed
 
 LANES = 4
+SUMMED_FROM_STRETCH = 4.0
 
 Scratch = tuple[NDArray[np.uint16], NDArray[np.float32]]
 
@@ -57,7 +58,7 @@ class _NumbaPlan(Plan):
 
 def _row_tables(rows: Axis, filter_name: str) -> tuple[NDArray[Any], ...]:
     """Starts and weights, then spans, places and shares; only the former or the latter are filled."""
-    if not rows_can_be_summed(rows, filter_name):
+    if not rows_can_be_summed(rows, filter_name, SUMMED_FROM_STRETCH):
         nothing = np.empty(0, dtype=np.int64), np.empty((0, 2), dtype=np.int64), np.empty((0, 4), dtype=np.float32)
         return rows.starts.astype(np.int64), rows.weights.astype(np.float32), *nothing
     spans, segments = row_segments(rows, 1.0)

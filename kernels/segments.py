@@ -11,7 +11,6 @@ from .geometry import Axis
 
 # 255 * (0 + 1 + ... + 22) still fits 16 bits.
 MAX_SUMMED_ROWS = 23
-SUMMED_FROM_STRETCH = 6.0
 SEGMENT = np.dtype(
     [
         ("first", "<i4"),
@@ -24,9 +23,9 @@ SEGMENT = np.dtype(
 )
 
 
-def rows_can_be_summed(axis: Axis, filter_name: str) -> bool:
-    """Whether summing is possible, and faster than weighting every row."""
-    return filter_name == "bilinear" and axis.stretch >= SUMMED_FROM_STRETCH
+def rows_can_be_summed(axis: Axis, filter_name: str, from_stretch: float) -> bool:
+    """Whether summing is possible and, from `from_stretch` on, faster than weighting every row."""
+    return filter_name == "bilinear" and axis.stretch >= max(from_stretch, 1.0)
 
 
 def row_segments(axis: Axis, unit: float) -> tuple[NDArray[np.int32], NDArray[Any]]:
