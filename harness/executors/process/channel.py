@@ -143,11 +143,11 @@ class Sender:
     """The upstream side in a worker: get a free slot, fill its payload, send it."""
 
     def __init__(self, end: End) -> None:
-        self._read_fd, self._write_fd = _lowered(end.read_fd), _lowered(end.write_fd)
+        self._read_fd, self.write_fd = _lowered(end.read_fd), _lowered(end.write_fd)
         self._at_once = end.slots.count * TOKEN if end.exclusive else TOKEN
         self._return_fd = end.return_fd
         self._exclusive = end.exclusive
-        self._tokens = [struct.pack("i", i) for i in range(end.slots.count)]
+        self.tokens = [struct.pack("i", i) for i in range(end.slots.count)]
         self.in_hand: list[int] = []
         self.rows, self.payloads = end.slots.attach()
 
@@ -171,7 +171,7 @@ class Sender:
         if self._exclusive:
             self.in_hand.append(slot)
         else:
-            os.write(self._return_fd, self._tokens[slot])
+            os.write(self._return_fd, self.tokens[slot])
 
     def set_blocking(self, blocking: bool) -> None:
         """Choose between `acquire` and `try_acquire`; a matter of the pipe, so of all that share this side."""
@@ -185,7 +185,7 @@ class Sender:
     def send(self, slot: int, row: int) -> None:
         """Hand the slot, now holding the payload of `row`, to the downstream side."""
         self.rows[slot] = row
-        os.write(self._write_fd, self._tokens[slot])
+        os.write(self.write_fd, self.tokens[slot])
 
 
 class Receiver:

@@ -81,26 +81,29 @@ class Worker:
         take, in_hand, rows, payloads = receiver.take, receiver.in_hand, receiver.rows, receiver.payloads
         tokens, group, freed = receiver.tokens, receiver.group, b""
         process, worker, parts = stage.process, self._told.worker, len(self._told.context.parts)
-        images, out = self._told.images, self._private
+        images, out, now, write = self._told.images, self._private, now_ns, os.write
+        if sender is not None:
+            free, outputs, ahead_rows, ahead_tokens = sender.in_hand, sender.payloads, sender.rows, sender.tokens
+            ready_fd = sender.write_fd
         while True:
             slot = in_hand.popleft() if in_hand else take()
-            taken = started = now_ns()
+            taken = started = now()
             row = rows[slot]
             at = row * width
             here = at + base
             stamps[here + TAKEN] = taken
             stamps[here + WORKER] = worker
             if sender is not None:
-                if sender.in_hand:
-                    ahead = sender.in_hand.pop()
+                if free:
+                    ahead = free.pop()
                 else:
                     ahead = sender.acquire()
-                    started = now_ns()
-                out = sender.payloads[ahead]
+                    started = now()
+                out = outputs[ahead]
             try:
                 answer = process(payloads[slot] if images is None else images[stamps[at + IMAGE]], out, row)
             except RequestError as error:
-                done = now_ns()
+                done = now()
                 if sender is not None:
                     sender.give_back(ahead)
                 stamps[here + STARTED] = started
@@ -108,9 +111,10 @@ class Worker:
                 stamps[here + BATCH] = row
                 self._fail(row, str(error))
             else:
-                done = now_ns()
+                done = now()
                 if sender is not None:
-                    sender.send(ahead, row)
+                    ahead_rows[ahead] = row
+                    write(ready_fd, ahead_tokens[ahead])
                     stamps[at + following + OFFERED] = taken
                     stamps[at + following + ACCEPTED] = started
                 stamps[here + STARTED] = started
@@ -125,7 +129,7 @@ class Worker:
             # Behind a quick service with more in hand, slots go back in groups: else each would wake the upstream side.
             freed += tokens[slot]
             if not in_hand or done - started > QUICK_NS or len(freed) >= group:
-                os.write(receiver.write_fd, freed)
+                write(receiver.write_fd, freed)
                 freed = b""
 
     def _serve_batches(self) -> None:
