@@ -3,5 +3,5 @@
 session    a run from start to end, whatever the engine: calibrate, load, drain; deadlines and signals
 base       what an engine is
 process/   processes, pipes and shared memory
-inprocess  asyncio tasks and threads in one process
+inprocess/ asyncio tasks and threads in one process
 """

@@ -236,7 +236,7 @@ class _Session:
 
 def _engine(plan: Plan, images: source.ImageSet | None) -> Engine:
     if plan.scenario.executor == "asyncio":
-        from harness.executors.inprocess import InProcessEngine
+        from harness.executors.inprocess.engine import InProcessEngine
 
         return InProcessEngine(plan, images)
     from harness.executors.process.engine import ProcessEngine

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import queue
-import threading
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,128 +17,13 @@ from harness import host
 from harness.clock import SPIN_NS, now_ns
 from harness.errors import HarnessError, StageFailed
 from harness.executors.base import Issue, WorkerReport
+from harness.executors.inprocess.channel import Channel, EndOfStreamError
+from harness.executors.inprocess.thread import ComputeThread
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome
 from harness.scenario.model import Closed
 from harness.stages import RequestError, Stage, Tensor, build
 from harness.stages.source import ImageSet
-
-
-class _Ended(Exception):
-    """The channel is closed and empty."""
-
-
-class _Thread:
-    """One thread that computes for one worker. A daemon: a stage that hangs cannot keep the process from ending."""
-
-    def __init__(self, name: str) -> None:
-        self._calls: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = (
-            queue.SimpleQueue()
-        )
-        self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
-        """Run it in the thread."""
-        future = self._loop.create_future()
-        self._calls.put((future, function, arguments))
-        return future
-
-    def _work(self) -> None:
-        while True:
-            future, function, arguments = self._calls.get()
-            try:
-                result, error = function(*arguments), None
-            except BaseException as raised:
-                result, error = None, raised
-            try:
-                self._loop.call_soon_threadsafe(_settle, future, result, error)
-            except RuntimeError:  # the loop is closed: nobody waits
-                return
-
-
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.cancelled():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
-
-
-class _Channel:
-    """A bounded queue of slots between tasks. Closed when its last sender leaves."""
-
-    def __init__(self, capacity: int, payload: Tensor | None, senders: int) -> None:
-        self.payloads: list[Any] = [
-            None if payload is None else np.empty(payload.shape, payload.dtype) for _ in range(capacity)
-        ]
-        self._free = deque(range(capacity))
-        self._ready: deque[tuple[int, int]] = deque()
-        self._want_free: deque[asyncio.Future[None]] = deque()
-        self._want_ready: deque[asyncio.Future[None]] = deque()
-        self._senders = senders
-
-    def depth(self) -> int:
-        return len(self._ready)
-
-    def try_acquire(self) -> int | None:
-        return self._free.popleft() if self._free and not self._want_free else None
-
-    async def acquire(self) -> int:
-        while not self._free:
-            await _wait(self._want_free)
-        return self._free.popleft()
-
-    def send(self, slot: int, row: int) -> None:
-        self._ready.append((slot, row))
-        _wake(self._want_ready)
-
-    async def take(self) -> tuple[int, int]:
-        while not self._ready:
-            if not self._senders:
-                raise _Ended
-            await _wait(self._want_ready)
-        return self._ready.popleft()
-
-    async def take_before(self, deadline_ns: int) -> tuple[int, int] | None:
-        try:
-            async with asyncio.timeout(max(0, deadline_ns - now_ns()) / 1e9):
-                return await self.take()
-        except (TimeoutError, _Ended):
-            return None
-
-    def release(self, slot: int) -> None:
-        self._free.append(slot)
-        _wake(self._want_free)
-
-    def leave(self) -> None:
-        """One sender is done."""
-        self._senders -= 1
-        if not self._senders:
-            while self._want_ready:
-                _wake(self._want_ready)
-
-
-async def _wait(waiting: deque[asyncio.Future[None]]) -> None:
-    future = asyncio.get_running_loop().create_future()
-    waiting.append(future)
-    try:
-        await future
-    except asyncio.CancelledError:
-        if future in waiting:
-            waiting.remove(future)
-        elif not future.cancelled():  # it was woken, and will not use it: pass it on
-            _wake(waiting)
-        raise
-
-
-def _wake(waiting: deque[asyncio.Future[None]]) -> None:
-    while waiting:
-        future = waiting.popleft()
-        if not future.done():
-            future.set_result(None)
-            return
 
 
 class InProcessEngine:
@@ -158,7 +40,7 @@ class InProcessEngine:
         self.issuing = False
         self._report = WorkerReport("harness", "", os.getpid())
         self._reports: list[WorkerReport] = [self._report]
-        self._channels: list[_Channel] = []
+        self._channels: list[Channel] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._credits: asyncio.Queue[int] | None = asyncio.Queue() if isinstance(plan.load, Closed) else None
         self._producer_left = False
@@ -183,11 +65,11 @@ class InProcessEngine:
         for stage in stages:
             before = stages[stage.index - 1].workers if stage.index else 1
             payload = stage.input if isinstance(stage.input, Tensor) else None
-            self._channels.append(_Channel(stage.capacity, payload, before))
+            self._channels.append(Channel(stage.capacity, payload, before))
         for stage in stages:
             for index in range(stage.workers):
                 name = f"{stage.name}-{index}"
-                thread, instance = _Thread(name), build(self._plan.context(stage))
+                thread, instance = ComputeThread(name), build(self._plan.context(stage))
                 try:
                     opened = await thread.call(instance.open)
                 except HarnessError as error:
@@ -239,7 +121,7 @@ class InProcessEngine:
 
     # -------------------------------------------------------------- serving
 
-    async def _worker(self, stage: StagePlan, index: int, thread: _Thread, instance: Stage) -> None:
+    async def _worker(self, stage: StagePlan, index: int, thread: ComputeThread, instance: Stage) -> None:
         following = self._channels[stage.index + 1] if stage.index + 1 < len(self._channels) else None
         serve = self._serve_batch if stage.batch_max > 1 else self._serve_one
         held: list[int] = []
@@ -247,7 +129,7 @@ class InProcessEngine:
             while True:
                 held.clear()
                 await serve(stage, index, thread, instance, following, held)
-        except _Ended:
+        except EndOfStreamError:
             await thread.call(instance.close)
         except Exception as error:
             if not self.failure.done():
@@ -258,7 +140,13 @@ class InProcessEngine:
                 following.leave()
 
     async def _serve_one(
-        self, stage: StagePlan, index: int, thread: _Thread, instance: Any, following: _Channel | None, held: list[int]
+        self,
+        stage: StagePlan,
+        index: int,
+        thread: ComputeThread,
+        instance: Any,
+        following: Channel | None,
+        held: list[int],
     ) -> None:
         channel, record, base = self._channels[stage.index], self.rows, self._plan.layout.base(stage.index)
         slot, row = await channel.take()
@@ -298,7 +186,13 @@ class InProcessEngine:
         channel.release(slot)
 
     async def _serve_batch(
-        self, stage: StagePlan, index: int, thread: _Thread, instance: Any, following: _Channel | None, held: list[int]
+        self,
+        stage: StagePlan,
+        index: int,
+        thread: ComputeThread,
+        instance: Any,
+        following: Channel | None,
+        held: list[int],
     ) -> None:
         channel, record, base = self._channels[stage.index], self.rows, self._plan.layout.base(stage.index)
         taken = [await channel.take()]
@@ -334,7 +228,7 @@ class InProcessEngine:
                 record[row, ahead_base : ahead_base + 2] = done, now_ns()
                 following.send(ahead, row)
 
-    def _item(self, stage: StagePlan, channel: _Channel, slot: int, row: int) -> Any:
+    def _item(self, stage: StagePlan, channel: Channel, slot: int, row: int) -> Any:
         if stage.reads_images and self._images is not None:
             return self._images[int(self.rows[row, self._columns["image"]])]
         return channel.payloads[slot]

@@ -1,0 +1,1 @@
+"""The executor of processes: pipes as bounded queues, nameless shared memory, a supervisor in asyncio."""
