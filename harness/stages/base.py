@@ -24,7 +24,8 @@ class Tensor:
         return math.prod(self.shape) * int(np.dtype(self.dtype).itemsize)
 
     def __str__(self) -> str:
-        return f"{np.dtype(self.dtype).name} {'x'.join(map(str, self.shape))}"
+        dtype = np.dtype(self.dtype)
+        return f"{'+'.join(dtype.names) if dtype.names else dtype.name} {'x'.join(map(str, self.shape))}"
 
 
 @dataclass(frozen=True)

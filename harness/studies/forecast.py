@@ -13,7 +13,7 @@ from harness.arrivals import due_times
 from harness.records import Ints, Outcome, RunRecords
 from harness.scenario.model import Closed, OpenLoad
 from harness.stats.quantiles import quantile
-from harness.twin import Demand, Pipeline, compiled
+from harness.twin import Demand, Pipeline, Station, compiled
 from harness.twin.pipeline import START_NS
 from harness.twin.services import Services
 
@@ -212,16 +212,23 @@ def _figures(settled: RunRecords, pipeline: Pipeline) -> _Run:
         latency_ns=done.completed - done.due,
         throughput_rps=(len(done) - 1) / (int(np.ptp(done.completed)) / 1e9),
         dropped=float((settled.outcome == Outcome.DROPPED).mean()),
-        busy={name: _busy(done, i, pipeline.stations[i].workers) for i, name in enumerate(names)},
-        batch={name: len(done) / len(np.unique(done.stage(i).batch)) for i, name in enumerate(names)},
+        busy={name: _busy(done, i, pipeline.stations[i]) for i, name in enumerate(names)},
+        batch={name: len(done) / len(_firsts(done, i, pipeline.stations[i])) for i, name in enumerate(names)},
     )
 
 
-def _busy(done: RunRecords, index: int, workers: int) -> float:
+def _busy(done: RunRecords, index: int, station: Station) -> float:
     """Service time per worker over the time between the first and the last end of service, each batch once."""
     stage = done.stage(index)
-    _, first = np.unique(stage.batch, return_index=True)
-    return min(1.0, float((stage.done - stage.started)[first].sum()) / (workers * int(np.ptp(stage.done))))
+    service = (stage.done - stage.started)[_firsts(done, index, station)]
+    return min(1.0, float(service.sum()) / (station.workers * int(np.ptp(stage.done))))
+
+
+def _firsts(done: RunRecords, index: int, station: Station) -> NDArray[np.intp]:
+    """The first request of each batch."""
+    if station.batch_max == 1:
+        return np.arange(len(done))
+    return np.unique(done.stage(index).batch, return_index=True)[1]
 
 
 def _latencies(values_ns: Ints) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ class OneStage:
         """The sharpest closed form there is for it; None when there is none."""
         rate, service = self.rate_rps, self.service_s
         if self.batch_max > 1:
-            if self.servers > 1 or self.timeout_s > 0 or self.shed or self.adds_s == 0:
+            if self.servers > 1 or self.cv > 0 or self.timeout_s > 0 or self.shed or self.adds_s == 0:
                 return None
             return theory.batch_service(rate, self.adds_s, self.service_s - self.adds_s, self.batch_max)
         if self.shed:
