@@ -41,11 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backends, missing = _load_backends(recipe)
     peers, missing_peers = ({}, {}) if options.no_peers else usable_peers(recipe)
     _one_thread_each(backends)
+    machine = _machine()
+    if machine["load_before"] and machine["load_before"] > 0.5:
+        print(
+            f"the machine is not idle (load {machine['load_before']:.1f}): ratios suffer, two threads most",
+            file=sys.stderr,
+        )
     result: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "command": "python -m harness.kernels.benchmark "
         + " ".join(arguments if arguments is not None else sys.argv[1:]),
-        "machine": _machine(),
+        "machine": machine,
         "effective": {name: backend.effective for name, backend in backends.items()},
         "peers": {name: {"version": peer.version, "note": peer.note} for name, (peer, _) in peers.items()},
         "unavailable": {**missing, **missing_peers},
@@ -113,6 +119,7 @@ def _machine() -> dict[str, Any]:
     return {
         "cpu": cpu,
         "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "platform": platform.platform(),
         "python": platform.python_version(),
         "numpy": np.__version__,

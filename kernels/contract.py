@@ -197,6 +197,9 @@ def check_image_size(recipe: Recipe, height: int, width: int, channels: int) -> 
     usable = {1: (1, 3, 4), 3: (3,), 4: (3, 4)}.get(channels, ())
     if recipe.channels not in usable:
         raise KernelError(f"an image of {channels} channels does not fit a recipe of {recipe.channels}")
-    rows, columns = recipe.crop_size or recipe.resized(height, width)
-    if rows < 1 or columns < 1 or rows * columns > MAX_PIXELS:
-        raise KernelError(f"{width}x{height} resizes to {columns}x{rows}, which is empty or larger than {MAX_PIXELS}")
+    resized = recipe.resized(height, width)
+    rows, columns = recipe.crop_size or resized
+    if min(resized) < 1 or rows * columns > MAX_PIXELS:
+        raise KernelError(
+            f"{width}x{height} resizes to {resized[1]}x{resized[0]}: empty, or an output that is too large"
+        )

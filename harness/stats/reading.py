@@ -48,7 +48,8 @@ def _dominant(summary: Mapping[str, Any]) -> list[str]:
         sentences.append(f"Most of {name} is {largest} ({parts[largest]['p50']:.3g} ms).")
     preprocess = [n for n in services if n.startswith("preprocess")]
     if preprocess and name not in preprocess and total:
-        sentences.append(f"Preprocessing takes {services[preprocess[0]] / total:.0%} of it.")
+        part = services[preprocess[0]] / total
+        sentences.append(f"Preprocessing takes {'less than 1%' if part < 0.01 else f'{part:.0%}'} of it.")
     return sentences
 
 

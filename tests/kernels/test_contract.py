@@ -95,8 +95,9 @@ def test_a_shape_that_depends_on_the_image_is_only_given_for_an_image():
         _ = Recipe(resize=30, crop=None).output_shape
 
 
-def test_a_resize_that_leaves_nothing_is_refused():
-    recipe = Recipe(resize=8, crop=None, max_size=9)
+@pytest.mark.parametrize("crop", [None, 5])
+def test_a_resize_that_leaves_nothing_is_refused(crop):
+    recipe = Recipe(resize=8, crop=crop, max_size=9)
     with pytest.raises(KernelError, match="empty"):
         load(COMPILED[0], recipe).plan(1, 1000)
 
