@@ -47,7 +47,7 @@ class _TorchvisionPlan(Plan):
         """uint8 (channels, height, width) with the memory of `pixels`, which makes it channels-last."""
         if any(stride < 0 for stride in pixels.strides):
             pixels = np.ascontiguousarray(pixels)
-        tensor = self._torch.from_numpy(pixels).permute(2, 0, 1)
+        tensor = self._torch.from_numpy(pixels if pixels.flags.writeable else _writable(pixels)).permute(2, 0, 1)
         if self.channels == 1 and self.recipe.channels > 1:
             return tensor.expand(self.recipe.channels, -1, -1)
         return tensor[: self.recipe.channels]
@@ -103,3 +103,11 @@ class TorchvisionPilBackend(TorchvisionBackend):
 
     name: ClassVar[str] = "torchvision-pil"
     _from_pil: ClassVar[bool] = True
+
+
+def _writable(pixels: Image) -> Image:
+    """The same memory as an array that claims to be writable: torch knows no other, and is not going to write."""
+    interface = dict(pixels.__array_interface__)
+    interface["data"] = (interface["data"][0], False)
+    view: Image = np.asarray(type("Memory", (), {"__array_interface__": interface, "kept": pixels})())
+    return view

@@ -286,3 +286,14 @@ def test_no_shape_of_pipeline_deadlocks_in_one_process(stages: list[dict], load:
 @given(st.lists(stage, min_size=2, max_size=3), load)
 def test_no_shape_of_pipeline_deadlocks_between_processes(stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
     _no_deadlock("process", stages, load)
+
+
+def test_resident_memory_is_flat_over_100_000_requests() -> None:
+    """Records, slots and images are touched before the first request, and nothing is kept for one after it."""
+    execution = run(
+        *({"null": {"payload": 602_112, "capacity": 16}} for _ in range(3)),
+        load={"arrivals": "closed", "concurrency": 16, "requests": 100_000},
+    )
+    for worker in execution.workers:
+        assert worker.first is not None and worker.last is not None
+        assert worker.last.rss_mb - worker.first.rss_mb < 1, worker.name

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,6 +38,17 @@ def finished(status: str) -> Check:
     levels: dict[str, Level] = {"completed": "ok", "interrupted": "warning"}
     words = {"completed": "to its end", "interrupted": "interrupted: the figures are of what had completed"}
     return Check("run", levels.get(status, "invalid"), words.get(status, status))
+
+
+def threads(requested: Mapping[str, int], effective: Mapping[str, Mapping[str, Any]]) -> Check:
+    """Has each worker the compute threads that were asked for? `effective`: what each read back, by its name."""
+    wrong = [
+        f"{worker} has {told['threads']} and was to have {requested[stage]}"
+        for worker, told in effective.items()
+        if (stage := worker.rpartition("-")[0]) in requested
+        and told.get("threads", requested[stage]) != requested[stage]
+    ]
+    return Check("threads", "warning" if wrong else "ok", "; ".join(wrong) or "as requested, read back in every worker")
 
 
 def schedule(budget: Budget) -> Check:

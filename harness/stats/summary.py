@@ -40,6 +40,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
     counts = {o: int((measured.outcome == o).sum()) for o in Outcome}
     failed = counts[Outcome.FAILED] + counts[Outcome.ABORTED]
     verdicts = [checks.finished(str(facts.get("status", "completed")))]
+    verdicts.append(checks.threads({s.name: s.options.threads for s in plan.stages}, facts.get("effective", {})))
     verdicts += [checks.conserved(issued, counts[Outcome.COMPLETED], failed, counts[Outcome.DROPPED])]
     if len(done):
         verdicts.append(checks.ordered(records))

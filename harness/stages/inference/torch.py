@@ -32,7 +32,8 @@ class TorchStage:
 
         o = self._options
         torch.set_num_threads(o.threads)
-        torch.set_num_interop_threads(1)
+        if torch.get_num_interop_threads() != 1:  # may be set only once a process, and another worker may share it
+            torch.set_num_interop_threads(1)
         self._torch = torch
         self._model = self._load()
         shape = (self._context.max_batch, *self._context.input.shape)  # type: ignore[union-attr]
