@@ -1,0 +1,162 @@
+"""The summary of records that are written by hand, so that every figure has a known answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.plan import Plan
+from harness.records import Outcome, Phase, RunRecords
+from harness.stats.budget import budget
+from harness.stats.quantiles import KEYS
+from harness.stats.summary import summarise_run
+from tests.pipelines import plan
+
+MS = 1_000_000
+FACTS = {"status": "completed", "load": {"arrivals": "poisson"}}
+
+
+def deterministic(count: int = 200, gap_ms: int = 10, service_ms: int = 4) -> tuple[Plan, RunRecords]:
+    """Two stages in a row: requests every `gap_ms`, each served for `service_ms` and then 1 ms, nothing waits."""
+    planned = plan(
+        {"delay": {}}, {"delay": {}}, load={"arrivals": "constant", "rate": f"{1000 / gap_ms}/s", "requests": count}
+    )
+    columns = planned.layout.columns
+    rows = np.zeros((count, planned.layout.width), np.int64)
+    due = np.arange(1, count + 1) * gap_ms * MS
+    rows[:, columns["due"]] = due
+    rows[:, columns["outcome"]] = Outcome.COMPLETED
+    stamps = {
+        "s0": (due, due, due, due, due + service_ms * MS),
+        "s1": (due, due, *(due + service_ms * MS,) * 2, due + (service_ms + 1) * MS),
+    }
+    for name, times in stamps.items():
+        for field, values in zip(("offered", "accepted", "taken", "started", "done"), times, strict=True):
+            rows[:, columns[f"{name}.{field}"]] = values
+        rows[:, columns[f"{name}.batch"]] = np.arange(count)
+    return planned, RunRecords(planned.layout, rows, {})
+
+
+def check(summary: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(c for c in summary["checks"] if c["name"] == name)
+
+
+def test_a_deterministic_run_has_the_figures_it_must_have() -> None:
+    summary = summarise_run(*deterministic(), FACTS)
+    assert summary["e2e_ms"]["p50"] == summary["e2e_ms"]["p999"] == summary["e2e_ms"]["mean"] == 5
+    assert summary["offered_rps"] == pytest.approx(100)
+    assert summary["stages"]["s0"]["utilisation"] == pytest.approx(0.4, rel=0.01)
+    assert summary["stages"]["s1"]["utilisation"] == pytest.approx(0.1, rel=0.02)
+    assert summary["stages"]["s0"]["service_ms"]["p99"] == 4
+    assert summary["stages"]["s1"]["queue_wait_ms"]["max"] == 0
+    assert summary["bottleneck"] == "s0"
+    assert summary["tail"]["shares"]["s0.service"] == pytest.approx(0.8)
+    assert sum(summary["tail"]["shares"].values()) == pytest.approx(1)
+    assert check(summary, "little's law")["level"] == "ok"
+    assert check(summary, "stamps")["level"] == "ok"
+
+
+def test_the_contract_is_kept() -> None:
+    summary = summarise_run(*deterministic(), FACTS)
+    for key in ("e2e_ms", "response_ms", "producer_lateness_ms"):
+        assert set(KEYS) <= set(summary[key])
+    assert set(summary["requests"]) >= {"issued", "completed", "failed", "dropped", "warmup"}
+    for stage in summary["stages"].values():
+        keys = ("service_ms", "queue_wait_ms", "blocked_ms", "batch_wait_ms", "batch_size", "parts", "utilisation")
+        assert set(keys) <= set(stage)
+    assert {"threshold_ms", "shares"} <= set(summary["tail"])
+    assert all(set(c) == {"name", "level", "message"} for c in summary["checks"])
+
+
+def test_a_lost_request_makes_the_run_invalid() -> None:
+    planned, records = deterministic()
+    records.rows[7, planned.layout.columns["outcome"]] = Outcome.PENDING
+    assert check(summarise_run(planned, records, FACTS), "conservation")["level"] == "invalid"
+
+
+def test_stamps_out_of_order_make_the_run_invalid() -> None:
+    planned, records = deterministic()
+    records.rows[7, planned.layout.columns["s1.taken"]] -= 3 * MS
+    assert check(summarise_run(planned, records, FACTS), "stamps")["level"] == "invalid"
+
+
+def test_a_producer_that_is_late_by_itself_is_told_from_one_that_was_blocked() -> None:
+    planned, records = deterministic()
+    columns = planned.layout.columns
+    late = records.rows.copy()
+    moved = [columns[f"{s}.{f}"] for s in ("s0", "s1") for f in ("offered", "accepted", "taken", "started", "done")]
+    late[:, moved] += 3 * MS
+    summary = summarise_run(planned, RunRecords(planned.layout, late, {}), FACTS)
+    assert check(summary, "schedule")["level"] == "invalid"
+    assert summary["producer_lateness_ms"]["p50"] == 3
+    blocked = records.rows.copy()
+    blocked[0, columns["s0.accepted"]] += 500 * MS  # the first request is held; the fifty behind it are due meanwhile
+    offered = np.maximum(blocked[:, columns["due"]], blocked[0, columns["s0.accepted"]])
+    blocked[1:, columns["s0.offered"]] = offered[1:]
+    blocked[1:, columns["s0.accepted"]] = offered[1:]
+    split = budget(RunRecords(planned.layout, blocked, {}), open_load=True)
+    assert split.components["producer"].max() == 0
+    assert split.components["s0.blocked"][1] == 490 * MS
+
+
+def test_a_backlog_that_grows_has_no_quantiles() -> None:
+    planned, records = deterministic(400)
+    grown = np.arange(400)[:, None] * 5 * MS
+    columns = planned.layout.columns
+    moved = [columns[f"s0.{f}"] for f in ("taken", "started", "done")]
+    moved += [columns[f"s1.{f}"] for f in ("offered", "accepted", "taken", "started", "done")]
+    records.rows[:, moved] += grown
+    summary = summarise_run(planned, records, FACTS)
+    assert summary["steady_state"]["verdict"] == "saturated"
+    assert summary["validity"] == "invalid"
+    assert all(summary["e2e_ms"][key] is None for key in ("p50", "p90", "p99", "p999", "mean"))
+    assert summary["e2e_ms"]["p99_ci"] == [None, None]
+    # 66.7/s are served of 100/s: a third of what is offered stays.
+    assert summary["steady_state"]["growth_rps"] == pytest.approx(100 / 3, rel=0.05)
+    assert "no quantile is shown" in " ".join(summary["reading"])
+
+
+def test_a_failed_run_is_not_valid_and_aborted_requests_are_counted() -> None:
+    planned, records = deterministic()
+    records.rows[150:, planned.layout.columns["outcome"]] = Outcome.ABORTED
+    summary = summarise_run(planned, records, {**FACTS, "status": "failed"})
+    assert summary["requests"]["failed"] == summary["requests"]["aborted"] == 50
+    assert check(summary, "conservation")["level"] == "ok"
+    assert summary["validity"] == "invalid"
+
+
+def test_warm_up_is_kept_apart() -> None:
+    planned, records = deterministic()
+    columns = planned.layout.columns
+    records.rows[:50, columns["phase"]] = Phase.WARMUP
+    records.rows[:50, columns["s1.done"]] += 1000 * MS
+    summary = summarise_run(planned, records, FACTS)
+    assert summary["requests"]["issued"] == 150
+    assert summary["requests"]["warmup"] == 50
+    assert summary["e2e_ms"]["max"] == 5
+
+
+def test_threads_that_differ_from_what_was_asked_for_are_told() -> None:
+    facts = {**FACTS, "effective": {"s0-0": {"threads": 4}, "s1-0": {"threads": 1}}}
+    found = check(summarise_run(*deterministic(), facts), "threads")
+    assert found["level"] == "warning"
+    assert "s0-0 has 4 and was to have 1" in found["message"]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 50 * MS)] * 11), min_size=1, max_size=30))
+def test_the_components_of_any_request_add_up_to_its_latency(gaps: list[tuple[int, ...]]) -> None:
+    """Whatever the gaps between the stamps of stages that block before service."""
+    planned, _ = deterministic(1)
+    columns = planned.layout.columns
+    rows = np.zeros((len(gaps), planned.layout.width), np.int64)
+    path = ["due", "s0.offered", "s0.accepted", "s0.taken", "s1.offered", "s1.accepted", "s0.started", "s0.done"]
+    path += ["s1.taken", "s1.started", "s1.done"]
+    for row, between in zip(rows, gaps, strict=True):
+        row[[columns[name] for name in path]] = np.cumsum((1, *between[1:]))
+    split = budget(RunRecords(planned.layout, rows, {}), open_load=False)
+    assert (sum(split.components.values()) == rows[:, columns["s1.done"]] - rows[:, columns["due"]]).all()
+    assert min(part.min() for part in split.components.values()) >= 0
