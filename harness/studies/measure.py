@@ -19,6 +19,7 @@ from harness.plan import Plan
 from harness.scenario.units import format_rate
 from harness.stats.summary import summarise_run
 from harness.store import SavedRun, to_json
+from harness.studies.crosscheck import ladder, meaning
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
     execution = execute(plan, observe)
     with _signals_wait():
         summary = summarise_run(plan, execution.records, _facts(execution, environment))
+        summary["model"] = _model(execution, summary)
         files = _texts(execution, given, environment)
         try:
             saved = store.save(out, plan.scenario.name, summary, execution.records, files)
@@ -110,6 +112,18 @@ def _facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, An
             ],
         },
     }
+
+
+def _model(execution: Execution, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What theory and the twin make of the run; nothing for a run that did not end or has no steady state."""
+    state = summary["steady_state"]
+    if execution.status != "completed" or state is None or state["verdict"] == "saturated":
+        return {}
+    try:
+        rungs = ladder(execution.plan, execution.records)
+        return {"rungs": rungs, "meaning": meaning(execution.plan, execution.records, rungs)}
+    except Exception as error:  # a model that fails must not cost the measurement, which is not saved yet
+        return {"error": f"{type(error).__name__}: {error}"}
 
 
 def _memory(execution: Execution) -> dict[str, Any]:
