@@ -16,6 +16,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "Model": {
         "simulate": "Predict latencies: what if this stage had two workers, or more load?",
+        "crosscheck": "Hold a run against theory and the twin.",
     },
     "Check": {
         "validate": "Check scenario files without running them.",

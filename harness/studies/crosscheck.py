@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import theory
-from harness.plan import Plan, StagePlan
+from harness.plan import Plan, StagePlan, resolve
 from harness.records import Ints, Outcome, Phase, RunRecords
+from harness.scenario import load
 from harness.scenario.model import Closed
 from harness.stats.quantiles import quantile
+from harness.store import SavedRun
 from harness.theory import NoSteadyState, Prediction
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.calibration import Calibration, batches, calibrate
@@ -123,6 +125,26 @@ def bottleneck(plan: Plan, done: RunRecords) -> Bottleneck:
         service_s=shares[busiest.index],
         elsewhere_s=float(sum(s.mean() for i, s in enumerate(shares) if i != busiest.index)),
     )
+
+
+def mm1_alone(found: Bottleneck) -> dict[str, float] | None:
+    """Quantiles in ms of M/M/c at the bottleneck; None without a steady state."""
+    levels: dict[str, float] | None = _closed_forms(found)[0]["e2e_ms"]
+    return levels
+
+
+def of_run(run: SavedRun) -> dict[str, Any]:
+    """The ladder of a saved run and what it means."""
+    plan, records = resolve(load(run.path / "resolved.yaml")), run.records
+    rungs = ladder(plan, records)
+    done = records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
+    return {
+        "kind": "ladder",
+        "run": str(run.path),
+        "measured_ms": _levels(done.completed - done.due) if len(done) else None,
+        "rungs": rungs,
+        "meaning": meaning(plan, records, rungs),
+    }
 
 
 def lag_one(plan: Plan, done: RunRecords, index: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,9 +63,10 @@ def delay_times(options: object, count: int, rng: np.random.Generator) -> Ints:
     return whole_ns(np.array([times[row] for row in range(count)]))[:, None]
 
 
-def whole_ns(times: NDArray[np.float64]) -> Ints:
+def whole_ns(times: NDArray[np.floating[Any]]) -> Ints:
     """Whole ns, at least 1."""
-    return np.maximum(np.rint(times), 1).astype(np.int64)
+    whole: Ints = np.maximum(np.rint(times), 1).astype(np.int64)
+    return whole
 
 
 def pick(samples: Ints, uniform: NDArray[np.float64]) -> Ints:

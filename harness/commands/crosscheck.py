@@ -1,0 +1,58 @@
+"""`harness crosscheck`: a run against theory and the twin, or runs against what others predict of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import UsageError
+
+
+@click.command("crosscheck")
+@click.argument("run", required=False)
+@click.option(
+    "--calibrate", "learn", multiple=True, metavar="RUN", help="Take service times from this run; repeatable."
+)
+@click.option("--score", multiple=True, metavar="RUN", help="Predict this run from those, and compare; repeatable.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder under which runs are saved.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def command(run: str | None, learn: tuple[str, ...], score: tuple[str, ...], out: Path, as_json: bool) -> None:
+    """Hold a saved run against theory and the twin, or score predictions on runs that were held out.
+
+    \b
+    Example:
+      harness crosscheck last
+      harness crosscheck --calibrate last~3 --calibrate last~1 --score last~2 --score last
+
+    RUN: a folder, last, last~1, or a scenario's name.
+    """
+    from harness import store
+    from harness.report import crosscheck as report
+
+    if bool(learn) != bool(score) or (run is None) != bool(learn):
+        raise UsageError("expected either a RUN, or --calibrate with --score", hint="harness crosscheck last")
+    answer: dict[str, Any]
+    if run is not None:
+        from harness.studies.crosscheck import of_run
+
+        answer = of_run(store.find(run, out))
+    else:
+        from harness.studies.heldout import held_out
+
+        calibration, scored = ([store.find(reference, out) for reference in given] for given in (learn, score))
+        rows = held_out(calibration, scored)
+        answer = {"kind": "held out", "calibrated_on": [str(r.path) for r in calibration], "rows": rows}
+    if as_json:
+        click.echo(store.to_json(answer))
+        return
+    from rich.console import Console
+
+    report.show(Console(highlight=False), answer)

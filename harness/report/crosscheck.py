@@ -1,0 +1,86 @@
+"""What `harness crosscheck` prints: the ladder of a run, or predictions beside runs that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.terminal import WIDEST, ms
+
+FAR = 0.1
+
+
+def show(console: Console, answer: Mapping[str, Any]) -> None:
+    """Print an answer; readable at 80 columns and without colour."""
+    console.width = min(console.width, WIDEST)
+    if answer["kind"] == "held out":
+        console.print(Text(f"Calibrated on {', '.join(answer['calibrated_on'])}", style="dim"), soft_wrap=True)
+        console.print(_held_out(answer["rows"]), "", sep="\n")
+        console.print(Text("unscaled: with service times that do not grow with the load", style="dim"))
+        return
+    console.print(Text(answer["run"], style="dim"), soft_wrap=True)
+    if not answer["rungs"]:
+        console.print("A closed load, and a run with hardly any completed requests, have no ladder.")
+        return
+    console.print(ladder(answer["measured_ms"], answer["rungs"]), "", sep="\n")
+    for sentence in answer["meaning"]:
+        console.print(Text(sentence))
+
+
+def ladder(measured_ms: Mapping[str, float], rungs: Sequence[Mapping[str, Any]]) -> Table:
+    """The measured quantiles, and those of each model with its relative error."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("e2e latency, ms")
+    for name in ("p50", "", "p90", "", "p99", ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("correlation", justify="right", no_wrap=True)
+    table.add_row(Text("measured", style="bold"), *_row(measured_ms, None))
+    for rung in rungs:
+        if rung["e2e_ms"] is None:
+            table.add_row(rung["model"], Text(rung["note"], style="dim"))
+            continue
+        linked = f"{rung['correlation']:.4f}" if "correlation" in rung else ""
+        table.add_row(rung["model"], *_row(rung["e2e_ms"], rung["error"]), linked)
+    return table
+
+
+def _row(levels: Mapping[str, float], errors: Mapping[str, float] | None) -> list[Text]:
+    cells = []
+    for key in ("p50", "p90", "p99"):
+        cells += [Text(ms(levels[key])), _error(errors[key]) if errors else Text("")]
+    return cells
+
+
+def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    names = ("busy", "rate", "", "measured", "95 % interval", "twin", "", "unscaled", "M/M/1")
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        for key in ("p50", "p99"):
+            lo, hi = row["p99_ci"] if key == "p99" else (None, None)
+            interval = "" if lo is None or hi is None else f"{ms(lo)} … {ms(hi)}"
+            first = (f"{row['utilisation']:.0%}", f"{row['rate_rps']:.3g}/s") if key == "p50" else ("", "")
+            others = [
+                _error(row[name]["error"][key]) if row[name]["error"] else Text("-")
+                for name in ("constant_service", "mm1")
+            ]
+            twin = row["twin"]
+            table.add_row(
+                *first,
+                key,
+                ms(row["measured_ms"][key]),
+                interval,
+                ms(twin["e2e_ms"][key]),
+                _error(twin["error"][key]),
+                *others,
+            )
+    return table
+
+
+def _error(error: float) -> Text:
+    return Text(f"{error:+.1%}", style="yellow" if abs(error) > FAR else "green")
