@@ -22,18 +22,27 @@ static int shift_for(const double *weights, size_t count, int most)
     return shift;
 }
 
-/* Rounds the running sum of the weights, not the weights: each is off by less than one and their sum is exact.
- * `quantised` has room for an even number of taps. */
+/* Rounds weights that sum to one so that the integers sum to exactly 1 << shift: where rounding to nearest leaves some
+ * over, it is taken from, or given to, the weights that were rounded furthest the other way. `quantised` has room for an
+ * even number of taps. */
 static void quantise(const double *weights, int taps, int shift, int16_t *quantised)
 {
-    double sum = 0.0;
-    int32_t before = 0;
+    int missing = 1 << shift;
     for (int t = 0; t < taps; t++) {
-        sum += weights[t];
-        int32_t rounded = (int32_t)floor(ldexp(sum, shift) + 0.5);
-        int32_t weight = rounded - before;
-        quantised[t] = (int16_t)(weight > INT16_MAX ? INT16_MAX : weight < INT16_MIN ? INT16_MIN : weight);
-        before = rounded;
+        quantised[t] = (int16_t)floor(ldexp(weights[t], shift) + 0.5);
+        missing -= quantised[t];
+    }
+    for (int step = missing > 0 ? 1 : -1; missing != 0; missing -= step) {
+        int best = 0;
+        double most = -INFINITY;
+        for (int t = 0; t < taps; t++) {
+            double left = step * (ldexp(weights[t], shift) - quantised[t]);
+            if (left > most && quantised[t] + step <= INT16_MAX) {
+                most = left;
+                best = t;
+            }
+        }
+        quantised[best] = (int16_t)(quantised[best] + step);
     }
     if (taps % 2)
         quantised[taps] = 0;
