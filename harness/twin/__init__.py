@@ -1,9 +1,10 @@
 """The twin: the pipeline of a Plan as a discrete-event model, which emits the RunRecords that a real run would.
 
-pipeline     what both models take: stations, due times, service times
+pipeline     what the models take: stations, due times, service times; what happens at the same instant
 model        the simpy model: the description of how the pipeline behaves (simpy is imported only there)
-compiled     the same in numba, equal to the nanosecond, for millions of requests
-calibration  service times and hop costs out of a measured run
+compiled     the same in numba, equal to the nanosecond: `recursion` where nobody can overtake, else `events`
+services     where simulated service times come from
+calibration  service times, hops and turnarounds out of a measured run; `pooling`: out of several
 replay       a measured run again, with its own due times and service times
 
 Imports the plan and what lies below it; commands and studies import the twin.
