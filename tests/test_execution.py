@@ -68,9 +68,11 @@ def test_constant_service_at_constant_arrivals_never_waits(executor: str) -> Non
         load={"arrivals": "constant", "rate": "100/s", "requests": 100},
         executor=executor,
     ).records
-    assert np.median(records.completed - records.due) == pytest.approx(5e6, rel=0.1)
+    services = sum(stage.done - stage.started for stage in records.stages)
+    assert (services >= 5e6).all()
+    assert np.median(records.completed - records.due - services) < 2e6, "less than any service: nobody was waited for"
     for stage, expected in zip(records.stages, (2e6, 3e6), strict=True):
-        assert np.median(stage.done - stage.started) == pytest.approx(expected, rel=0.05)
+        assert np.median(stage.done - stage.started) == pytest.approx(expected, rel=0.1)
 
 
 @both
@@ -228,10 +230,11 @@ def test_a_calibrated_load_offers_the_fraction_of_what_the_pipeline_carries(exec
         load={"arrivals": "poisson", "utilisation": 0.5, "calibration": "1 s", "requests": 100},
         executor=executor,
     )
-    assert execution.capacity_rps == pytest.approx(500, rel=0.1)
+    assert execution.capacity_rps is not None
+    assert 300 < execution.capacity_rps < 510, "two every 4 ms, less what the hand-over costs"
     assert execution.offered_rps == pytest.approx(0.5 * execution.capacity_rps)
     assert len(execution.records.of_phase(Phase.MEASURED)) == 100
-    assert len(execution.records.of_phase(Phase.CALIBRATION)) > 300
+    assert len(execution.records.of_phase(Phase.CALIBRATION)) > 200
 
 
 @both

@@ -121,7 +121,9 @@ def start(tmp_path: Path) -> Iterator:  # type: ignore[type-arg]
 
 
 def gone(children: list[psutil.Process], within_s: float = 1.0) -> None:
-    _, alive = psutil.wait_procs(children, timeout=within_s)
+    """Every process has ended; one whose parent is gone may stay a zombie until init takes notice."""
+    _, left = psutil.wait_procs(children, timeout=within_s)
+    alive = [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert not alive, f"still there: {alive}"
 
 

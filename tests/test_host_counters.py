@@ -121,14 +121,15 @@ def test_cpu_time_of_a_process_whose_name_holds_brackets():
 @linux
 def test_memory_growth_of_a_process_shows_by_its_kind():
     before = host.process_usage(os.getpid())
-    private = bytearray(os.urandom(1)) * 40_000_000
+    private = mmap.mmap(-1, 40_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    private.write(b"x" * 40_000_000)
     shared = mmap.mmap(-1, 100_000_000)
     shared.write(b"x" * 100_000_000)
     during = host.process_usage(os.getpid())
     assert during.anon_mb - before.anon_mb == pytest.approx(40, abs=3)
     assert during.shmem_mb - before.shmem_mb == pytest.approx(100, abs=1)
     assert during.rss_mb - before.rss_mb == pytest.approx(140, abs=4)
-    del private
+    private.close()
     shared.close()
     after = host.process_usage(os.getpid())
     assert after.rss_mb < during.rss_mb - 130
