@@ -185,7 +185,7 @@ def test_blocking_holds_requests_back_and_counts_it_from_due(executor: str) -> N
     assert np.median(records.completed - records.issued) < 0.1 * e2e[-1], "response time does not show it"
     split = budget(records, open_load=True)
     assert split.components["s0.blocked"].sum() > 0.9 * split.e2e.sum()
-    assert quantile(split.components["producer"], 0.5) < 1e6, "the producer itself was not late"
+    assert split.components["producer"].sum() < 0.05 * split.e2e.sum(), "the producer itself was not late"
 
 
 @both

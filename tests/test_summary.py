@@ -101,6 +101,11 @@ def test_a_producer_that_is_late_by_itself_is_told_from_one_that_was_blocked() -
     split = budget(RunRecords(planned.layout, blocked, {}), open_load=True)
     assert split.components["producer"].max() == 0
     assert split.components["s0.blocked"][1] == 490 * MS
+    stalled = blocked.copy()  # the same, but it is the producer that was not there: nothing was blocked
+    stalled[0, [columns["s0.offered"], columns["s0.accepted"]]] = blocked[0, columns["s0.accepted"]]
+    split = budget(RunRecords(planned.layout, stalled, {}), open_load=True)
+    assert split.components["s0.blocked"].max() == 0
+    assert split.components["producer"][1] == 490 * MS
 
 
 def test_a_backlog_that_grows_has_no_quantiles() -> None:

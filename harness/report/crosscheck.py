@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.terminal import WIDEST, ms
-
-FAR = 0.1
+from harness.report.figures import WIDEST, ms, relative
+from harness.report.ladder import ladder
 
 
 def show(console: Console, answer: Mapping[str, Any]) -> None:
@@ -31,30 +30,6 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
         console.print(Text(sentence))
 
 
-def ladder(measured_ms: Mapping[str, float], rungs: Sequence[Mapping[str, Any]]) -> Table:
-    """The measured quantiles, and those of each model with its relative error."""
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("e2e latency, ms")
-    for name in ("p50", "", "p90", "", "p99", ""):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("correlation", justify="right", no_wrap=True)
-    table.add_row(Text("measured", style="bold"), *_row(measured_ms, None))
-    for rung in rungs:
-        if rung["e2e_ms"] is None:
-            table.add_row(rung["model"], Text(rung["note"], style="dim"))
-            continue
-        linked = f"{rung['correlation']:.4f}" if "correlation" in rung else ""
-        table.add_row(rung["model"], *_row(rung["e2e_ms"], rung["error"]), linked)
-    return table
-
-
-def _row(levels: Mapping[str, float], errors: Mapping[str, float] | None) -> list[Text]:
-    cells = []
-    for key in ("p50", "p90", "p99"):
-        cells += [Text(ms(levels[key])), _error(errors[key]) if errors else Text("")]
-    return cells
-
-
 def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     names = ("busy", "rate", "", "measured", "95 % interval", "twin", "", "unscaled", "M/M/1")
@@ -66,7 +41,7 @@ def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
             interval = "" if lo is None or hi is None else f"{ms(lo)} … {ms(hi)}"
             first = (f"{row['utilisation']:.0%}", f"{row['rate_rps']:.3g}/s") if key == "p50" else ("", "")
             others = [
-                _error(row[name]["error"][key]) if row[name]["error"] else Text("-")
+                relative(row[name]["error"][key]) if row[name]["error"] else Text("-")
                 for name in ("constant_service", "mm1")
             ]
             twin = row["twin"]
@@ -76,11 +51,7 @@ def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
                 ms(row["measured_ms"][key]),
                 interval,
                 ms(twin["e2e_ms"][key]),
-                _error(twin["error"][key]),
+                relative(twin["error"][key]),
                 *others,
             )
     return table
-
-
-def _error(error: float) -> Text:
-    return Text(f"{error:+.1%}", style="yellow" if abs(error) > FAR else "green")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import SaveError, UsageError
-from harness.report.terminal import WIDEST, ms
+from harness.report.figures import WIDEST, ms
 
 LABELS = ("mean", "p50", "p90", "p99")
 BAR = 30

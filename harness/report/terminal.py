@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-WIDEST = 100
+from harness.report.figures import WIDEST, ms
+from harness.report.ladder import ladder
+
 ROOMY = 96  # columns from which on tables are spaced out
 COMPONENTS = ("queue_wait", "batch_wait", "blocked", "service")
 LEVEL_STYLES = {"ok": "green", "warning": "yellow", "invalid": "bold red"}
@@ -51,6 +53,12 @@ def show(console: Console, summary: Mapping[str, Any]) -> None:
         aside = ": no steady state, the waits grow while the load lasts" if _saturated(summary) else ""
         console.print(Text(f"Latency budget{aside}", style="bold"))
         console.print(_budget(summary, look), "", sep="\n")
+    if summary["model"].get("rungs"):
+        console.print(
+            Text("What models make of it", style="bold"), ladder(summary["e2e_ms"], summary["model"]["rungs"])
+        )
+        said: list[Row] = [(look.bullet, "dim", sentence) for sentence in summary["model"]["meaning"]]
+        console.print(_marked(said, look), "", sep="\n")
     for heading, rows in (
         ("Validity", _check_rows(summary, look)),
         ("SLO", [_slo_row(row, look) for row in summary["slo"]]),
@@ -63,18 +71,6 @@ def show(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(Text("What it says", style="bold"), _marked(sentences, look), sep="\n")
     if "saved" in summary:
         console.print(Text(f"\nSaved in {summary['saved']}", style="dim"), soft_wrap=True)
-
-
-def ms(value: float | None) -> str:
-    """Milliseconds to three digits at most, or a dash."""
-    if value is None:
-        return "-"
-    size = abs(value)
-    if size < 0.0005:
-        return "0"
-    if size >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if size >= 9.995 else f"{value:.2f}" if size >= 0.995 else f"{value:.3f}"
 
 
 def _title(summary: Mapping[str, Any], look: _Look) -> Text:

@@ -49,9 +49,9 @@ def budget(records: RunRecords, *, open_load: bool, batching: Collection[str] = 
     first = stages[0]
     lateness = records.issued - records.due
     held_up = np.zeros_like(lateness)
-    if open_load and len(records) > 1:
-        free_again = np.maximum.accumulate(first.accepted)[:-1]
-        held_up[1:] = np.clip(free_again - records.due[1:], 0, lateness[1:])
+    if open_load and len(records):
+        before = _blocked_until(first.offered, first.accepted, records.due)
+        held_up = _blocked_until(first.offered, first.accepted, first.offered) - before
     components = {PRODUCER: lateness - held_up}
     for i, stage in enumerate(stages):
         following = stages[i + 1] if i + 1 < len(stages) else None
@@ -65,6 +65,15 @@ def budget(records: RunRecords, *, open_load: bool, batching: Collection[str] = 
     e2e = records.completed - records.due
     components[RESIDUAL] = e2e - np.sum(list(components.values()), axis=0)
     return Budget(e2e, components)
+
+
+def _blocked_until(offered: Ints, accepted: Ints, at: Ints) -> Ints:
+    """For how long the producer had been blocked, in all, by each of the times `at`."""
+    total = np.concatenate([[0], np.cumsum(accepted - offered)])
+    last = np.searchsorted(offered, at, side="right") - 1  # the last that was offered by then; -1: none
+    inside = np.minimum(at, accepted[last]) - offered[last]
+    until: Ints = np.where(last < 0, 0, total[last] + np.maximum(inside, 0))
+    return until
 
 
 def _overlap(begin: Ints, end: Ints, low: Ints, high: Ints) -> Ints:

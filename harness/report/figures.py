@@ -1,0 +1,26 @@
+"""How single figures are written on every screen."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+WIDEST = 100
+FAR = 0.1
+"""A relative error from which on it is shown as one."""
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds to three digits at most, or a dash."""
+    if value is None:
+        return "-"
+    size = abs(value)
+    if size < 0.0005:
+        return "0"
+    if size >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 9.995 else f"{value:.2f}" if size >= 0.995 else f"{value:.3f}"
+
+
+def relative(error: float) -> Text:
+    """A relative error in percent; a large one stands out."""
+    return Text(f"{error:+.1%}", style="yellow" if abs(error) > FAR else "green")
