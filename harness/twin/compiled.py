@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.records import Ints, RunRecords
-from harness.twin import channels, events, recursion
+from harness.twin import events, recursion
 from harness.twin.pipeline import Demand, Pipeline, as_records, blank_rows
 
 
@@ -51,30 +51,30 @@ def by_events(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:
     stages, workers = len(stations), sum(s.workers for s in stations)
     stage_of = np.repeat(np.arange(stages), [s.workers for s in stations])
     last_first = np.lexsort((np.arange(workers), -stage_of))
-    batching = np.array([w for w in range(workers) if stations[stage_of[w]].batch_max > 1], np.int64)
+    batching = np.array([w for w in last_first if stations[stage_of[w]].batch_max > 1], np.int64)
     due = workers + stages
 
     whose = np.concatenate([last_first, np.arange(stages)[::-1], [workers], batching])
-    steps = np.stack([np.full(len(whose), channels.NEVER), whose])
+    steps = np.stack([np.full(len(whose), events.NEVER), whose])
 
     service, columns, sizes = _service(demand)
-    table = np.empty((stages, channels.SHARES + 1), np.int64)
+    table = np.empty((stages, events.SHARES + 1), np.int64)
     for i, s in enumerate(stations):
         costs = s.batch_timeout_ns, s.hop_ns, s.turnaround_ns
         table[i] = s.capacity, s.batch_max, *costs, due - 1 - i, columns[i], sizes[i], demand.shares
-    processes = np.zeros((workers + 1, channels.HELD + max(s.batch_max for s in stations)), np.int64)
-    processes[:workers, channels.WAITS_FOR] = channels.IDLE
-    processes[:workers, channels.STAGE] = stage_of
-    processes[:workers, channels.NUMBER] = np.concatenate([np.arange(s.workers) for s in stations])
-    processes[last_first, channels.END] = np.arange(workers)
-    processes[batching, channels.LIMIT] = due + 1 + np.arange(len(batching))
-    processes[workers, channels.WAITS_FOR] = channels.TO_BE_DUE
-    processes[workers, channels.CONCURRENCY] = demand.concurrency
-    processes[workers, channels.STOP] = demand.stop_ns
-    processes[workers, channels.SHED] = pipeline.shed
+    processes = np.zeros((workers + 1, events.HELD + max(s.batch_max for s in stations)), np.int64)
+    processes[:workers, events.WAITS_FOR] = events.IDLE
+    processes[:workers, events.STAGE] = stage_of
+    processes[:workers, events.NUMBER] = np.concatenate([np.arange(s.workers) for s in stations])
+    processes[last_first, events.END] = np.arange(workers)
+    processes[batching, events.LIMIT] = due + 1 + np.arange(len(batching))
+    processes[workers, events.WAITS_FOR] = events.TO_BE_DUE
+    processes[workers, events.CONCURRENCY] = demand.concurrency
+    processes[workers, events.STOP] = demand.stop_ns
+    processes[workers, events.SHED] = pipeline.shed
 
     longest = max(workers + 1, demand.concurrency, *(s.capacity for s in stations))
-    queues = np.zeros((channels.KINDS * stages + 2, channels.ITEMS + _power_of_two(longest)), np.int64)
+    queues = np.zeros((events.KINDS * stages + 2, events.ITEMS + _power_of_two(longest)), np.int64)
     events.run(steps, table, processes, queues, service, rows)
 
 

@@ -50,8 +50,7 @@ class Clock(simpy.Environment):
         """An event at a time; what comes first of several at the same time, `pipeline` says."""
         event = Event(self)
         event._ok, event._value = True, None
-        place = stage if rank == Rank.TIMEOUT else self._stages - 1 - stage
-        order = (rank * self._stages + place) * 1000 + worker
+        order = (rank * self._stages + self._stages - 1 - stage) * 1000 + worker
         self.schedule(event, EventPriority(order), at_ns - self.now)
         return event
 

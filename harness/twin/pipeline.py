@@ -6,7 +6,7 @@ They agree on every stamp because they share one rule for what happens at the sa
    goes on at once. Several go on in the order in which they were woken.
 2. When none is left, the clock's own steps come one at a time, each followed by all that it wakes: ends of service
    (and of turnarounds), then arrivals after a hop, then the producer's due times, then batch timeouts. Among several
-   of a kind the last stage comes first, but for timeouts the first stage; in a stage, the worker with the lower number.
+   of a kind the last stage comes first, and in a stage the worker with the lower number.
 
 So slots are given back before others ask for one, and a batch takes in whatever becomes ready at the very instant
 of its timeout. A service takes at least 1 ns.
