@@ -122,3 +122,15 @@ def test_a_closed_load_is_replayed_as_one() -> None:
     demand = Demand(service(1000, np.random.default_rng(4)), concurrency=6, warmup=100)
     again = replay(shape, compiled.simulate(of_plan(shape, OVERHEADS), demand))
     assert again.correlation > 0.999
+
+
+def test_a_run_that_sheds_is_replayed_with_its_losses() -> None:
+    shape = plan(*SHAPE, load={"arrivals": "poisson", "rate": "400/s", "requests": 2900, "warmup": 100}, on_full="shed")
+    rng = np.random.default_rng(5)
+    due = START_NS + np.cumsum(rng.exponential(2.5e6, 3000)).astype(np.int64)
+    records = compiled.simulate(of_plan(shape, OVERHEADS), Demand(service(3000, rng), due, warmup=100))
+    lost = (records.outcome == Outcome.DROPPED).mean()
+    assert 0.2 < lost < 0.8
+    again = replay(shape, records)
+    assert (again.records.outcome == Outcome.DROPPED).mean() == pytest.approx(lost, abs=0.02)
+    assert np.median(again.replayed_ns) == pytest.approx(np.median(again.measured_ns), rel=0.02)
