@@ -152,11 +152,12 @@ def resolve(scenario: Scenario) -> Plan:
     """Resolve a scenario. Raises ScenarioError when its parts do not fit together."""
     planned: list[StagePlan] = []
     given: Payload = Images(scenario.source.form)
-    for index, options in enumerate(scenario.stages):
+    for index, asked in enumerate(scenario.stages):
         try:
+            options = stages.resolved(asked, scenario)
             spec = stages.spec(options, given)
         except ScenarioError as error:
-            where = f"{scenario.name}: stages.{options.name}" + (f".{error.where}" if error.where else "")
+            where = f"{scenario.name}: stages.{asked.name}" + (f".{error.where}" if error.where else "")
             raise ScenarioError(error.what, where=where, hint=error.hint) from None
         planned.append(StagePlan(index, options, given, spec.output, spec.parts, spec.reads_images))
         given = spec.output
@@ -167,7 +168,8 @@ def resolve(scenario: Scenario) -> Plan:
             where=f"{scenario.name}: on_full",
             hint="Use on_full: block, or an open load.",
         )
-    return Plan(scenario, tuple(planned), _measured(load))
+    filled = scenario.model_copy(update={"stages": tuple(stage.options for stage in planned)})
+    return Plan(filled, tuple(planned), _measured(load))
 
 
 def _measured(load: OpenLoad | Closed) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from harness.errors import ScenarioError
 from harness.plan import resolve
-from harness.stages import RequestError, Stage, build
+from harness.stages import RequestError, Stage, build, source
 from harness.stages.postprocess import RANKED
 from harness.stages.synthetic import ServiceTimes
 from tests.pipelines import plan, scenario
@@ -189,3 +190,53 @@ def test_a_rows_service_time_depends_on_nothing_but_row_and_seed() -> None:
     rows = [0, 5000, 4095, 4096, 9000]
     assert [forwards[row] for row in rows] == [backwards[row] for row in reversed(rows)][::-1]
     assert not np.array_equal(times(100, seed=1), times(100, seed=2))
+
+
+def test_a_recipe_is_taken_from_the_models_weights() -> None:
+    """inception_v3 was trained on 299x299 crops of 342, normalised as all of torchvision's models."""
+    planned = plan({"preprocess": {"recipe": "auto"}}, {"inference": {"model": "inception_v3"}}, load=CLOSED)
+    options: Any = planned.stages[0].options
+    assert (options.resize, options.crop, options.filter) == (342, 299, "bilinear")
+    assert planned.stages[1].input.shape == (3, 299, 299)  # type: ignore[union-attr]
+    assert planned.scenario.stages[0] == options, "the scenario as run has the sizes, not auto"
+
+
+def test_a_recipe_without_a_model_is_a_clear_error() -> None:
+    with pytest.raises(ScenarioError, match="needs an inference stage"):
+        plan({"preprocess": {"recipe": "auto"}}, load=CLOSED)
+
+
+def test_scaled_decoding_changes_little_and_says_how_much() -> None:
+    planned = plan(
+        {"preprocess": {"resize": 72, "crop": 64, "scaled_decode": True}},
+        load=CLOSED,
+        source={"images": "photos", "as": "encoded", "height": 600, "width": 800},
+    )
+    images = source.load(planned.scenario.source, planned.seed("content"))
+    stage = build(replace(planned.context(planned.stages[0]), images=images))
+    found = stage.open().effective["scaled_decode_difference"]
+    assert found["images"] == 8
+    assert 0 < found["mean"] < 0.1
+    whole = opened({"preprocess": {"resize": 72, "crop": 64}}, source={"as": "encoded"})
+    scaled, full = np.empty((3, 64, 64), np.float32), np.empty((3, 64, 64), np.float32)
+    worst = 0.0
+    for index in range(8):
+        stage.process(images[index], scaled, 0)
+        whole.process(images[index], full, 0)
+        worst = max(worst, float(np.abs(scaled - full).max()))
+    assert worst == pytest.approx(found["largest"], rel=1e-5)
+    images.close()
+
+
+def test_exif_orientation_is_followed_when_asked_for() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    top_white = np.zeros((64, 64, 3), np.uint8)
+    top_white[:32] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(top_white).save(buffer, "JPEG", exif=exif)
+    out = np.empty((3, 32, 32), np.float32)
+    for orient, brighter in ((False, "top"), (True, "bottom")):
+        stage = opened({"preprocess": {"resize": 40, "crop": 32, "orient": orient}}, source={"as": "encoded"})
+        stage.process(memoryview(buffer.getvalue()), out, 0)
+        assert ("top" if out[:, :10].mean() > out[:, -10:].mean() else "bottom") == brighter

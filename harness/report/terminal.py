@@ -130,7 +130,7 @@ def _budget(summary: Mapping[str, Any], look: _Look) -> Table:
     table.add_column("", no_wrap=True)
     for name in ("p50", "p90", "p99", "typical"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(f"slowest 1 % ({tail['count']:,})", no_wrap=True)
+    table.add_column("slowest 1 %", no_wrap=True)
 
     def add(label: Text | str, what: str, figures: Mapping[str, Any], key: str) -> None:
         slow, typical = tail["shares"].get(key, 0.0), tail["median_shares"].get(key, 0.0)
@@ -233,6 +233,11 @@ def _machine(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Memory peak", ", ".join(f"{name} {mb:,.0f}" for name, mb in memory.items() if mb) + " MB"),
         ("Start-up", "; ".join(f"{name} {text}" for name, text in startup.items() if text)),
     ]
+    for name, effective in summary["effective"].items():
+        change = effective.get("scaled_decode_difference")
+        if change:
+            text = f"{name}: the output changes by {change['mean']:.2g} on average, {change['largest']:.2g} at most"
+            rows.append(("Scaled decode", f"{text}, in normalised units"))
     during = summary["system"]["during_run"]
     if during.get("steal") is not None:
         waited = summary["cpu_wait_s"]

@@ -94,7 +94,8 @@ def schema() -> dict[str, Any]:
         definition = definitions[model.__name__]
         definition["properties"].pop("kind")
         definition["required"] = [k for k in definition.get("required", []) if k != "kind"]
-        kinds[kind] = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, {"type": "null"}]}
+        alone = [{"type": "null"}, {"const": "auto"}] if kind == "preprocess" else [{"type": "null"}]
+        kinds[kind] = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, *alone]}
     document["properties"]["stages"]["items"] = {
         "anyOf": [
             {

@@ -145,7 +145,10 @@ def _problem(error: Mapping[str, Any], flat: dict[str, Any]) -> Problem:
         return path, _one_of([a.strip("' ") for a in context["expected"].replace(" or ", ", ").split(",")], got)
     if kind == "value_error":
         message = str(context["error"])
-        return path, f"expected {message}, got {_got(got)}" if "with its unit" in message else message
+        return (
+            path,
+            f"expected {message}, got {_got(got)}" if "with its unit" in message or "in pixels" in message else message,
+        )
     if kind == "string_pattern_mismatch":
         return path, f"expected a name of {_PATTERNS[context['pattern']]}, got {_got(got)}"
     expected = _EXPECTED.get(kind, "").format(**context) or error["msg"].removeprefix("Input should be ")

@@ -52,8 +52,13 @@ class Document:
 
 
 def unfold(stage: Any) -> tuple[Any, Any]:
-    """{kind: options} -> (kind, options). A kind may stand alone; an unquoted null is a key of its own in YAML."""
+    """{kind: options} -> (kind, options). A kind may stand alone, and preprocess with auto.
+
+    An unquoted null is a key of its own in YAML.
+    """
     kind, options = next(iter(stage.items())) if isinstance(stage, dict) and len(stage) == 1 else (stage, None)
+    if kind == "preprocess" and options == "auto":
+        options = {"recipe": "auto"}
     return "null" if kind is None else kind, options
 
 

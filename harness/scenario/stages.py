@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.scenario.keys import MAX_CAPACITY, STAGE_NAME, FileName, Keys
-from harness.scenario.units import Duration
+from harness.scenario.units import LARGEST_SIDE, Duration, Size
 
 
 class Batch(Keys):
@@ -52,14 +52,31 @@ class Preprocess(StageOptions):
     kind: Literal["preprocess"] = "preprocess"
     backend: Literal["numba", "native", "torchvision", "torchvision-pil"] = "numba"
     """`numba` and `native` are this project's kernels; `torchvision` (uint8 tensor) and `torchvision-pil` baselines."""
-    resize: int | None = Field(default=256, ge=1, le=65_535)
-    """Length of the short side after the resize, in pixels; null leaves the image as it is."""
-    crop: int = Field(default=224, ge=1, le=65_535)
-    """Side of the centre crop, in pixels: what the model sees."""
+    recipe: Literal["given", "auto"] = "given"
+    """`auto` takes sizes, filter, mean and std from the weights of the scenario's model, instead of the keys below;
+    `preprocess: auto` is short for it."""
+    resize: Size | None = 256
+    """Length of the short side after the resize, or [height, width], in pixels; null leaves the image as it is."""
+    max_size: int | None = Field(default=None, ge=1, le=LARGEST_SIDE)
+    """Upper limit of the long side, where `resize` is a short side: torchvision's rule."""
+    filter: Literal["bilinear", "bicubic", "box", "lanczos"] = "bilinear"
+    """Of the resize; always antialiased."""
+    crop: Size = 224
+    """The centre crop, in pixels: what the model sees. A number is both sides."""
     mean: tuple[float, float, float] = Field(default=(0.485, 0.456, 0.406), strict=False)
     """Subtracted from each channel, of values scaled to 0..1."""
     std: tuple[float, float, float] = Field(default=(0.229, 0.224, 0.225), strict=False)
     """Each channel is divided by this."""
+    scaled_decode: bool = False
+    """Let the JPEG decoder shrink by eighths as far as the resize allows; what that changes is measured at start-up."""
+    orient: bool = False
+    """Turn and mirror an encoded image as its EXIF orientation says."""
+
+    @model_validator(mode="after")
+    def _max_size_is_a_limit(self) -> Self:
+        if self.max_size is not None and (not isinstance(self.resize, int) or self.max_size <= self.resize):
+            raise ValueError("max_size goes with a resize to a short side that is smaller than it")
+        return self
 
 
 class Inference(_Batching):

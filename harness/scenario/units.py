@@ -6,13 +6,14 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
 _NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 _PER_SECOND = {"s": 1.0, "min": 1 / 60, "h": 1 / 3600}
 _LONGEST_NS = 366 * 24 * 3600 * 10**9
 SLOWEST_RPS, FASTEST_RPS = 1e-6, 1e9
 _NUMBER = r"(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
+LARGEST_SIDE = 65_535
 _DURATION = re.compile(rf"{_NUMBER}\s*({'|'.join(_NS)})")
 _RATE = re.compile(rf"{_NUMBER}\s*/\s*({'|'.join(_PER_SECOND)})")
 
@@ -52,6 +53,29 @@ def format_rate(rate_rps: float) -> str:
     """Text that `parse_rate` reads back as `rate_rps`."""
     return f"{rate_rps!r}/s"
 
+
+def parse_size(value: Any) -> int | tuple[int, int]:
+    """224 -> 224, [224, 320] -> (224, 320). Raises ValueError."""
+    sides = value if isinstance(value, list | tuple) else [value]
+    whole = all(isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= LARGEST_SIDE for side in sides)
+    if not whole or not (len(sides) == 2 or sides is not value):
+        raise ValueError(f"a size in pixels, up to {LARGEST_SIDE:,}, or [height, width]")
+    return value if sides is not value else (sides[0], sides[1])
+
+
+Size = Annotated[
+    int | tuple[int, int],
+    PlainValidator(parse_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": LARGEST_SIDE},
+                {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2},
+            ]
+        }
+    ),
+]
+"""Pixels: one number, or [height, width]."""
 
 Duration = Annotated[
     int,

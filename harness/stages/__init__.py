@@ -5,7 +5,7 @@ A kind is one module with a `spec` function and a class; heavy libraries are imp
 
 from __future__ import annotations
 
-from harness.scenario.model import Delay, Inference, Null, Postprocess, Preprocess, StageOptions
+from harness.scenario.model import Delay, Inference, Null, Postprocess, Preprocess, Scenario, StageOptions
 from harness.stages import inference, postprocess, preprocess, synthetic
 from harness.stages.base import (
     BatchingStage,
@@ -30,6 +30,7 @@ __all__ = [
     "StageSpec",
     "Tensor",
     "build",
+    "resolved",
     "spec",
 ]
 
@@ -46,6 +47,13 @@ def spec(options: StageOptions, given: Payload) -> StageSpec:
         case Null() | Delay():
             return synthetic.spec(options, given)
     raise TypeError(f"no stage for {type(options).__name__}")
+
+
+def resolved(options: StageOptions, scenario: Scenario) -> StageOptions:
+    """Options with what they take from elsewhere in the scenario filled in. Raises ScenarioError."""
+    if isinstance(options, Preprocess):
+        return preprocess.resolved(options, [s.model for s in scenario.stages if isinstance(s, Inference)])
+    return options
 
 
 def build(context: StageContext) -> Stage:

@@ -52,7 +52,9 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage is built from. seed: of this stage alone. first_measured: the row of the first measured request."""
+    """What a stage is built from. seed: of this stage alone. first_measured: the row of the first measured request.
+    images: the ImageSet of the run, for a stage that reads it.
+    """
 
     options: Any
     input: Payload
@@ -61,6 +63,7 @@ class StageContext:
     seed: np.random.SeedSequence
     max_batch: int = 1
     first_measured: int = 0
+    images: Any = None
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,38 @@ from numpy.typing import NDArray
 
 from harness.clock import now_ns
 from harness.errors import ScenarioError
-from harness.kernels import BackendUnavailable, Recipe, load
-from harness.kernels.decode import DecodeError, decode
+from harness.kernels import BackendUnavailable, KernelError, Recipe, load
+from harness.kernels.decode import DecodeError, decode, scaled_decode_difference
 from harness.scenario.model import Preprocess
 from harness.stages.base import Images, Opened, Payload, RequestError, StageContext, StageSpec, Tensor
 
 
 def recipe(options: Preprocess) -> Recipe:
     """The kernels' description of the same work."""
-    return Recipe(resize=options.resize, crop=options.crop, mean=options.mean, std=options.std)
+    return Recipe(
+        resize=options.resize,
+        crop=options.crop,
+        mean=options.mean,
+        std=options.std,
+        filter=options.filter,
+        max_size=options.max_size,
+    )
+
+
+def resolved(options: Preprocess, models: Sequence[str]) -> Preprocess:
+    """Options with a recipe of `auto` replaced by that of the first of `models`. Raises ScenarioError."""
+    if options.recipe == "given":
+        return options
+    if not models:
+        raise ScenarioError("recipe: auto needs an inference stage whose weights have one", hint="Give the sizes.")
+    from harness.kernels.recipes import recipe_for
+
+    try:
+        found = recipe_for(models[0])
+    except KernelError as error:
+        raise ScenarioError(str(error), hint="Give the sizes instead of recipe: auto.") from None
+    keys = ("resize", "crop", "mean", "std", "filter")
+    return options.model_copy(update={"recipe": "given", **{key: getattr(found, key) for key in keys}})
 
 
 def spec(options: Preprocess, given: Payload) -> StageSpec:
@@ -27,7 +50,9 @@ def spec(options: Preprocess, given: Payload) -> StageSpec:
     if not isinstance(given, Images):
         raise ScenarioError(f"preprocess takes images, and would get {given}", hint="Make it the first stage.")
     parts = ("decode", "resize") if given.form == "encoded" else ()
-    return StageSpec(Tensor((3, options.crop, options.crop), np.float32), parts, reads_images=True)
+    if options.scaled_decode and given.form == "raw":
+        raise ScenarioError("scaled_decode goes with encoded images", hint="Set source.as to encoded.")
+    return StageSpec(Tensor(recipe(options).output_shape, np.float32), parts, reads_images=True)
 
 
 class PreprocessStage:
@@ -37,6 +62,10 @@ class PreprocessStage:
         self._options: Preprocess = context.options
         self._encoded = context.input == Images("encoded")
         self._shape = context.output.shape
+        self._images = context.images
+        self._decoding: dict[str, Any] = {"orient": self._options.orient}
+        if self._options.scaled_decode:
+            self._decoding["scaled_for"] = recipe(self._options)
         self.part_ns: Sequence[int] = ()
 
     def open(self) -> Opened:
@@ -55,13 +84,28 @@ class PreprocessStage:
             **warm,
             "first_call": time.perf_counter() - warmed,
         }
-        return Opened(figures, dict(self._backend.effective))
+        return Opened(figures, {**self._backend.effective, **self._scaled_decode()})
+
+    def _scaled_decode(self) -> dict[str, Any]:
+        """What decoding at a reduced scale changes in the output, in normalised units, over the first few images."""
+        if not self._options.scaled_decode or self._images is None:
+            return {}
+        differences = []
+        for index in range(min(len(self._images), 8)):
+            try:
+                differences.append(scaled_decode_difference(bytes(self._images[index]), self._backend))
+            except (DecodeError, RequestError):
+                continue  # its requests will fail, each with the reason
+        if not differences:
+            return {}
+        largest, mean = max(d["max"] for d in differences), float(np.mean([d["mean"] for d in differences]))
+        return {"scaled_decode_difference": {"images": len(differences), "largest": largest, "mean": mean}}
 
     def process(self, item: Any, out: NDArray[Any], row: int) -> int:
         if self._encoded:
             begun = now_ns()
             try:
-                item = decode(item)
+                item = decode(item, **self._decoding)
             except DecodeError as error:
                 raise RequestError(str(error)) from None
             decoded = now_ns()

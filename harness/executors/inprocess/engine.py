@@ -9,6 +9,7 @@ import asyncio
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class InProcessEngine:
         for stage in stages:
             for index in range(stage.workers):
                 name = f"{stage.name}-{index}"
-                thread, instance = ComputeThread(name), build(self._plan.context(stage))
+                thread, instance = ComputeThread(name), build(replace(self._plan.context(stage), images=self._images))
                 try:
                     opened = await thread.call(instance.open)
                 except HarnessError as error:

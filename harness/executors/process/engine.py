@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,17 +152,16 @@ class ProcessEngine:
             layout=self._plan.layout,
             stage=stage.index,
             worker=index,
-            context=self._plan.context(stage),
+            context=replace(self._plan.context(stage), images=self._images if stage.reads_images else None),
             max_batch=stage.batch_max,
             batch_timeout_ns=stage.batch_timeout_ns,
             receiver=self._channels[stage.index].receiver,
             sender=None if last else self._channels[stage.index + 1].sender,
             credits_fd=credits[1],
-            images=self._images if stage.reads_images else None,
         )
         fds = (*told.receiver.fds, *(told.sender.fds if told.sender else ()), credits[1])
-        if told.images:
-            fds += (told.images.fd,)
+        if told.context.images:
+            fds += (told.context.images.fd,)
         await self._spawn(WorkerReport(told.name, stage.name, 0), "worker", told, fds, stage.options.threads)
 
     async def _spawn(self, report: WorkerReport, module: str, told: Any, fds: tuple[int, ...], threads: int) -> None:

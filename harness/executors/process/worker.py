@@ -19,7 +19,6 @@ from harness.executors.process.child import Supervisor
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Layout, Outcome
 from harness.stages import BatchingStage, RequestError, StageContext, build
-from harness.stages.source import ImageSet
 
 IMAGE, OUTCOME, FAILED_STAGE, ANSWER = (REQUEST_FIELDS.index(f) for f in ("image", "outcome", "failed_stage", "answer"))
 OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
@@ -45,7 +44,6 @@ class Instructions:
     receiver: End
     sender: End | None
     credits_fd: int
-    images: ImageSet | None
 
 
 class Worker:
@@ -81,7 +79,7 @@ class Worker:
         take, in_hand, rows, payloads = receiver.take, receiver.in_hand, receiver.rows, receiver.payloads
         tokens, group, freed = receiver.tokens, receiver.group, b""
         process, worker, parts = stage.process, self._told.worker, len(self._told.context.parts)
-        images, out, now, write = self._told.images, self._private, now_ns, os.write
+        images, out, now, write = self._told.context.images, self._private, now_ns, os.write
         if sender is not None:
             free, outputs, ahead_rows, ahead_tokens = sender.in_hand, sender.payloads, sender.rows, sender.tokens
             ready_fd = sender.write_fd
@@ -168,7 +166,7 @@ class Worker:
                     self._hand_on(row, results[index], done)
 
     def _item(self, slot: int, row: int) -> Any:
-        images = self._told.images
+        images = self._told.context.images
         return self._receiver.payloads[slot] if images is None else images[self._stamps[row * self._width + IMAGE]]
 
     def _hand_on(self, row: int, result: Any, done: int) -> None:
