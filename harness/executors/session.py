@@ -184,12 +184,12 @@ class _Session:
             await asyncio.wait([engine.failure], timeout=POLL_S)
             if engine.failure.done():
                 raise engine.failure.result()
-            window = outcome[pending : max(engine.issued, command.first)]
+            issued = max(engine.issued, command.first)  # once: the producer goes on meanwhile
+            window = outcome[pending:issued]
             now_ended = pending + int(np.count_nonzero(window))
-            first_zero = int(np.argmin(window != 0)) if now_ended < engine.issued else len(window)
-            pending += first_zero
+            pending += int(np.argmin(window != 0)) if now_ended < issued else len(window)
             now = now_ns()
-            if now_ended > ended or ended >= engine.issued:
+            if now_ended > ended or ended >= issued:
                 ended, changed = now_ended, now
             elif now - changed > deadline_ns:
                 raise StalledError(
