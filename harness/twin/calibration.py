@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.plan import Plan
+from harness.plan import Plan, StagePlan
 from harness.records import Ints, Outcome, Phase, RunRecords, StageRecords
 from harness.twin.pipeline import Overhead, Pipeline
 from harness.twin.services import pick, whole_ns
@@ -160,6 +160,7 @@ def _samples(plan: Plan, ended: RunRecords, measured: RunRecords, index: int) ->
         overhead=Overhead(
             _median(hop_waits(ended, index, plan.stages[index].workers, batching)),
             _median(turnarounds(ended, index, batching)),
+            _median(overruns(ended, plan.stages[index])) if batching else 0,
         ),
     )
 
@@ -195,6 +196,16 @@ def turnarounds(ended: RunRecords, index: int, batching: bool) -> Ints:
         first = mine[begins[1:]]
         found.append((stage.taken[first] - before)[ready[first] <= before])
     return np.maximum(np.concatenate(found), 0)
+
+
+def overruns(ended: RunRecords, planned: StagePlan) -> Ints:
+    """How much longer than its timeout each batch that did not get full was held open, in ns."""
+    stage = ended.stage(planned.index)
+    first, size, of = batches(stage)
+    begun = np.full(len(first), np.iinfo(np.int64).max)
+    np.minimum.at(begun, of, stage.taken)
+    held: Ints = (stage.started[first] - begun - planned.batch_timeout_ns)[size < planned.batch_max]
+    return np.maximum(held, 0)
 
 
 def ready_ns(records: RunRecords, index: int) -> Ints:

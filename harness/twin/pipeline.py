@@ -98,10 +98,11 @@ class Demand:
 
 @dataclass(frozen=True)
 class Overhead:
-    """What the pipeline costs around a stage, see `Station`."""
+    """What the pipeline costs around a stage, see `Station`. overrun_ns: how long a batch waits beyond its timeout."""
 
     hop_ns: int = 0
     turnaround_ns: int = 0
+    overrun_ns: int = 0
 
 
 def of_plan(plan: Plan, overheads: Mapping[str, Overhead] | None = None) -> Pipeline:
@@ -109,9 +110,8 @@ def of_plan(plan: Plan, overheads: Mapping[str, Overhead] | None = None) -> Pipe
     stations = []
     for s in plan.stages:
         cost = (overheads or {}).get(s.name, Overhead())
-        stations.append(
-            Station(s.name, s.workers, s.capacity, s.batch_max, s.batch_timeout_ns, cost.hop_ns, cost.turnaround_ns)
-        )
+        timeout = s.batch_timeout_ns + (cost.overrun_ns if s.batch_max > 1 else 0)
+        stations.append(Station(s.name, s.workers, s.capacity, s.batch_max, timeout, cost.hop_ns, cost.turnaround_ns))
     return Pipeline(tuple(stations), shed=plan.scenario.on_full == "shed")
 
 

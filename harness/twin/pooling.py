@@ -8,7 +8,7 @@ for to what it took at the load of that run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 
@@ -42,10 +42,7 @@ def pooled(calibrations: Sequence[Calibration], rate_rps: float | None = None) -
                 stage.name,
                 np.concatenate(scaled),
                 np.concatenate([p.size for p in parts]),
-                Overhead(
-                    int(np.median([p.overhead.hop_ns for p in parts])),
-                    int(np.median([p.overhead.turnaround_ns for p in parts])),
-                ),
+                Overhead(*np.median([astuple(p.overhead) for p in parts], axis=0).astype(int).tolist()),
             )
         )
     together: list[Ints] = []

@@ -15,7 +15,11 @@ from harness.twin.pipeline import START_NS
 from harness.twin.replay import replay
 from tests.pipelines import plan
 
-OVERHEADS = {"single": Overhead(70_000, 40_000), "batch": Overhead(90_000, 30_000), "last": Overhead(50_000, 20_000)}
+OVERHEADS = {
+    "single": Overhead(70_000, 40_000),
+    "batch": Overhead(90_000, 30_000, 110_000),
+    "last": Overhead(50_000, 20_000),
+}
 SHAPE = (
     {"delay": {"name": "single", "mean": "4 ms", "capacity": 8}},
     {"delay": {"name": "batch", "mean": "9 ms", "capacity": 8, "batch": {"max": 4, "timeout": "3 ms"}}},
