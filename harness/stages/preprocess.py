@@ -109,11 +109,17 @@ class PreprocessStage:
             except DecodeError as error:
                 raise RequestError(str(error)) from None
             decoded = now_ns()
-            self._backend.run(item, out)
+            self._run(item, out)
             self.part_ns = (decoded - begun, now_ns() - decoded)
         else:
-            self._backend.run(item, out)
+            self._run(item, out)
         return -1
+
+    def _run(self, pixels: Any, out: NDArray[Any]) -> None:
+        try:
+            self._backend.run(pixels, out)
+        except KernelError as error:  # such as an image so narrow that nothing of it is left
+            raise RequestError(str(error)) from None
 
     def close(self) -> None:
         pass

@@ -192,11 +192,11 @@ class Receiver:
     """The downstream side in a worker: take what is ready, give the slot back."""
 
     def __init__(self, end: End) -> None:
-        self._read_fd, self.write_fd = _lowered(end.read_fd), _lowered(end.write_fd)
-        self._at_once = end.slots.count * TOKEN if end.exclusive else TOKEN
+        self.read_fd, self.write_fd = _lowered(end.read_fd), _lowered(end.write_fd)
+        self.at_once = end.slots.count * TOKEN if end.exclusive else TOKEN
         self.tokens = [struct.pack("i", i) for i in range(end.slots.count)]
         self.in_hand: deque[int] = deque()
-        self._numbers = {token: number for number, token in enumerate(self.tokens)}
+        self.numbers = {token: number for number, token in enumerate(self.tokens)}
         self.group = max(1, end.slots.count // 4) * TOKEN
         self.rows, self.payloads = end.slots.attach()
 
@@ -204,13 +204,11 @@ class Receiver:
         """The next ready slot; waits for one. Raises EndOfStreamError."""
         while not self.in_hand:
             try:
-                data = os.read(self._read_fd, self._at_once)
+                data = os.read(self.read_fd, self.at_once)
             except BlockingIOError:
-                select.select([self._read_fd], [], [])
+                select.select([self.read_fd], [], [])
                 continue
-            if len(data) == TOKEN:
-                return self._numbers[data]
-            self._take(data)
+            return self.numbers[data] if len(data) == TOKEN else self.keep(data)
         return self.in_hand.popleft()
 
     def take_before(self, deadline_ns: int) -> int | None:
@@ -220,23 +218,25 @@ class Receiver:
         """
         while not self.in_hand:
             try:
-                self._take(os.read(self._read_fd, self._at_once))
+                return self.keep(os.read(self.read_fd, self.at_once))
             except EndOfStreamError:
                 return None
             except BlockingIOError:
                 left_ns = deadline_ns - now_ns()
-                if left_ns <= 0 or not select.select([self._read_fd], [], [], left_ns / 1e9)[0]:
+                if left_ns <= 0 or not select.select([self.read_fd], [], [], left_ns / 1e9)[0]:
                     return None
         return self.in_hand.popleft()
 
     def set_blocking(self, blocking: bool) -> None:
         """Whether reads of the pipe wait; `take` works with either, `take_before` needs False."""
-        os.set_blocking(self._read_fd, blocking)
+        os.set_blocking(self.read_fd, blocking)
 
-    def _take(self, data: bytes) -> None:
+    def keep(self, data: bytes) -> int:
+        """The first of the slot numbers that were read; the others stay in hand."""
         if not data:
             raise EndOfStreamError
         self.in_hand.extend(memoryview(data).cast("i"))
+        return self.in_hand.popleft()
 
     def release(self, slot: int) -> None:
         """Give the slot back: its payload may be overwritten from now on."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from harness.clock import now_ns
-from harness.executors.process.channel import End, EndOfStreamError, Receiver, Sender, payload_array
+from harness.executors.process.channel import TOKEN, End, EndOfStreamError, Receiver, Sender, payload_array
 from harness.executors.process.child import Supervisor
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Layout, Outcome
@@ -73,18 +73,26 @@ class Worker:
         self._stage.close()
 
     def _serve_singly(self) -> None:
-        """Everything between the wake-up and handing on is on the path of the request: what can wait comes after."""
+        """Between the wake-up and handing on stands what the request needs, in few steps; what can wait comes after.
+
+        The input slot goes back first: the kernel may start the next stage only when this one waits again.
+        """
         stamps, width, base, following = self._stamps, self._width, self._base, self._next
         receiver, sender, stage = self._receiver, self._sender, self._stage
-        take, in_hand, rows, payloads = receiver.take, receiver.in_hand, receiver.rows, receiver.payloads
-        tokens, group, freed = receiver.tokens, receiver.group, b""
+        in_hand, rows, payloads = receiver.in_hand, receiver.rows, receiver.payloads
+        read, read_fd, at_once, numbers = os.read, receiver.read_fd, receiver.at_once, receiver.numbers
+        tokens, free_fd, group, freed = receiver.tokens, receiver.write_fd, receiver.group, b""
         process, worker, parts = stage.process, self._told.worker, len(self._told.context.parts)
         images, out, now, write = self._told.context.images, self._private, now_ns, os.write
         if sender is not None:
             free, outputs, ahead_rows, ahead_tokens = sender.in_hand, sender.payloads, sender.rows, sender.tokens
             ready_fd = sender.write_fd
         while True:
-            slot = in_hand.popleft() if in_hand else take()
+            if in_hand:
+                slot = in_hand.popleft()
+            else:
+                data = read(read_fd, at_once)
+                slot = numbers[data] if len(data) == TOKEN else receiver.keep(data)
             taken = started = now()
             row = rows[slot]
             at = row * width
@@ -98,37 +106,37 @@ class Worker:
                     ahead = sender.acquire()
                     started = now()
                 out = outputs[ahead]
+            reason = ""
             try:
                 answer = process(payloads[slot] if images is None else images[stamps[at + IMAGE]], out, row)
             except RequestError as error:
-                done = now()
-                if sender is not None:
+                answer, reason = -1, str(error) or type(error).__name__
+            done = now()
+            # Behind a quick service with more in hand, slots go back in groups: else each would wake the upstream side.
+            freed += tokens[slot]
+            if not in_hand or done - started > QUICK_NS or len(freed) >= group:
+                write(free_fd, freed)
+                freed = b""
+            if sender is not None:
+                if reason:
                     sender.give_back(ahead)
-                stamps[here + STARTED] = started
-                stamps[here + DONE] = done
-                stamps[here + BATCH] = row
-                self._fail(row, str(error))
-            else:
-                done = now()
-                if sender is not None:
+                else:
                     ahead_rows[ahead] = row
                     write(ready_fd, ahead_tokens[ahead])
                     stamps[at + following + OFFERED] = taken
                     stamps[at + following + ACCEPTED] = started
-                stamps[here + STARTED] = started
-                stamps[here + DONE] = done
-                stamps[here + BATCH] = row
-                for part in range(parts):
-                    stamps[here + PARTS + part] = stage.part_ns[part]
-                if answer >= 0:
-                    stamps[at + ANSWER] = answer
-                if sender is None:
-                    self._end(at, row, Outcome.COMPLETED)
-            # Behind a quick service with more in hand, slots go back in groups: else each would wake the upstream side.
-            freed += tokens[slot]
-            if not in_hand or done - started > QUICK_NS or len(freed) >= group:
-                write(receiver.write_fd, freed)
-                freed = b""
+            stamps[here + STARTED] = started
+            stamps[here + DONE] = done
+            stamps[here + BATCH] = row
+            if answer >= 0:
+                stamps[at + ANSWER] = answer
+            if reason:
+                self._fail(row, reason)
+                continue
+            for part in range(parts):
+                stamps[here + PARTS + part] = stage.part_ns[part]
+            if sender is None:
+                self._end(at, row, Outcome.COMPLETED)
 
     def _serve_batches(self) -> None:
         told, stamps, width, base = self._told, self._stamps, self._width, self._base
