@@ -41,9 +41,7 @@ def main() -> int:
             rate = done.summary["throughput_rps"] or 0
             label = " ".join((name, *settings))
             e2e, counts = done.summary["e2e_ms"], done.summary["requests"]
-            print(
-                f"{label:34.34} {e2e['p50'] or 0:8.3f} {e2e['p99'] or 0:8.3f} {rate:8.1f}/s"
-            )
+            print(f"{label:34.34} {e2e['p50'] or 0:8.3f} {e2e['p99'] or 0:8.3f} {rate:8.1f}/s")
             records = done.execution.records
             if done.execution.status != "completed" or done.saved is None:
                 wrong.append(f"{label}: {done.execution.error or done.save_error}")
