@@ -12,6 +12,8 @@ from rich.text import Text
 from harness.report.figures import WIDEST, ms, relative
 from harness.report.ladder import ladder
 
+SERVICE_MOVED = 0.05
+
 
 def show(console: Console, answer: Mapping[str, Any]) -> None:
     """Print an answer; readable at 80 columns and without colour."""
@@ -19,7 +21,16 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
     if answer["kind"] == "held out":
         console.print(Text(f"Calibrated on {', '.join(answer['calibrated_on'])}", style="dim"), soft_wrap=True)
         console.print(_held_out(answer["rows"]), "", sep="\n")
-        console.print(Text("unscaled: with service times that do not grow with the load", style="dim"))
+        notes = Table.grid(padding=(0, 1))
+        notes.add_row(Text("service", style="dim"), Text("error of the mean service time alone", style="dim"))
+        notes.add_row(Text("unscaled", style="dim"), Text("service times not made to grow with the load", style="dim"))
+        console.print(notes)
+        moved = sum(abs(row["service_error"]) > SERVICE_MOVED for row in answer["rows"])
+        if moved:
+            console.print(
+                f"\nIn {moved} of {len(answer['rows'])} scored runs service itself was over {SERVICE_MOVED:.0%} off:"
+                " the machine was in another state than when it was calibrated. Measure closer together, or longer."
+            )
         return
     console.print(Text(answer["run"], style="dim"), soft_wrap=True)
     if not answer["rungs"]:
@@ -32,7 +43,7 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
 
 def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    names = ("busy", "rate", "", "measured", "95 % interval", "twin", "", "unscaled", "M/M/1")
+    names = ("busy", "rate", "", "measured", "95 % interval", "twin", "", "service", "unscaled", "M/M/1")
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
@@ -45,13 +56,7 @@ def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
                 for name in ("constant_service", "mm1")
             ]
             twin = row["twin"]
-            table.add_row(
-                *first,
-                key,
-                ms(row["measured_ms"][key]),
-                interval,
-                ms(twin["e2e_ms"][key]),
-                relative(twin["error"][key]),
-                *others,
-            )
+            service = relative(row["service_error"]) if key == "p50" else Text("")
+            figures = ms(row["measured_ms"][key]), interval, ms(twin["e2e_ms"][key]), relative(twin["error"][key])
+            table.add_row(*first, key, *figures, service, *others)
     return table

@@ -27,7 +27,8 @@ def held_out(calibration: Sequence[SavedRun], score: Sequence[SavedRun], seed: i
     """Predict each scored run from the others: its own arrival times, service times drawn from theirs.
 
     A row a run: utilisation of its bottleneck, measured and predicted p50 and p99 in ms with the relative error, the
-    same with service times that do not grow with the load, and by M/M/1 alone. Raises UsageError.
+    same with service times that do not grow with the load, and by M/M/1 alone. service_error: how far off the mean
+    service time of the bottleneck alone was; where it is large, no model of the queues can be right. Raises UsageError.
     """
     overlap = {r.path.resolve() for r in calibration} & {r.path.resolve() for r in score}
     if overlap:
@@ -48,13 +49,15 @@ def _row(run: SavedRun, learnt: Sequence[Calibration], seed: int) -> dict[str, A
     measured = {key: quantile(latency, q) / 1e6 for key, q in LEVELS.items()}
     interval = dependent(latency, 0.99)
     simple = crosscheck.mm1_alone(found)
+    calibration = pooled(learnt, found.rate_rps)
     return {
         "run": str(run.path),
         "rate_rps": found.rate_rps,
         "utilisation": found.rate_rps * float(found.service_s.mean()) / found.stage.workers,
         "measured_ms": measured,
         "p99_ci": [None if end is None else end / 1e6 for end in (interval.lo, interval.hi)],
-        "twin": _compared(_predict(plan, records, pooled(learnt, found.rate_rps), seed), measured),
+        "twin": _compared(_predict(plan, records, calibration, seed), measured),
+        "service_error": _service_error(calibration, calibrate(plan, records), found.stage.name),
         "constant_service": _compared(_predict(plan, records, pooled(learnt), seed), measured),
         "mm1": _compared(simple, measured),
     }
@@ -71,6 +74,14 @@ def _predict(plan: Plan, records: RunRecords, calibration: Calibration, seed: in
         done = twin.with_outcome(Outcome.COMPLETED)
         found.append([quantile(done.completed - done.due, q) / 1e6 for q in LEVELS.values()])
     return dict(zip(LEVELS, np.median(np.array(found), axis=0).tolist(), strict=True))
+
+
+def _service_error(predicted: Calibration, actual: Calibration, name: str) -> float:
+    """Relative error of the mean service time at a stage, for batches of the sizes that there were."""
+    ours, theirs = predicted.stage(name), actual.stage(name)
+    assert ours is not None and theirs is not None
+    expected = sum(count * float(ours.of_size(size).mean()) for size, count in theirs.counts.items())
+    return expected / float(theirs.service_ns.sum()) - 1
 
 
 def _compared(levels: dict[str, float] | None, measured: dict[str, float]) -> dict[str, Any]:

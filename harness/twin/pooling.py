@@ -61,6 +61,8 @@ def slowdowns(calibrations: Sequence[Calibration], name: str, rate_rps: float | 
     The logarithm of the mean service of each run and size of batch is taken to be a level of that size plus a slope
     times the run's rate (least squares, weighted with the number of batches), so that larger batches at higher rates
     are not mistaken for slower service. The slope is followed beyond the lowest and the highest rate by BEYOND at most.
+    A stage that took longer at the lower rate did so because the machine was in another state, and not for the load:
+    a negative slope is not followed.
     """
     rates = [c.offered_rps for c in calibrations if c.offered_rps is not None]
     if rate_rps is None or len(rates) < len(calibrations) or max(rates) - min(rates) < SAME_LOAD * max(rates):
@@ -75,6 +77,6 @@ def slowdowns(calibrations: Sequence[Calibration], name: str, rate_rps: float | 
         design[row, -1] = rates[run]
         level[row] = np.log(samples[run].service_ns[samples[run].size == size].mean())
     weight = np.sqrt([count for _, _, count in cells])
-    slope = float(np.linalg.lstsq(design * weight[:, None], level * weight, rcond=None)[0][-1])
+    slope = max(0.0, float(np.linalg.lstsq(design * weight[:, None], level * weight, rcond=None)[0][-1]))
     wanted = min(max(rate_rps, min(rates) / BEYOND), max(rates) * BEYOND)
     return [float(np.exp(slope * (wanted - rate))) for rate in rates]

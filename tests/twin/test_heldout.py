@@ -68,6 +68,18 @@ def test_service_is_scaled_with_the_load_and_not_far_beyond_it(tmp_path: Path) -
     assert slowdowns(calibrations, "server", None) == [1.0, 1.0]
 
 
+def test_a_machine_in_another_state_is_told_from_a_wrong_model(tmp_path: Path) -> None:
+    """Slower at the lower rate: that is no effect of the load, and what it does to a prediction is shown as such."""
+    known = [run(tmp_path, rate, -0.3, seed) for rate, seed in ((40, 1), (80, 2))]
+    assert slowdowns([learnt(saved) for saved in known], "server", 60) == [1.0, 1.0]
+    scored = run(tmp_path, 60, 0.5, 3)
+    (row,) = held_out(known, [scored])
+    assert row["service_error"] == pytest.approx(0.82 / 1.3 - 1, abs=0.02)
+    arguments = [f for saved in known for f in ("--calibrate", str(saved.path))]
+    text = CliRunner().invoke(cli, ["crosscheck", *arguments, "--score", str(scored.path)]).stdout
+    assert "In 1 of 1 scored runs service itself was over 5% off" in text
+
+
 def test_runs_of_different_pipelines_are_not_pooled(tmp_path: Path) -> None:
     first = learnt(run(tmp_path, 40, 0, 1))
     with pytest.raises(ValueError, match="same stages"):
