@@ -38,7 +38,7 @@ def delays(*stages: dict[str, Any]) -> Scenario:
 
 def cases() -> dict[str, Scenario]:
     """What is measured, by name."""
-    slow = {"distribution": "exponential", "mean": "3 ms"}
+    slow = {"distribution": "exponential", "mean": "3 ms", "capacity": 64}  # room enough that it never starves
     fast = {"distribution": "exponential", "mean": "1 ms"}
     resnet18 = ["load={arrivals: closed, concurrency: 32, requests: 150, warmup: 10}"]
     return {
