@@ -3,7 +3,8 @@
     python -m benchmarks.floor [--rounds 7] [--json FILE]
 
 Latency at 500 requests/s and throughput when saturated, each peer in turn, several rounds; medians over the rounds, and
-ratios of those: where the scheduler puts four processes on two cores differs from start to start, for all of them. All have four processes and three hops; payloads are 602,112 bytes where there are any.
+ratios of those: where the scheduler puts four processes on two cores differs from start to start, for all of them.
+All have four processes and three hops; payloads are 602,112 bytes where there are any.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.executors.session import execute, saturated_rate
+from harness.executors.session import execute
 from harness.plan import resolve
 from harness.scenario import load
 from harness.scenario.model import Scenario
@@ -54,20 +54,29 @@ def cases() -> dict[str, Scenario]:
 
 
 def measure(scenario: Scenario) -> tuple[float, float, str]:
-    """The rate reached, the bottleneck's capacity (both in requests/s), and which stage that is."""
+    """The rate reached, the bottleneck's capacity (both in requests/s), and which stage that is.
+
+    Both of the same batches: those that the bottleneck finished while requests were still being issued, without the
+    first fifth, in which the pipeline fills.
+    """
     plan = resolve(scenario)
     execution = execute(plan)
     assert execution.status == "completed", execution.error
     records = execution.records
-    rate = saturated_rate(records.completed, int(records.issued.max()))
-    capacities = {}
+    found = {}
     for stage in plan.stages:
         columns = records.stage(stage.index)
         _, first, sizes = np.unique(columns.batch, return_index=True, return_counts=True)
-        service_s = float((columns.done - columns.started)[first].mean()) / 1e9
-        capacities[stage.name] = stage.workers * float(sizes.mean()) / service_s
-    bottleneck = min(capacities, key=lambda name: capacities[name])
-    return rate, capacities[bottleneck], bottleneck
+        order = np.argsort(columns.done[first])
+        first, sizes = first[order], sizes[order]
+        full = columns.done[first] <= records.issued.max()
+        first, sizes = first[full][full.sum() // 5 :], sizes[full][full.sum() // 5 :]
+        service_s = float((columns.done - columns.started)[first[1:]].mean()) / 1e9
+        span_s = float(np.ptp(columns.done[first])) / 1e9
+        capacity = stage.workers * float(sizes[1:].mean()) / service_s
+        found[stage.name] = (float(sizes[1:].sum()) / span_s, capacity)
+    bottleneck = min(found, key=lambda name: found[name][1])
+    return *found[bottleneck], bottleneck
 
 
 def main() -> None:
