@@ -20,6 +20,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "Check": {
         "validate": "Check scenario files without running them.",
+        "selftest": "Prove the instrument on this machine, in about two minutes.",
         "doctor": "Describe this machine and warn of what harms latency.",
     },
     "Show": {
