@@ -34,8 +34,8 @@ def speed(rounds: int = 5) -> None:
     three = Pipeline(stations)
     two_workers = Pipeline((stations[0], Station("second", 2, batch_max=4, batch_timeout_ns=5_000_000), stations[2]))
     short, long = demand(20_000), demand(500_000)
-    fill(three, short)
-    fill(two_workers, short)
+    fill(three, long)
+    fill(two_workers, long)
     print("requests/s, CPU time of one core, in turns")
     print(f"{'simpy':>12} {'compiled':>12} {'ratio':>8} {'2 workers':>12} {'ratio':>8}")
     for _ in range(rounds):
