@@ -9,7 +9,7 @@ import pytest
 from harness.stats.quantiles import quantile
 from tests.pipelines import run
 
-MEAN_MS, RATE, REQUESTS = 3, 1000 / 6, 60_000  # utilisation 0.5; the standard error of p90 is then 1.4 %
+MEAN_MS, RATE, REQUESTS = 4, 125, 60_000  # utilisation 0.5; the standard error of p90 is then 1.4 %
 
 
 @pytest.mark.study
