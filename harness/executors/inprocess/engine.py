@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from harness import host
-from harness.clock import SPIN_NS, now_ns
+from harness.clock import SPIN_NS, now_ns, sharpen_timers
 from harness.errors import HarnessError, StageFailed
 from harness.executors.base import Issue, WorkerReport
 from harness.executors.inprocess.channel import Channel, EndOfStreamError
@@ -62,6 +62,7 @@ class InProcessEngine:
 
     async def start(self) -> None:
         """Open every stage in the thread that will compute for it, one after the other; then start the tasks."""
+        sharpen_timers()
         stages = self._plan.stages
         for stage in stages:
             before = stages[stage.index - 1].workers if stage.index else 1

@@ -6,7 +6,6 @@ The supervisor keeps the other end of standard input open for as long as it live
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import pickle
@@ -18,9 +17,9 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from harness import clock
 from harness.errors import HarnessError
 
-PR_SET_TIMERSLACK = 29
 ORPHANED = 70
 
 
@@ -39,7 +38,7 @@ class Supervisor:
         self.commands: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._events_fd: int = self.instructions.events_fd
         threading.Thread(target=self._listen, daemon=True).start()
-        _sharpen_timers()
+        clock.sharpen_timers()
 
     def _listen(self) -> None:
         while True:
@@ -77,10 +76,3 @@ def _read_exactly(count: int) -> bytes:
             os._exit(ORPHANED)
         data += more
     return data
-
-
-def _sharpen_timers() -> None:
-    """Sleeps end when they should, not up to 50 us later (Linux)."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
