@@ -4,7 +4,7 @@ Latencies of one run are correlated: whoever arrives in a busy period waits with
 queue at utilisation 0.8 some seventy requests in a row say as much about the p99 as one independent request, and an
 interval that ignores it is eight times too narrow. `dependent` is the interval for one run's latencies in the order
 of arrival; `independent` is the textbook one, for comparison and for samples that are independent by construction.
-`benchmarks/coverage.py` measures how often each holds the true value.
+`benchmarks/interval_coverage.py` measures how often each holds the true value.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How often does a 95 % interval for the p99 of one run hold the true p99?
 
-python -m benchmarks.coverage [--runs 1000] [--requests 2000 5000 10000 20000] [--utilisation 0.5 0.8]
+python -m benchmarks.interval_coverage [--runs 1000] [--requests 2000 5000 10000 20000] [--utilisation 0.5 0.8]
 
 Simulates M/M/1 runs, whose true quantiles are known, and prints a Markdown table: the dependence-aware interval of
 `harness.stats.intervals` beside the one for independent requests. An interval method is right when it holds the
