@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 LEVELS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 KEYS = ("mean", *LEVELS, "min", "max")
 MIN_TAIL = 12
-"""Independent requests beyond a quantile that an interval on it asks for; `benchmarks/interval_coverage.py` shows why."""
+"""Independent requests beyond a quantile that an interval on it asks for; benchmarks/interval_coverage shows why."""
 
 NS_PER_MS = 1e6
 
