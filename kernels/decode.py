@@ -14,6 +14,8 @@ from .contract import Backend, Image, KernelError, Recipe
 DEFAULT_MAX_PIXELS = 100_000_000
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _ORIENTATION_TAG = 0x0112
+LYING = (5, 6, 7, 8)
+"""EXIF orientations in which the stored picture lies on its side: height and width change places."""
 
 
 class DecodeError(KernelError):
@@ -77,11 +79,12 @@ def decode(
     header = probe(data)
     if header.pixels > max_pixels:
         raise DecodeError(f"{header.format}: {header.width}x{header.height} pixels exceed the limit of {max_pixels}")
+    orientation = _orientation(data) if orient else 1
     if header.format == "JPEG" and header.mode not in ("CMYK", "YCCK"):
-        pixels = _decode_jpeg(data, header, scaled_for)
+        pixels = _decode_jpeg(data, header, scaled_for, lies=orientation in LYING)
     else:
         pixels = _decode_with_pillow(data, header)
-    return _oriented(pixels, data) if orient else pixels
+    return _oriented(pixels, orientation)
 
 
 def scaled_decode_difference(data: bytes, backend: Backend) -> dict[str, Any]:
@@ -102,12 +105,15 @@ def scaled_decode_difference(data: bytes, backend: Backend) -> dict[str, Any]:
     return {"full": sizes[0], "scaled": sizes[1], "max": float(difference.max()), "mean": float(difference.mean())}
 
 
-def _decode_jpeg(data: bytes, header: Header, scaled_for: Recipe | tuple[int, int] | None) -> Image:
+def _decode_jpeg(data: bytes, header: Header, scaled_for: Recipe | tuple[int, int] | None, *, lies: bool) -> Image:
+    """lies: the picture will be turned to its side, and `scaled_for` is about the upright one."""
     import simplejpeg
 
     wanted = (0, 0)
     if scaled_for is not None:
-        wanted = scaled_for.resized(header.height, header.width) if isinstance(scaled_for, Recipe) else scaled_for
+        upright = (header.width, header.height) if lies else (header.height, header.width)
+        wanted = scaled_for.resized(*upright) if isinstance(scaled_for, Recipe) else scaled_for
+        wanted = (wanted[1], wanted[0]) if lies else wanted
         wanted = (min(wanted[0], header.height), min(wanted[1], header.width))
     try:
         pixels: Image = simplejpeg.decode_jpeg(data, "RGB", min_height=wanted[0], min_width=wanted[1])
@@ -138,14 +144,20 @@ def _from_16_bits(grey: Any) -> Image:
     return np.repeat(eight_bits[:, :, None], 3, axis=2)
 
 
-def _oriented(pixels: Image, data: bytes) -> Image:
+def _orientation(data: bytes) -> Any:
+    """The EXIF orientation, 1 where there is none."""
     try:
-        orientation = _open(data).getexif().get(_ORIENTATION_TAG, 1)
+        return _open(data).getexif().get(_ORIENTATION_TAG, 1)
     except DecodeError:
         raise
     except Exception:  # damaged metadata is no reason to refuse the pixels
+        return 1
+
+
+def _oriented(pixels: Image, orientation: Any) -> Image:
+    if orientation not in range(2, 9):
         return pixels
-    if orientation in (5, 6, 7, 8):
+    if orientation in LYING:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]

@@ -240,3 +240,9 @@ def test_exif_orientation_is_followed_when_asked_for() -> None:
         stage = opened({"preprocess": {"resize": 40, "crop": 32, "orient": orient}}, source={"as": "encoded"})
         stage.process(memoryview(buffer.getvalue()), out, 0)
         assert ("top" if out[:, :10].mean() > out[:, -10:].mean() else "bottom") == brighter
+
+
+def test_options_that_only_files_have_are_refused_for_pixels() -> None:
+    for option in ("orient", "scaled_decode"):
+        with pytest.raises(ScenarioError, match=f"{option} goes with encoded images"):
+            plan({"preprocess": {"resize": 40, "crop": 32, option: True}}, load=CLOSED)

@@ -52,6 +52,8 @@ def spec(options: Preprocess, given: Payload) -> StageSpec:
     parts = ("decode", "resize") if given.form == "encoded" else ()
     if options.scaled_decode and given.form == "raw":
         raise ScenarioError("scaled_decode goes with encoded images", hint="Set source.as to encoded.")
+    if options.orient and given.form == "raw":
+        raise ScenarioError("orient goes with encoded images: pixels have no EXIF", hint="Set source.as to encoded.")
     return StageSpec(Tensor(recipe(options).output_shape, np.float32), parts, reads_images=True)
 
 
