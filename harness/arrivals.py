@@ -23,7 +23,7 @@ def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedS
     """
     rng = np.random.default_rng(seed)
     if isinstance(load, Trace):
-        return trace_times(load, rate_rps)[:count]
+        return trace_times(load, None if math.isinf(rate_rps) else rate_rps)[:count]
     if isinstance(load, Constant):
         gaps_s = np.full(count, 1 / rate_rps)
     elif isinstance(load, Poisson):

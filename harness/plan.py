@@ -131,6 +131,7 @@ class Plan:
             seed=self.seed(stage.name),
             max_batch=stage.batch_max,
             first_measured=self.first_measured,
+            max_pixels=self.scenario.source.max_pixels,
         )
 
     def due_times(self, rate_rps: float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -140,12 +141,20 @@ class Plan:
         if self.measured is not None:
             return due_times(load, rate_rps, load.warmup + self.measured, self.seed("arrivals"))
         assert load.duration is not None
-        count = min(
-            self.max_rows - self.first_row, math.ceil(load.duration / 1e9 * rate_rps * 1.5) + load.warmup + 1000
-        )
-        due = due_times(load, rate_rps, count, self.seed("arrivals"))
-        start = due[load.warmup - 1] if load.warmup else 0
-        return due[: int(np.searchsorted(due, start + load.duration))]
+        rows = self.max_rows - self.first_row
+        count = min(rows, load.warmup + 1000)
+        while True:
+            due = due_times(load, rate_rps, count, self.seed("arrivals"))
+            start = due[load.warmup - 1] if load.warmup else 0
+            if len(due) < count or due[-1] >= start + load.duration:
+                return due[: int(np.searchsorted(due, start + load.duration))]
+            if count == rows:
+                raise ScenarioError(
+                    f"more than {rows - load.warmup:,} requests arrive within the duration",
+                    where=f"{self.scenario.name}: load.duration",
+                    hint="Shorten it, or lower the rate.",
+                )
+            count = min(rows, 2 * count)
 
 
 def resolve(scenario: Scenario) -> Plan:
@@ -173,7 +182,7 @@ def resolve(scenario: Scenario) -> Plan:
 
 
 def _measured(load: OpenLoad | Closed) -> int | None:
-    if isinstance(load, Trace):
+    if isinstance(load, Trace) and load.duration is None:
         there = len(trace_times(load)) - load.warmup
         wanted = there if load.requests is None else load.requests
         if there < max(wanted, 1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -300,3 +302,24 @@ def test_resident_memory_is_flat_over_100_000_requests() -> None:
     for worker in execution.workers:
         assert worker.first is not None and worker.last is not None
         assert worker.last.rss_mb - worker.first.rss_mb < 1, worker.name
+
+
+@both
+def test_the_duration_of_a_closed_load_begins_behind_its_warm_up(executor: str) -> None:
+    records = run(
+        {"delay": {"distribution": "constant", "mean": "30 ms"}},
+        load={"arrivals": "closed", "duration": "300 ms", "warmup": 15},
+        executor=executor,
+    ).records
+    assert 5 <= len(records.of_phase(Phase.MEASURED)) <= 11
+    assert len(records.of_phase(Phase.WARMUP)) == 15
+
+
+@both
+def test_a_duration_cuts_a_trace_and_lasts_for_bursts(executor: str, tmp_path: Path) -> None:
+    (tmp_path / "trace.txt").write_text("\n".join(str(i / 100) for i in range(100)))
+    null = {"null": {}}
+    trace = {"arrivals": "trace", "file": str(tmp_path / "trace.txt"), "duration": "500 ms"}
+    assert len(run(null, load=trace, executor=executor).records) == pytest.approx(50, abs=1)
+    bursts = {"arrivals": "bursts", "rate": "500/s", "on_time": "200 ms", "off_time": "800 ms", "duration": "3 s"}
+    assert np.ptp(run(null, load=bursts, executor=executor).records.due) > 1.5e9

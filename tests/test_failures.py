@@ -206,10 +206,6 @@ def test_when_the_supervisor_is_killed_its_processes_end_too(start, moment_s: fl
     run.process.kill()
     run.process.wait()
     gone(children, within_s=3)
-    for leftover in run.temporary.rglob("*"):  # only logs of the workers, which nobody was left to remove
-        assert leftover.is_dir() or leftover.suffix == ".log"
-    for leftover in sorted(run.temporary.rglob("*"), reverse=True):
-        leftover.rmdir() if leftover.is_dir() else leftover.unlink()
 
 
 def test_a_worker_that_hangs_meets_the_progress_deadline(start) -> None:  # type: ignore[no-untyped-def]
@@ -221,6 +217,59 @@ def test_a_worker_that_hangs_meets_the_progress_deadline(start) -> None:  # type
     gone(children)
     assert b"no request ended for 1 s" in run.errors
     assert run.summary()["requests"]["aborted"] > 0
+
+
+def test_a_producer_that_hangs_meets_it_too(start) -> None:  # type: ignore[no-untyped-def]
+    run = start(PIPELINE + "deadlines: {progress: 1 s}\n")
+    children = run.wait_for_children(5)
+    run.wait_for_requests()
+    children[0].suspend()
+    assert run.end(1 + LIMIT_S + SLACK_S) == 1
+    gone(children)
+
+
+def test_images_that_cannot_be_read_in_time_meet_the_start_up_deadline(start, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A pipe that nobody writes to, named as a picture, is one such."""
+    os.mkfifo(tmp_path / "picture.jpg")
+    run = start(
+        f"""
+name: slow
+source: {{images: "{tmp_path}/p*.jpg"}}
+load: {{arrivals: closed, requests: 1}}
+deadlines: {{startup: 1 s}}
+stages: [{{preprocess: {{resize: 40, crop: 32}}}}]
+"""
+    )
+    assert run.end(1 + LIMIT_S + SLACK_S) in (1, 2)
+    assert b"Traceback" not in run.errors
+
+
+def test_a_run_outlives_the_reader_of_its_live_view(start) -> None:  # type: ignore[no-untyped-def]
+    run = start(PIPELINE, "--requests", "600")
+    run.wait_for_requests()
+    run.process.stderr.close()
+    output = run.process.stdout.read()
+    assert run.process.wait(20) == 0
+    assert json.loads(output)["requests"]["completed"] == 600
+
+
+def test_requests_that_all_fail_make_no_valid_run(start, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "images").mkdir()
+    good = tmp_path / "good.jpg"
+    Image.effect_noise((300, 300), 80).convert("RGB").save(good)
+    whole = good.read_bytes()
+    (tmp_path / "images" / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    run = start(
+        f"""
+name: hopeless
+source: {{images: {tmp_path / "images"}, as: encoded}}
+load: {{arrivals: constant, rate: 200/s, requests: 20, warmup: 0}}
+slo: {{p99: 1 s}}
+stages: [{{preprocess: {{resize: 40, crop: 32}}}}]
+"""
+    )
+    assert run.end(30) == 3, "a limit on latency is not met by requests that fail"
+    assert run.summary()["validity"] == "invalid"
 
 
 def test_a_worker_that_never_gets_ready_meets_the_start_up_deadline(start) -> None:  # type: ignore[no-untyped-def]

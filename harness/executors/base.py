@@ -21,7 +21,8 @@ class Issue:
     """Offer the rows [first, last) to the first stage.
 
     scheduled: each at the due time that stands in its row. closed: `concurrency` in flight, the next when one ends.
-    saturate: as fast as the first channel takes them. stop_after_ns ends a closed or saturated load early; 0 never.
+    saturate: as fast as the first channel takes them. stop_after_ns ends a closed or saturated load so long after the
+    row `timed_from` was due; 0 never.
     """
 
     first: int
@@ -30,6 +31,7 @@ class Issue:
     concurrency: int = 0
     shed: bool = False
     stop_after_ns: int = 0
+    timed_from: int = 0
 
 
 @dataclass
@@ -79,9 +81,6 @@ class Engine(Protocol):
     def issued(self) -> int:
         """The row after the last one that was offered."""
 
-    def depths(self) -> list[int]:
-        """How many requests lie ready in front of each stage, now."""
-
     def sample(self) -> None:
         """Read the memory and the context switches of every process into its report."""
 
@@ -100,6 +99,8 @@ class Execution:
     started_at: str
     capacity_rps: float | None = None
     offered_rps: float | None = None
+    scheduled: int | None = None
+    """Measured requests that were to be issued; None where only the run could tell."""
     error: HarnessError | None = None
     signal: int = 0
     host: Mapping[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import selectors
 import signal
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from harness import host
 from harness.clock import now_ns
-from harness.errors import HarnessError, StalledError
+from harness.errors import HarnessError, RunFailed, StalledError
 from harness.executors.base import Engine, Execution, Issue
+from harness.executors.inprocess.thread import ComputeThread
 from harness.plan import CALIBRATION_ROWS, Plan, offered_rate
 from harness.records import Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
@@ -66,6 +68,7 @@ class _Session:
         self._images: source.ImageSet | None = None
         self._capacity_rps: float | None = None
         self._offered_rps: float | None = None
+        self._scheduled: int | None = None
         self._signal = 0
         self._counters: host.Counters | None = None
 
@@ -74,6 +77,7 @@ class _Session:
         main = asyncio.create_task(self._main())
         status: Literal["completed", "failed", "interrupted"] = "completed"
         failed: HarnessError | None = None
+        interval: host.Interval | None = None
         with self._signals(main):
             try:
                 await main
@@ -81,12 +85,16 @@ class _Session:
                 status, failed = "failed", error
             except asyncio.CancelledError:
                 status = "interrupted"
-            interval = host.Counters.snapshot().since(self._counters) if self._counters else None
-            if self._engine is not None:
-                self._engine.sample()
-                await self._engine.stop()
-            if self._images is not None:
-                self._images.close()
+            except Exception as error:  # whatever it was, what has been measured is saved and nothing is left running
+                status, failed = "failed", RunFailed(f"{type(error).__name__}: {error}")
+                failed.details = traceback.format_exc()
+            finally:
+                interval = host.Counters.snapshot().since(self._counters) if self._counters else None
+                if self._engine is not None:
+                    self._engine.sample()
+                    await self._engine.stop()
+                if self._images is not None:
+                    self._images.close()
         return Execution(
             plan=self._plan,
             records=self._records(),
@@ -97,6 +105,7 @@ class _Session:
             offered_rps=self._offered_rps,
             error=failed,
             signal=self._signal,
+            scheduled=self._scheduled,
             host=asdict(interval) if interval else {},
         )
 
@@ -122,21 +131,20 @@ class _Session:
     async def _main(self) -> None:
         plan = self._plan
         self._report("starting", 0, 0, None, now_ns())
-        if plan.reads_images:
-            self._images = source.load(plan.scenario.source, plan.seed("content"))
-        engine = self._engine = _engine(plan, self._images)
         try:
             async with asyncio.timeout(plan.scenario.deadlines.startup / 1e9):
+                if plan.reads_images:
+                    seeds = plan.seed("content"), plan.seed("images")
+                    self._images = await ComputeThread("images").call(source.load, plan.scenario.source, *seeds)
+                engine = self._engine = _engine(plan, self._images)
                 await engine.start()
         except TimeoutError:
+            waited_for = "every worker was" if self._engine else "the images were"
             raise StalledError(
-                f"not every worker was ready after {plan.scenario.deadlines.startup / 1e9:g} s",
+                f"not {waited_for} ready after {plan.scenario.deadlines.startup / 1e9:g} s",
                 where="deadlines.startup",
                 hint="Raise it, if a model takes longer to load and compile.",
             ) from None
-        if self._images is not None:
-            image = plan.layout.columns["image"]
-            engine.rows[:, image] = source.choose(len(self._images), plan.max_rows, plan.seed("images"))
         if plan.calibrates:
             await self._calibrate(engine)
         engine.sample()
@@ -148,10 +156,13 @@ class _Session:
         assert not isinstance(plan.load, Closed)
         phase, due = (plan.layout.columns[c] for c in ("phase", "due"))
         engine.rows[:CALIBRATION_ROWS, phase] = Phase.CALIBRATION
-        command = Issue(0, CALIBRATION_ROWS, "saturate", stop_after_ns=plan.load.calibration)
+        command = Issue(0, CALIBRATION_ROWS, "saturate", stop_after_ns=plan.load.calibration, timed_from=0)
         await self._play(engine, command, "calibrating")
         issued = engine.rows[: engine.issued]
         done = issued[issued[:, plan.layout.columns["outcome"]] == Outcome.COMPLETED]
+        if not len(done):
+            why = next(iter(engine.failures.values()), "no reason was given")
+            raise RunFailed(f"every request of the calibration failed: {why}", where="load.calibration")
         self._capacity_rps = saturated_rate(
             done[:, plan.layout.columns[f"{plan.layout.stages[-1]}.done"]], issued[-1, due]
         )
@@ -167,8 +178,13 @@ class _Session:
             engine.rows[plan.first_row : last, columns["due"]] = due + now_ns() + LEAD_NS
         engine.rows[plan.first_row : plan.first_measured, columns["phase"]] = Phase.WARMUP
         if isinstance(load, Closed):
-            command = Issue(plan.first_row, last, "closed", load.concurrency, stop_after_ns=load.duration or 0)
+            stop = load.duration or 0
+            command = Issue(
+                plan.first_row, last, "closed", load.concurrency, stop_after_ns=stop, timed_from=plan.first_measured
+            )
+            self._scheduled = plan.measured
         else:
+            self._scheduled = last - plan.first_measured
             command = Issue(plan.first_row, last, "scheduled", shed=plan.scenario.on_full == "shed")
         await self._play(engine, command, "running")
 
@@ -189,18 +205,24 @@ class _Session:
             now_ended = pending + int(np.count_nonzero(window))
             pending += int(np.argmin(window != 0)) if now_ended < issued else len(window)
             now = now_ns()
-            if now_ended > ended or ended >= issued:
+            if now_ended > ended or (now_ended >= issued and self._idle(command, issued, now)):
                 ended, changed = now_ended, now
             elif now - changed > deadline_ns:
                 raise StalledError(
-                    f"no request ended for {deadline_ns / 1e9:g} s while {engine.issued - ended} were in flight",
+                    f"no request ended for {deadline_ns / 1e9:g} s while {issued - ended} were in flight",
                     where="deadlines.progress",
-                    hint="A stage hangs, or its service takes longer than this deadline: then raise it.",
+                    hint="A stage or the producer hangs, or a service takes longer than this deadline: then raise it.",
                 )
             if now - observed >= self._observe_every_ns:
                 observed = now
                 engine.sample()
                 self._report(phase, command.first, ended, total, begun)
+
+    def _idle(self, command: Issue, issued: int, now: int) -> bool:
+        """Whether nothing is in flight because nothing is due yet."""
+        if command.mode != "scheduled" or issued >= command.last or self._engine is None:
+            return False
+        return int(self._engine.rows[issued, self._plan.layout.columns["due"]]) > now
 
     def _report(
         self,
@@ -216,8 +238,26 @@ class _Session:
             if engine
             else np.empty((0, self._plan.layout.width), np.int64)
         )
-        depths = engine.depths() if engine else []
-        self._observe(Progress(phase, self._plan, rows, total, ended - first, depths, (now_ns() - begun) / 1e9))
+        progress = Progress(
+            phase, self._plan, rows, total, ended - first, self._waiting(rows), (now_ns() - begun) / 1e9
+        )
+        try:
+            self._observe(progress)
+        except OSError:  # whoever watched is gone; the measurement goes on
+            self._observe = lambda progress: None
+
+    def _waiting(self, rows: NDArray[np.int64]) -> list[int]:
+        """How many requests lie ready in front of each stage. rows: issued; only the last few can be unfinished."""
+        columns = self._plan.layout.columns
+        recent = rows[-sum(2 * s.capacity + s.workers * s.batch_max for s in self._plan.stages) :]
+        recent = recent[recent[:, columns["outcome"]] == Outcome.PENDING]
+        ready = recent[:, self._plan.layout.base(0) + 1] > 0
+        waiting = []
+        for stage in self._plan.stages:
+            taken = recent[:, columns[f"{stage.name}.taken"]] > 0
+            waiting.append(int(np.count_nonzero(ready & ~taken)))
+            ready = recent[:, columns[f"{stage.name}.done"]] > 0
+        return waiting
 
     def _records(self) -> RunRecords:
         """The issued requests. One that had not ended when the run did is aborted."""

@@ -64,6 +64,7 @@ class StageContext:
     max_batch: int = 1
     first_measured: int = 0
     images: Any = None
+    max_pixels: int = 100_000_000
 
 
 @dataclass(frozen=True)

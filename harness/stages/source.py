@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ScenarioError
+from harness.kernels.decode import DecodeError, decode, probe
 from harness.memory import allocate, attach
 from harness.scenario.model import Source
 from harness.stages.base import RequestError
@@ -31,6 +32,7 @@ PHOTOS = (
 )
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
 JPEG_QUALITY = 90
+CHOICES = 4096  # how many requests until the order of the images repeats, at least
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class ImageSet:
     fd: int
     nbytes: int
     entries: tuple[ImageEntry, ...]
+    choice: tuple[int, ...] = ()
+    """Which image each request gets, by its row; from its end on it begins anew."""
 
     @cached_property
     def _bytes(self) -> memoryview:
@@ -79,9 +83,10 @@ def choose(count: int, requests: int, seed: np.random.SeedSequence) -> NDArray[n
     return chosen
 
 
-def load(source: Source, seed: np.random.SeedSequence) -> ImageSet:
+def load(source: Source, seed: np.random.SeedSequence, order: np.random.SeedSequence | None = None) -> ImageSet:
     """Read the images of a source. A corrupt file becomes an entry with an error: its requests will fail, one by one.
 
+    seed: of synthetic content; order: of which request gets which image.
     Raises ScenarioError when there are none at all, one is too large, or they do not fit into memory.
     """
     blobs: list[tuple[str, NDArray[np.uint8] | bytes | str]] = []
@@ -99,10 +104,11 @@ def load(source: Source, seed: np.random.SeedSequence) -> ImageSet:
     if all(isinstance(blob, str) for _, blob in blobs):
         reasons = "".join(f"\n  {name}: {blob!s}" for name, blob in blobs[:3])
         raise ScenarioError(f"none of the {len(blobs)} images can be read{reasons}", where="source.images")
-    return _share(blobs)
+    rounds = -(-CHOICES // len(blobs))
+    return _share(blobs, tuple(choose(len(blobs), rounds * len(blobs), order or seed).tolist()))
 
 
-def _share(blobs: Sequence[tuple[str, NDArray[np.uint8] | bytes | str]]) -> ImageSet:
+def _share(blobs: Sequence[tuple[str, NDArray[np.uint8] | bytes | str]], choice: tuple[int, ...]) -> ImageSet:
     entries, offset = [], 0
     for name, blob in blobs:
         if isinstance(blob, str):
@@ -119,7 +125,7 @@ def _share(blobs: Sequence[tuple[str, NDArray[np.uint8] | bytes | str]]) -> Imag
                 blob.tobytes() if isinstance(blob, np.ndarray) else blob
             )
     memory.close()
-    return ImageSet(fd, offset, tuple(entries))
+    return ImageSet(fd, offset, tuple(entries), choice)
 
 
 def _paths(source: Source) -> list[Path]:
@@ -130,7 +136,7 @@ def _paths(source: Source) -> list[Path]:
         return [Path(skimage.submodule_search_locations[0], "data", name) for name in PHOTOS]
     pattern = Path(source.images).expanduser()
     if pattern.is_dir():
-        found = sorted(p for p in pattern.rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = sorted(p for p in pattern.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     elif any(c in source.images for c in "*?["):
         anchor = Path(pattern.anchor or ".")
         found = sorted(p for p in anchor.glob(str(pattern.relative_to(pattern.anchor))) if p.is_file())
@@ -146,34 +152,35 @@ def _paths(source: Source) -> list[Path]:
 
 
 def _files(source: Source) -> Iterator[tuple[str, NDArray[np.uint8] | bytes | str]]:
-    """Each file as pixels, as bytes, or as the reason why neither."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    """Each file as pixels, as bytes, or as the reason why neither. What is sent encoded is decoded by the stage."""
+    from PIL import Image, ImageOps
 
-    Image.MAX_IMAGE_PIXELS = None  # the limit is ours, checked below, from the header
     reencode = source.form == "encoded" and (source.images == "photos" or source.height is not None)
     for path in _paths(source):
+        name = os.fsencode(path.name).decode(errors="backslashreplace")
         try:
             data = path.read_bytes()
         except OSError as error:
             raise ScenarioError(f"cannot read an image: {error.strerror}", where=str(path)) from None
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > source.max_pixels:
-                    raise ScenarioError(
-                        f"the image has {image.width}x{image.height} pixels, more than {source.max_pixels:,}",
-                        where=str(path),
-                        hint="Leave it out, or raise source.max_pixels.",
-                    )
-                if source.form == "encoded" and not reencode:
-                    yield path.name, data
-                    continue
-                pixels = image.convert("RGB")
-            if source.height and source.width:
-                pixels = ImageOps.fit(pixels, (source.width, source.height), Image.Resampling.BICUBIC)
-            yield path.name, _jpeg(pixels) if reencode else np.asarray(pixels)
-        except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError) as error:
-            reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
-            yield path.name, f"cannot be decoded: {reason}"
+            header = probe(data)
+            if header.pixels > source.max_pixels:
+                raise ScenarioError(
+                    f"the image has {header.width}x{header.height} pixels, more than {source.max_pixels:,}",
+                    where=str(path),
+                    hint="Leave it out, or raise source.max_pixels.",
+                )
+            if source.form == "encoded" and not reencode:
+                yield name, data
+                continue
+            pixels = decode(data, max_pixels=source.max_pixels)
+        except DecodeError as error:
+            yield name, f"cannot be decoded: {error}"
+            continue
+        if source.height and source.width:
+            fitted = ImageOps.fit(Image.fromarray(pixels), (source.width, source.height), Image.Resampling.BICUBIC)
+            pixels = np.asarray(fitted)
+        yield name, _jpeg(Image.fromarray(pixels)) if reencode else pixels
 
 
 def _synthetic(source: Source, seed: np.random.SeedSequence) -> Iterator[tuple[str, NDArray[np.uint8] | bytes]]:

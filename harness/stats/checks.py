@@ -85,13 +85,32 @@ def _label(name: str) -> str:
     return "p99.9" if name == "p999" else name
 
 
-def conserved(issued: int, completed: int, failed: int, dropped: int) -> Check:
-    """Is every issued request accounted for?"""
-    lost = issued - completed - failed - dropped
-    sums = f"issued {issued:,} = completed {completed:,} + failed {failed:,} + dropped {dropped:,}"
-    return (
-        Check("conservation", "ok", sums) if lost == 0 else Check("conservation", "invalid", f"{lost:,} lost: {sums}")
-    )
+def conserved(counts: Mapping[str, int], scheduled: int | None, status: str) -> Check:
+    """Is every request that was to be issued accounted for? scheduled: how many, where that is known.
+
+    In a run that came to its end none may be left without an outcome.
+    """
+    issued, ways = counts["issued"], ("completed", "failed", "dropped")
+    ended = sum(counts[way] for way in ways)
+    sums = f"issued {issued:,} = " + " + ".join(f"{way} {counts[way]:,}" for way in ways)
+    if issued != ended:
+        return Check("conservation", "invalid", f"{issued - ended:,} lost: {sums}")
+    if status == "completed" and counts["aborted"]:
+        return Check("conservation", "invalid", f"{counts['aborted']:,} requests never ended")
+    if status == "completed" and scheduled is not None and issued != scheduled:
+        return Check("conservation", "invalid", f"{scheduled:,} were to be issued, and {issued:,} were")
+    return Check("conservation", "ok", sums)
+
+
+def served(counts: Mapping[str, int]) -> Check:
+    """Were the requests served? Latencies are those of the completed ones only."""
+    lost = {name: counts[name] for name in ("failed", "dropped") if counts[name]}
+    if not counts["completed"]:
+        return Check("served", "invalid", "no request completed")
+    if not lost:
+        return Check("served", "ok", "every request completed")
+    parts = " and ".join(f"{count / counts['issued']:.1%} {name}" for name, count in lost.items())
+    return Check("served", "warning", f"{parts}: the latencies are those of the others")
 
 
 def ordered(records: RunRecords) -> Check:

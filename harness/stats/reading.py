@@ -13,11 +13,52 @@ WAITS = ("queue_wait", "batch_wait", "blocked")
 def read(summary: Mapping[str, Any]) -> list[str]:
     """Sentences for a person, the most important first, from the summary's own figures."""
     if not summary["requests"]["completed"]:
-        return ["No request completed: there is nothing to read."]
+        return _nothing(summary)
+    lost = _lost(summary)
     state = summary["steady_state"]
     if state is not None and state["verdict"] == "saturated":
-        return _saturated(summary)
-    return [*_dominant(summary), *_tail(summary), *_next(summary)]
+        return [*lost, *_saturated(summary)]
+    return [*lost, *_dominant(summary), *_tail(summary), *_next(summary)]
+
+
+def _nothing(summary: Mapping[str, Any]) -> list[str]:
+    """Of a run in which no request completed."""
+    counts = summary["requests"]
+    if counts["dropped"] and counts["dropped"] >= counts["failed"]:
+        return ["No request completed: they were dropped.", _SHED]
+    if not counts["failed"]:
+        return ["No request completed: there is nothing to read."]
+    return [f"No request completed: {counts['failed']:,} of {counts['issued']:,} failed{_reason(summary)}."]
+
+
+def _lost(summary: Mapping[str, Any]) -> list[str]:
+    """What share of the requests has no latency, before anything is said about those that do."""
+    counts = summary["requests"]
+    failed = counts["failed"] - counts["aborted"]
+    sentences = []
+    if counts["dropped"]:
+        share = _share(counts["dropped"], counts["issued"])
+        sentences += [f"{share} were dropped: the latencies are only of those that were let in.", _SHED]
+    if failed:
+        sentences.append(f"{_share(failed, counts['issued'])} failed{_reason(summary)}.")
+    return sentences
+
+
+_SHED = "Against drops (on_full: shed): a larger capacity or more workers for the first stages, or a lower load."
+
+
+def _share(count: int, whole: int) -> str:
+    part = count / whole
+    return f"{'less than 0.1 %' if part < 0.001 else f'{part * 100:.3g} %'} of the requests ({count:,} of {whole:,})"
+
+
+def _reason(summary: Mapping[str, Any]) -> str:
+    """The most frequent reason of a failure, as the end of a sentence."""
+    failures: Mapping[str, int] = summary["failures"]
+    if not failures:
+        return ""
+    reason = max(failures, key=lambda text: failures[text])
+    return f", most often ({failures[reason]:,}) with: {reason.strip().partition(chr(10))[0].rstrip('.')}"
 
 
 def _saturated(summary: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -31,17 +31,28 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
     done = measured.with_outcome(Outcome.COMPLETED)
     open_load = not isinstance(plan.load, Closed)
     split = budget(done, open_load=open_load, batching={s.name for s in plan.stages if s.batch_max > 1})
-    state = _steady(done) if open_load else None
     stages = {stage.name: _stage(stage, records, done, split) for stage in plan.stages}
     bottleneck = max(stages, key=lambda name: stages[name]["utilisation"] or 0.0)
+    state = _steady(plan, done, bottleneck) if open_load else None
     p99 = dependent(split.e2e, TAIL)
     meaningful = state is None or state.verdict != "saturated"
-    issued = len(measured)
-    counts = {o: int((measured.outcome == o).sum()) for o in Outcome}
-    failed = counts[Outcome.FAILED] + counts[Outcome.ABORTED]
-    verdicts = [checks.finished(str(facts.get("status", "completed")))]
-    verdicts.append(checks.threads({s.name: s.options.threads for s in plan.stages}, facts.get("effective", {})))
-    verdicts += [checks.conserved(issued, counts[Outcome.COMPLETED], failed, counts[Outcome.DROPPED])]
+    outcomes = {o: int((measured.outcome == o).sum()) for o in Outcome}
+    counts = {
+        "issued": len(measured),
+        "completed": outcomes[Outcome.COMPLETED],
+        "failed": outcomes[Outcome.FAILED] + outcomes[Outcome.ABORTED],
+        "dropped": outcomes[Outcome.DROPPED],
+        "aborted": outcomes[Outcome.ABORTED],
+        "warmup": int((records.column("phase") == Phase.WARMUP).sum()),
+        "calibration": int((records.column("phase") == Phase.CALIBRATION).sum()),
+    }
+    status = str(facts.get("status", "completed"))
+    verdicts = [
+        checks.finished(status),
+        checks.threads({s.name: s.options.threads for s in plan.stages}, facts.get("effective", {})),
+        checks.conserved(counts, facts.get("scheduled"), status),
+        checks.served(counts),
+    ]
     if len(done):
         verdicts.append(checks.ordered(records))
         verdicts += _load_checks(plan, done, split, state, bottleneck, stages[bottleneck]["utilisation"])
@@ -52,15 +63,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
         "name": plan.scenario.name,
         "executor": plan.scenario.executor,
         **facts,
-        "requests": {
-            "issued": issued,
-            "completed": counts[Outcome.COMPLETED],
-            "failed": failed,
-            "dropped": counts[Outcome.DROPPED],
-            "aborted": counts[Outcome.ABORTED],
-            "warmup": int((records.column("phase") == Phase.WARMUP).sum()),
-            "calibration": int((records.column("phase") == Phase.CALIBRATION).sum()),
-        },
+        "requests": counts,
         "throughput_rps": _throughput(done),
         "offered_rps": _offered(measured) if open_load else None,
         "e2e_ms": _latency(split.e2e, p99, meaningful),
@@ -131,8 +134,20 @@ def _offered(measured: RunRecords) -> float | None:
     return (len(measured) - 1) / (span / 1e9) if span else None
 
 
-def _steady(done: RunRecords) -> steady.SteadyState | None:
-    return steady.steady_state(done.due, done.completed) if len(done) >= 2 and np.ptp(done.due) > 0 else None
+def _steady(plan: Plan, done: RunRecords, bottleneck: str) -> steady.SteadyState | None:
+    """The verdict on the backlog; saturated, too, where more work arrived than the busiest stage could do.
+
+    That is judged by what was offered times the mean service, in a stage without batches (whose capacity is known).
+    """
+    if len(done) < 2 or np.ptp(done.due) == 0:
+        return None
+    state = steady.steady_state(done.due, done.completed)
+    stage = next(s for s in plan.stages if s.name == bottleneck)
+    columns = done.stage(stage.index)
+    capacity_rps = stage.workers / (float((columns.done - columns.started).mean()) / 1e9)
+    if stage.batch_max == 1 and state.growth_rps > 0 and state.offered_rps >= capacity_rps:
+        return replace(state, verdict="saturated", capacity_rps=capacity_rps)
+    return state
 
 
 def _load_checks(
@@ -162,7 +177,7 @@ def _tail(split: Budget) -> dict[str, Any]:
 
 def _slo(plan: Plan, e2e: NDArray[np.int64], meaningful: bool) -> list[dict[str, Any]]:
     """Each limit, what was measured, and whether it is met. Without a steady state no limit is."""
-    if plan.scenario.slo is None or not len(e2e):
+    if plan.scenario.slo is None:
         return []
     figures = summarise(e2e)
     limits = {name: limit for name, limit in plan.scenario.slo.model_dump(mode="python").items() if limit is not None}

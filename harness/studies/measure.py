@@ -78,6 +78,7 @@ def _facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, An
     return {
         "started_at": execution.started_at,
         "status": execution.status,
+        "scheduled": execution.scheduled,
         "error": str(execution.error) if execution.error else None,
         "load": {
             "arrivals": plan.load.arrivals,

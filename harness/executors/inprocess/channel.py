@@ -29,9 +29,6 @@ class Channel:
         self._want_ready: deque[asyncio.Future[None]] = deque()
         self._senders = senders
 
-    def depth(self) -> int:
-        return len(self._ready)
-
     def try_acquire(self) -> int | None:
         return self._free.popleft() if self._free and not self._want_free else None
 

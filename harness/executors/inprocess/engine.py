@@ -16,7 +16,7 @@ import numpy as np
 
 from harness import host
 from harness.clock import SPIN_NS, now_ns, sharpen_timers
-from harness.errors import HarnessError, StageFailed
+from harness.errors import HarnessError, RunFailed, StageFailed
 from harness.executors.base import Issue, WorkerReport
 from harness.executors.inprocess.channel import Channel, EndOfStreamError
 from harness.executors.inprocess.thread import ComputeThread
@@ -49,10 +49,6 @@ class InProcessEngine:
     @property
     def workers(self) -> Sequence[WorkerReport]:
         return self._reports
-
-    def depths(self) -> list[int]:
-        """How many requests lie ready in front of each stage."""
-        return [channel.depth() for channel in self._channels]
 
     def sample(self) -> None:
         """Read the memory of this process."""
@@ -87,21 +83,35 @@ class InProcessEngine:
     def issue(self, command: Issue) -> None:
         """Begin to issue."""
         self.issuing = True
-        self._tasks.append(asyncio.create_task(self._produce(command)))
+        producer = asyncio.create_task(self._produce(command), name="producer")
+        producer.add_done_callback(self._produced)
+        self._tasks.append(producer)
+
+    def _produced(self, producer: asyncio.Task[None]) -> None:
+        error = None if producer.cancelled() else producer.exception()
+        if error is not None and not self.failure.done():
+            failed = RunFailed(f"{type(error).__name__}: {error}", where="producer")
+            failed.details = "".join(traceback.format_exception(error))
+            self.failure.set_result(failed)
 
     async def _produce(self, command: Issue) -> None:
         channel, rows, columns = self._channels[0], self.rows, self._columns
         due, outcome = columns["due"], columns["outcome"]
         offered = self._plan.layout.base(0)
-        end_ns = now_ns() + command.stop_after_ns if command.stop_after_ns else 1 << 62
+        choice, image = self._images.choice if self._images else (), columns["image"]
+        end_ns = 1 << 62
         for row in range(command.first, command.last):
             if command.mode == "scheduled":
                 await _sleep_until(int(rows[row, due]))
             else:
                 now = await self._next_due(command, row)
+                if command.stop_after_ns and row == command.timed_from:
+                    end_ns = now + command.stop_after_ns
                 if now > end_ns:
                     break
                 rows[row, due] = now
+            if choice:
+                rows[row, image] = choice[row % len(choice)]
             rows[row, offered] = now_ns()
             slot = channel.try_acquire()
             if slot is None and command.shed:
@@ -250,7 +260,9 @@ class InProcessEngine:
         if not self._producer_left and self._channels:
             self._producer_left = True
             self._channels[0].leave()
-        unfinished = self.issuing or self.failure.done() or any(self.depths())
+        pending = self.rows[: self.issued, self._columns["outcome"]] == Outcome.PENDING
+        offered = self.rows[: self.issued, self._plan.layout.base(0)] > 0
+        unfinished = self.issuing or self.failure.done() or bool((pending & offered).any())
         if self._tasks and not unfinished:
             await asyncio.wait(self._tasks, timeout=5)
         for task in self._tasks:

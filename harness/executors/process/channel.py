@@ -11,7 +11,6 @@ import fcntl
 import os
 import select
 import struct
-import termios
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +87,7 @@ class End:
 
 
 class Channel:
-    """The supervisor's hold on a channel: makes it, hands out its ends, looks at its depth.
+    """The supervisor's hold on a channel: makes it, hands out its ends.
 
     prompt: the receiver takes one request at a time and returns its slot at once, so that whether a slot is free is
     always as a shedding producer must see it.
@@ -107,11 +106,6 @@ class Channel:
         os.write(self._free_write, np.arange(capacity, dtype=np.int32).tobytes())
         self.sender = End(self._free_read, self._ready_write, self.slots, senders == 1, self._free_write)
         self.receiver = End(self._ready_read, self._free_write, self.slots, receivers == 1 and not prompt)
-
-    def depth(self) -> int:
-        """Requests that lie in the ready pipe."""
-        waiting = fcntl.ioctl(self._ready_read, termios.FIONREAD, b"\0\0\0\0")
-        return int(struct.unpack("i", waiting)[0]) // TOKEN
 
     def release_ends(self) -> None:
         """Close what only workers may hold, so that end of file can reach them. The reading end of `ready` stays."""

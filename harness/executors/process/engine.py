@@ -10,8 +10,7 @@ import signal
 import sys
 import tempfile
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -41,7 +40,7 @@ _THREAD_VARIABLES = (
 class _Child:
     """One process: its report, its channel of commands, and what it printed."""
 
-    def __init__(self, report: WorkerReport, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, report: WorkerReport, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
         self.report = report
         self.process = process
         self.log = log
@@ -71,7 +70,6 @@ class ProcessEngine:
         self._issuing = False
         self.failures: dict[int, str] = {}
         self.failure: asyncio.Future[HarnessError] = asyncio.get_running_loop().create_future()
-        self._scratch = tempfile.TemporaryDirectory(prefix="harness-")
         self._fd = allocate(self._nbytes, "harness-records")
         self._memory = attach(self._fd, self._nbytes, populate=self._populate)
         flat = np.frombuffer(self._memory, np.int64)
@@ -92,10 +90,6 @@ class ProcessEngine:
     def issued(self) -> int:
         """The row after the last one that was offered."""
         return int(self._progress[0])
-
-    def depths(self) -> list[int]:
-        """How many requests lie ready in front of each stage."""
-        return [channel.depth() for channel in self._channels]
 
     # -------------------------------------------------------------- starting
 
@@ -138,6 +132,7 @@ class ProcessEngine:
             layout=self._plan.layout,
             sender=self._channels[0].sender,
             credits_fd=credits[0],
+            image_choice=self._images.choice if self._images else (),
         )
         await self._spawn(WorkerReport("producer", "", 0), "producer", told, (*told.sender.fds, credits[0]), threads=1)
 
@@ -167,17 +162,16 @@ class ProcessEngine:
     async def _spawn(self, report: WorkerReport, module: str, told: Any, fds: tuple[int, ...], threads: int) -> None:
         events_read, events_write = os.pipe()
         object.__setattr__(told, "events_fd", events_write)
-        log = Path(self._scratch.name, f"{report.name}.log")
-        with log.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-X", "faulthandler", "-m", f"harness.executors.process.{module}"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                pass_fds=[fd for fd in {*fds, events_write, self._fd} if fd >= 0],
-                env={**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))},
-                process_group=0,
-            )
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - without a name; closed in stop()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-X", "faulthandler", "-m", f"harness.executors.process.{module}"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=[fd for fd in {*fds, events_write, self._fd} if fd >= 0],
+            env={**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))},
+            process_group=0,
+        )
         os.close(events_write)
         report.pid = process.pid
         child = _Child(report, process, log)
@@ -194,12 +188,12 @@ class ProcessEngine:
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(events_fd, "rb")
         )
         try:
-            while line := await reader.readline():
+            while (line := await reader.readline()).endswith(b"\n"):
                 self._take(child, json.loads(line))
         finally:
             transport.close()
         code = await child.process.wait()
-        if not self._stopping and (code or child.crash):
+        if not self._stopping:
             self._fail(child, code)
 
     def _take(self, child: _Child, event: dict[str, Any]) -> None:
@@ -235,7 +229,8 @@ class ProcessEngine:
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             what = f"the process ended with {name}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
             details = ""
-        output = child.log.read_text(errors="replace") if child.log.exists() else ""
+        child.log.seek(0)
+        output = child.log.read().decode(errors="replace")
         error = (StageFailed if report.stage else RunFailed)(what, where=where)
         error.details = "\n".join(part for part in (str(error), details, output) if part)
         self.failure.set_result(error)
@@ -284,13 +279,13 @@ class ProcessEngine:
                 await asyncio.wait([child.watcher])
             if child.process.stdin is not None:
                 child.process.stdin.close()
+            child.log.close()
         for channel in self._channels:
             channel.close()
         self._channels.clear()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        self._scratch.cleanup()
 
     def _unfinished(self) -> bool:
         outcome = self.rows[: self.issued, self._plan.layout.columns["outcome"]]

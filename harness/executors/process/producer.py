@@ -13,7 +13,7 @@ from harness.executors.process.child import Supervisor
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, Layout, Outcome
 
-DUE, OUTCOME = REQUEST_FIELDS.index("due"), REQUEST_FIELDS.index("outcome")
+DUE, IMAGE, OUTCOME = (REQUEST_FIELDS.index(field) for field in ("due", "image", "outcome"))
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Instructions:
     layout: Layout
     sender: End
     credits_fd: int
+    image_choice: tuple[int, ...]
 
 
 class Producer:
@@ -40,6 +41,7 @@ class Producer:
         self._issued = told.issued_offset
         self._width = told.layout.width
         self._offered = told.layout.base(0)
+        self._choice = told.image_choice
         self._sender = Sender(told.sender)
 
     def issue(self, command: Issue) -> None:
@@ -67,7 +69,7 @@ class Producer:
 
     def _closed(self, command: Issue) -> None:
         stamps, width = self._stamps, self._width
-        end = now_ns() + command.stop_after_ns
+        end = 0
         ended: deque[int] = deque()
         last_done = [base + 4 for base in map(self._told.layout.base, range(len(self._told.layout.stages)))][::-1]
         for row in range(command.first, command.last):
@@ -78,13 +80,17 @@ class Producer:
                     ended.extend(memoryview(os.read(self._told.credits_fd, 4096)).cast("i"))
                 at = ended.popleft() * width
                 due = next(stamps[at + done] for done in last_done if stamps[at + done])
-            if command.stop_after_ns and due > end:
+            if command.stop_after_ns and row == command.timed_from:
+                end = due + command.stop_after_ns
+            if end and due > end:
                 break
             stamps[row * width + DUE] = due
             self._offer(row, now_ns())
 
     def _offer(self, row: int, offered: int) -> None:
         sender, at = self._sender, row * self._width + self._offered
+        if self._choice:
+            self._stamps[row * self._width + IMAGE] = self._choice[row % len(self._choice)]
         self._stamps[at] = offered
         if sender.in_hand:
             slot = sender.in_hand.pop()
@@ -97,6 +103,8 @@ class Producer:
 
     def _offer_or_shed(self, row: int) -> None:
         at = row * self._width + self._offered
+        if self._choice:
+            self._stamps[row * self._width + IMAGE] = self._choice[row % len(self._choice)]
         self._stamps[at] = now_ns()
         slot = self._sender.try_acquire()
         if slot is None:
