@@ -8,6 +8,13 @@ import tempfile
 
 from harness.errors import RunFailed
 
+FREE_SHARE = 0.6
+
+
+def budget() -> int:
+    """Bytes that a run may take: 60 % of what is free now."""
+    return int(FREE_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+
 
 def allocate(nbytes: int, label: str) -> int:
     """A descriptor of `nbytes` of zeroed shared memory; nothing of it appears in any file system. Raises RunFailed."""

@@ -87,6 +87,12 @@ class Plan:
         return any(stage.reads_images for stage in self.stages)
 
     @property
+    def shared_bytes(self) -> int:
+        """Shared memory that is touched before the run: the slots, and the records where their number is known."""
+        slots = sum(stage.capacity * stage.slot_bytes for stage in self.stages)
+        return slots + (self.max_rows * self.layout.width * 8 if self.measured is not None else 0)
+
+    @property
     def calibrates(self) -> bool:
         """Whether a saturated calibration finds the rate first."""
         return not isinstance(self.load, Closed) and self.load.utilisation is not None

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.executors.session import saturated_rate
+from harness.executors.session import execute, saturated_rate
 from harness.records import Outcome, Phase
 from harness.stages.synthetic import ServiceTimes
 from harness.stats.budget import budget
 from harness.stats.checks import ordered
 from harness.stats.quantiles import quantile
-from tests.pipelines import run
+from tests.pipelines import plan, run
 
 EXECUTORS = ("process", "asyncio")
 both = pytest.mark.parametrize("executor", EXECUTORS)
@@ -323,3 +323,13 @@ def test_a_duration_cuts_a_trace_and_lasts_for_bursts(executor: str, tmp_path: P
     assert len(run(null, load=trace, executor=executor).records) == pytest.approx(50, abs=1)
     bursts = {"arrivals": "bursts", "rate": "500/s", "on_time": "200 ms", "off_time": "800 ms", "duration": "3 s"}
     assert np.ptp(run(null, load=bursts, executor=executor).records.due) > 1.5e9
+
+
+def test_a_pipeline_that_does_not_fit_into_memory_is_refused_before_anything_starts() -> None:
+    too_much = plan(
+        {"null": {"payload": 2**31}}, {"null": {"capacity": 16_384}}, load={"arrivals": "closed", "requests": 1}
+    )
+    execution = execute(too_much)
+    assert execution.error is not None
+    assert "more than 60 % of the free memory" in str(execution.error)
+    assert execution.workers == ()

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from harness import host
 from harness.clock import now_ns
-from harness.errors import HarnessError, RunFailed, StalledError
+from harness.errors import HarnessError, RunFailed, ScenarioError, StalledError
 from harness.executors.base import Engine, Execution, Issue
 from harness.executors.inprocess.thread import ComputeThread
+from harness.memory import budget
 from harness.plan import CALIBRATION_ROWS, Plan, offered_rate
 from harness.records import Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
@@ -275,6 +276,12 @@ class _Session:
 
 
 def _engine(plan: Plan, images: source.ImageSet | None) -> Engine:
+    if plan.shared_bytes > budget():
+        raise ScenarioError(
+            f"slots and records take {plan.shared_bytes / 2**30:.1f} GiB, more than 60 % of the free memory",
+            where=plan.scenario.name,
+            hint="Lower a stage's capacity or payload, or the number of requests.",
+        )
     if plan.scenario.executor == "asyncio":
         from harness.executors.inprocess.engine import InProcessEngine
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.errors import ScenarioError
 from harness.kernels.decode import DecodeError, decode, probe
-from harness.memory import allocate, attach
+from harness.memory import allocate, attach, budget
 from harness.scenario.model import Source
 from harness.stages.base import RequestError
 
@@ -90,13 +90,12 @@ def load(source: Source, seed: np.random.SeedSequence, order: np.random.SeedSequ
     Raises ScenarioError when there are none at all, one is too large, or they do not fit into memory.
     """
     blobs: list[tuple[str, NDArray[np.uint8] | bytes | str]] = []
-    budget = int(0.6 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
-    total = 0
+    most, total = budget(), 0
     for name, blob in _synthetic(source, seed) if source.images == "synthetic" else _files(source):
         total += blob.nbytes if isinstance(blob, np.ndarray) else len(blob)
-        if total > budget:
+        if total > most:
             raise ScenarioError(
-                f"the images take more than {budget / 2**30:.1f} GiB, 60 % of the free memory",
+                f"the images take more than {most / 2**30:.1f} GiB, 60 % of the free memory",
                 where="source.images",
                 hint="Use fewer images, or as: encoded.",
             )
