@@ -246,3 +246,13 @@ def test_options_that_only_files_have_are_refused_for_pixels() -> None:
     for option in ("orient", "scaled_decode"):
         with pytest.raises(ScenarioError, match=f"{option} goes with encoded images"):
             plan({"preprocess": {"resize": 40, "crop": 32, option: True}}, load=CLOSED)
+
+
+def test_an_image_above_the_limit_on_pixels_fails_its_request() -> None:
+    planned = plan({"preprocess": {"resize": 40, "crop": 32}}, load=CLOSED, source={"as": "encoded"})
+    stage = build(replace(planned.context(planned.stages[0]), max_pixels=2499))
+    stage.open()
+    image = io.BytesIO()
+    Image.new("RGB", (50, 50)).save(image, "PNG")
+    with pytest.raises(RequestError, match="50x50 pixels exceed the limit of 2499"):
+        stage.process(memoryview(image.getvalue()), np.empty((3, 32, 32), np.float32), 0)

@@ -65,7 +65,7 @@ class PreprocessStage:
         self._encoded = context.input == Images("encoded")
         self._shape = context.output.shape
         self._images = context.images
-        self._decoding: dict[str, Any] = {"orient": self._options.orient}
+        self._decoding: dict[str, Any] = {"orient": self._options.orient, "max_pixels": context.max_pixels}
         if self._options.scaled_decode:
             self._decoding["scaled_for"] = recipe(self._options)
         self.part_ns: Sequence[int] = ()
