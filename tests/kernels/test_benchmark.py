@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from harness.kernels import Recipe
+from harness.kernels import Recipe, benchmark
 from harness.kernels.bench.peers import usable_peers
 from harness.kernels.bench.sources import photograph, read_once
 from harness.kernels.bench.timing import interleave
@@ -50,6 +50,23 @@ def test_a_missed_target_is_an_exit_code(monkeypatch):
     arguments = ["--sizes", "32x32", "--seconds", "0", "--quick", "--no-peers"]
     assert main(arguments) == 0
     assert main([*arguments, "--check"]) == 3
+
+
+def test_a_target_that_cannot_be_measured_is_missed_and_says_why():
+    result = {"unavailable": {"native": "no C compiler", "mojo": "not installed"}, "sizes": {}}
+    (check,) = benchmark._checks(result)
+    assert (check["name"], check["ok"], check["reason"]) == ("native", False, "no C compiler")
+
+
+def test_whole_and_scaled_decoding_are_both_held_to_the_target():
+    pipelines = {benchmark.BASELINE_ENCODED: 1.0, "decode + numba": 2.0, "scaled decode + numba": 5.0}
+    encoded = {"pipelines": {name: {"ratio_to_baseline": ratio} for name, ratio in pipelines.items()}}
+    checks = benchmark._checks({"unavailable": {}, "sizes": {}, "encoded": encoded})
+    verdicts = {check["name"]: check["ok"] for check in checks}
+    assert verdicts == {"encoded: decode + numba": False, "encoded: scaled decode + numba": True}
+    encoded["pipelines"] = {"decode + numba": {"ratio_to_baseline": None}}
+    (check,) = benchmark._checks({"unavailable": {}, "sizes": {}, "encoded": encoded})
+    assert not check["ok"] and "torchvision-pil" in check["reason"]
 
 
 def test_peers_that_are_installed_show_the_same_picture():
