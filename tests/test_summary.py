@@ -165,3 +165,28 @@ def test_the_components_of_any_request_add_up_to_its_latency(gaps: list[tuple[in
     split = budget(RunRecords(planned.layout, rows, {}), open_load=False)
     assert (sum(split.components.values()) == rows[:, columns["s1.done"]] - rows[:, columns["due"]]).all()
     assert min(part.min() for part in split.components.values()) >= 0
+
+
+def lossy(outcome: Outcome, lost: int, reasons: dict[int, str]) -> dict[str, Any]:
+    """The summary of the deterministic run with its first requests lost."""
+    planned, records = deterministic()
+    records.rows[:lost, planned.layout.columns["outcome"]] = outcome
+    return summarise_run(planned, RunRecords(planned.layout, records.rows, reasons), FACTS)
+
+
+def test_the_reading_begins_with_the_share_of_requests_that_were_dropped() -> None:
+    first, second, *_ = lossy(Outcome.DROPPED, 50, {})["reading"]
+    assert first.startswith("25 % of the requests (50 of 200) were dropped")
+    assert "on_full: shed" in second and "capacity" in second and "workers" in second and "lower load" in second
+
+
+def test_the_reading_begins_with_the_share_of_requests_that_failed_and_names_the_usual_reason() -> None:
+    first = lossy(Outcome.FAILED, 20, {0: "truncated", **dict.fromkeys(range(1, 20), "not an image\nat all")})[
+        "reading"
+    ][0]
+    assert first == "10 % of the requests (20 of 200) failed, most often (19) with: not an image."
+
+
+def test_where_all_failed_the_reading_names_the_usual_reason() -> None:
+    reading = lossy(Outcome.FAILED, 200, dict.fromkeys(range(200), "not an image"))["reading"]
+    assert reading == ["No request completed: 200 of 200 failed, most often (200) with: not an image."]
