@@ -25,6 +25,38 @@ from harness.records import RunRecords
 
 DEFAULT_ROOT = Path("results")
 SUMMARY, RECORDS = "summary.json", "records.parquet"
+SCHEMA_VERSION = 1
+"""The newest of `harness.stats.summary` that is understood here."""
+_LATENCY = dict.fromkeys(("p50", "p90", "p95", "p99", "p999", "min", "max", "p99_ci"))
+_QUANTILES = dict.fromkeys(("p50", "p90", "p99", "max"))
+_COUNTS = ("issued", "completed", "failed", "dropped", "warmup")
+_COMPONENTS = ("queue_wait_ms", "batch_wait_ms", "blocked_ms", "service_ms")
+_EACH = "*"
+_REQUIRED: dict[str, Any] = {
+    **dict.fromkeys(("name", "executor", "started_at", "status", "validity", "bottleneck"), str),
+    **dict.fromkeys(("checks", "slo", "reading"), list),
+    **dict.fromkeys(("failures", "model", "startup_s", "effective", "cpu_wait_s"), dict),
+    **dict.fromkeys(("throughput_rps", "offered_rps", "steady_state")),
+    "requests": dict.fromkeys(_COUNTS, int),
+    "e2e_ms": _LATENCY,
+    "response_ms": _LATENCY,
+    "producer_lateness_ms": _QUANTILES,
+    "residual_ms": _QUANTILES,
+    "stages": {
+        _EACH: {
+            **dict.fromkeys(("workers", "capacity"), int),
+            **dict.fromkeys(_COMPONENTS, _QUANTILES),
+            "utilisation": None,
+            "batch_size": dict.fromkeys(("mean", "max")),
+            "parts": {_EACH: _QUANTILES},
+        }
+    },
+    "tail": {"shares": dict, "median_shares": dict},
+    "load": dict.fromkeys(("arrivals", "concurrency", "calibrated_capacity_rps")),
+    "memory": {"peak_rss_mb": dict},
+    "system": {"during_run": dict},
+}
+"""What every summary has: a type, the keys of a mapping, or None for whatever is there."""
 _RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 
 
@@ -36,13 +68,26 @@ class SavedRun:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Its summary. Raises UsageError."""
+        """Its summary, with every key that readers rely on. Raises UsageError."""
+        file = str(self.path / SUMMARY)
         try:
             found = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"not a saved run: {error}", where=str(self.path)) from None
         if not isinstance(found, dict):
             raise UsageError("not a saved run: its summary is no mapping", where=str(self.path))
+        version = found.get("schema_version")
+        if not isinstance(version, int) or version < 1:
+            raise UsageError("not a saved run: its summary has no schema_version", where=file)
+        if version > SCHEMA_VERSION:
+            raise UsageError(
+                f"a summary of schema_version {version}, and this is known up to {SCHEMA_VERSION}",
+                where=file,
+                hint="It was saved by a newer harness: use that one.",
+            )
+        wrong = next(_wrong(found, _REQUIRED), None)
+        if wrong is not None:
+            raise UsageError(f"not a saved run: its summary has no proper {wrong}", where=file)
         return found
 
     @property
@@ -112,6 +157,26 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _wrong(found: Any, required: Any, at: str = "") -> Iterator[str]:
+    """The key paths at which `found` is not as `required`."""
+    if required is None:
+        return
+    if isinstance(required, type):
+        if not isinstance(found, required):
+            yield at
+        return
+    if not isinstance(found, dict):
+        yield at
+        return
+    for key, inner in required.items():
+        for name in found if key == _EACH else (key,):
+            path = f"{at}.{name}" if at else name
+            if name in found:
+                yield from _wrong(found[name], inner, path)
+            else:
+                yield path
 
 
 def list_runs(root: Path = DEFAULT_ROOT) -> Iterator[SavedRun]:

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from harness import store
 from harness.commands import VERBS, cli
+from harness.errors import UsageError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -271,12 +272,16 @@ def test_a_run_that_cannot_be_read_does_not_hide_the_others(there, place):
     broken = place[0] / "results" / "tiny" / "20990101T000000-abcdef"
     broken.mkdir()
     try:
-        for text in ("{", "{}"):
+        for text in ("{", "{}", '{"schema_version": 1, "e2e_ms": {}, "requests": {}}'):
             (broken / "summary.json").write_text(text)
             result = invoke("runs")
             assert result.exit_code == 0
-            assert "tiny" in result.stdout
-            assert f"{broken.name}: not a saved run" in result.stderr
+            _, newest, next_one, *_ = result.stdout.splitlines()
+            assert newest.split()[:2] == ["last", "tiny"] and "unreadable" in newest
+            assert next_one.split()[:2] == ["last~1", "tiny"] and "unreadable" not in next_one
+            assert f"{broken.name}" in result.stderr and "not a saved run" in result.stderr
+            with pytest.raises(UsageError, match="not a saved run"):
+                invoke("show", "last")
     finally:
         (broken / "summary.json").unlink()
         broken.rmdir()

@@ -16,11 +16,23 @@ import pytest
 from harness import records, store
 from harness.errors import SaveError, UsageError
 from harness.records import Layout, RunRecords
+from harness.stats import summary
 from tests.pipelines import run
 
 HERE = Path(__file__).parent
 RAW = RunRecords(Layout(("s0",), ((),)), np.arange(13 * 4, dtype=np.int64).reshape(4, 13), {2: "cut off"})
-SUMMARY = {"schema_version": 1, "name": "x", "started_at": "2026-01-01T00:00:00+00:00"}
+NOTHING = dict.fromkeys(("p50", "p90", "p95", "p99", "p999", "min", "max"))
+SUMMARY = {
+    "schema_version": 1, "name": "x", "started_at": "2026-01-01T00:00:00+00:00", "executor": "asyncio",
+    "status": "completed", "validity": "ok", "bottleneck": "s0", "checks": [], "slo": [], "reading": [],
+    "failures": {}, "model": {}, "startup_s": {}, "effective": {}, "cpu_wait_s": {}, "stages": {},
+    "throughput_rps": None, "offered_rps": None, "steady_state": None,
+    "requests": dict.fromkeys(("issued", "completed", "failed", "dropped", "warmup"), 0),
+    "e2e_ms": {**NOTHING, "p99_ci": [None, None]}, "response_ms": {**NOTHING, "p99_ci": [None, None]},
+    "producer_lateness_ms": NOTHING, "residual_ms": NOTHING, "tail": {"shares": {}, "median_shares": {}},
+    "load": {"arrivals": "closed", "concurrency": 1, "calibrated_capacity_rps": None},
+    "memory": {"peak_rss_mb": {}}, "system": {"during_run": {}},
+}  # fmt: skip
 TEXTS = {"scenario.yaml": "name: x\n", "environment.json": "{}\n"}
 
 
@@ -247,6 +259,28 @@ def test_a_summary_that_cannot_be_read_is_an_error_with_its_folder(same_second, 
     (run_.path / "summary.json").write_text(text)
     with pytest.raises(UsageError, match=f"{run_.path}: not a saved run"):
         _ = run_.summary
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"e2e_ms": {}, "requests": {}}, "no proper requests.issued"),
+        ({"e2e_ms": {}}, "no proper e2e_ms.p50"),
+        ({"status": None}, "no proper status"),
+        ({"stages": {"s0": 1}}, "no proper stages.s0"),
+        ({"schema_version": None}, "no schema_version"),
+        ({"schema_version": 99}, "schema_version 99, and this is known up to 1"),
+    ],
+)
+def test_a_summary_that_lacks_what_readers_need_is_an_error_with_its_file(tmp_path, change, says):
+    saved = save(tmp_path, **change)
+    with pytest.raises(UsageError, match=says) as caught:
+        _ = saved.summary
+    assert caught.value.where == str(saved.path / "summary.json")
+
+
+def test_the_newest_summary_that_is_read_is_the_one_that_is_written():
+    assert store.SCHEMA_VERSION == summary.SCHEMA_VERSION
 
 
 def test_records_that_are_no_records_are_an_error(same_second):

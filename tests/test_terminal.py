@@ -180,6 +180,24 @@ def test_milliseconds_have_three_digits(value, shown):
     assert terminal.ms(value) == shown
 
 
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_a_narrow_screen_keeps_p50_and_p99_whole(measured, width):
+    head, e2e, *_ = section("head\n" + screen(measured["steady"], width).split("\n\n", 1)[1], "head")
+    figures = measured["steady"]["e2e_ms"]
+    assert head.split()[0] == "ms" and {"p50", "p99"} <= set(head.split())
+    assert "interval" not in head and "min" not in head.split()
+    assert {terminal.ms(figures["p50"]), terminal.ms(figures["p99"])} <= set(e2e.split())
+    assert max(len(head), len(e2e)) <= width
+
+
+def test_an_error_of_many_lines_is_one_line_on_the_screen(measured):
+    summary = copy.deepcopy(measured["steady"])
+    summary |= {"error": "stages.server: ValueError: first\nsecond", "failures": {"third\nfourth": 1}}
+    text = screen(summary, 100)
+    assert "failed: stages.server: ValueError: first" in text and "third" in text
+    assert "second" not in text and "fourth" not in text
+
+
 # harness runs
 
 

@@ -52,14 +52,13 @@ def command(out: Path, as_json: bool, limit: int) -> None:
 
 
 def _rows(runs: Iterable[SavedRun]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and figures of each run; one that cannot be read is told of and left out."""
+    """Path and figures of each run, in the order that last~N counts; of one that cannot be read, why ("unreadable")."""
     for run in runs:
         try:
             yield str(run.path), _row(run.summary)
         except UsageError as error:
-            click.echo(f"skipped {error}", err=True)
-        except (KeyError, TypeError, AttributeError):
-            click.echo(f"skipped {run.path}: not a saved run of this tool", err=True)
+            click.echo(str(error), err=True)
+            yield str(run.path), {"name": run.path.parent.name, "unreadable": error.what}
 
 
 def _row(summary: Mapping[str, Any]) -> dict[str, Any]:

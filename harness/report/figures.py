@@ -24,3 +24,8 @@ def ms(value: float | None) -> str:
 def relative(error: float) -> Text:
     """A relative error in percent; a large one stands out."""
     return Text(f"{error:+.1%}", style="yellow" if abs(error) > FAR else "green")
+
+
+def first_line(text: str) -> str:
+    """The first line of what may be an error of somebody else's, in as many lines as they liked."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, ms
+from harness.report.figures import WIDEST, first_line, ms
 from harness.report.ladder import ladder
 
 ROOMY = 96  # columns from which on tables are spaced out
 COMPONENTS = ("queue_wait", "batch_wait", "blocked", "service")
 LEVEL_STYLES = {"ok": "green", "warning": "yellow", "invalid": "bold red"}
 LEVEL_WORDS = {"ok": "valid", "warning": "valid, with warnings", "invalid": "not valid"}
+LEAST_NEEDED = (("95 % interval", "min", "max"), ("p99.9",), ("from",), ("p95",), ("p90",))
+"""Columns of the quantiles, and the words after a label's comma, in the order in which a narrow screen loses them."""
+KEYS = {"p99.9": "p999"}
 Row = tuple[str, ...]  # a mark, its style, and the texts beside it
 NOTED = 0.005  # a share below it is shown dimly
 
@@ -45,9 +48,9 @@ def show(console: Console, summary: Mapping[str, Any]) -> None:
     look = _Look(console)
     console.print(_title(summary, look), "", sep="\n")
     if summary.get("error"):
-        console.print(Text(f"failed: {summary['error']}\n", style="bold red"))
+        console.print(Text(f"failed: {first_line(summary['error'])}\n", style="bold red"))
     if summary["requests"]["completed"]:
-        console.print(_latency(summary, look))
+        console.print(_latency(summary, console, look))
     console.print(_facts(_load(summary)), "", sep="\n")
     if summary["requests"]["completed"]:
         aside = ": no steady state, the waits grow while the load lasts" if _saturated(summary) else ""
@@ -83,9 +86,23 @@ def _title(summary: Mapping[str, Any], look: _Look) -> Text:
     )
 
 
-def _latency(summary: Mapping[str, Any], look: _Look) -> Table:
+def _latency(summary: Mapping[str, Any], console: Console, look: _Look) -> Table:
+    """The quantiles. What does not fit beside p50 and p99 is left out, the least needed first."""
+    without: list[str] = []
+    table = _quantile_table(summary, look, without)
+    for names in LEAST_NEEDED:
+        if console.measure(table, options=console.options.update(max_width=10_000)).maximum <= console.width:
+            break
+        without += names
+        table = _quantile_table(summary, look, without)
+    return table
+
+
+def _quantile_table(summary: Mapping[str, Any], look: _Look, without: Sequence[str]) -> Table:
     table = look.table()
-    for name in ("ms", "p50", "p90", "p95", "p99", "95 % interval", "p99.9", "min", "max"):
+    names = ("p50", "p90", "p95", "p99", "95 % interval", "p99.9", "min", "max")
+    names = tuple(name for name in names if name not in without)
+    for name in ("ms", *names):
         table.add_column(name, justify="left" if name == "ms" else "right", no_wrap=True)
     for label, key in (("e2e latency, from due", "e2e_ms"), ("response, from issued", "response_ms")):
         row = summary[key]
@@ -93,9 +110,9 @@ def _latency(summary: Mapping[str, Any], look: _Look) -> Table:
         interval = "too few requests" if lo is None else f"{ms(lo)} {look.to} {ms(hi)}"
         if row["p99"] is None:
             interval = "no steady state"
-        cells = [ms(row["p50"]), ms(row["p90"]), ms(row["p95"]), ms(row["p99"]), interval, ms(row["p999"])]
-        style = "bold" if key == "e2e_ms" else ""
-        table.add_row(label, *cells, ms(row["min"]), ms(row["max"]), style=style)
+        cells = (interval if name == "95 % interval" else ms(row[KEYS.get(name, name)]) for name in names)
+        label = label.partition(",")[0] if "from" in without else label
+        table.add_row(label, *cells, style="bold" if key == "e2e_ms" else "")
     return table
 
 
@@ -202,7 +219,7 @@ def _slo_row(row: Mapping[str, Any], look: _Look) -> Row:
 def _failure_rows(summary: Mapping[str, Any], look: _Look) -> list[Row]:
     reasons = sorted(summary["failures"].items(), key=lambda item: -item[1])
     mark, style = look.levels["warning"], LEVEL_STYLES["warning"]
-    rows: list[Row] = [(mark, style, f"{count:,}", reason) for reason, count in reasons[:5]]
+    rows: list[Row] = [(mark, style, f"{count:,}", first_line(reason)) for reason, count in reasons[:5]]
     return [*rows, ("", "", "", f"and {len(reasons) - 5} more reasons")] if len(reasons) > 5 else rows
 
 
@@ -248,7 +265,7 @@ def _machine(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def list_runs(console: Console, rows: Sequence[tuple[str, Mapping[str, Any]]], root: str) -> None:
-    """The table of `harness runs`: path and summary figures of each run, the newest first."""
+    """The table of `harness runs`: path and figures of every run, the newest first; `unreadable` if it has none."""
     if not rows:
         console.print(f"There are no runs under {root} yet: harness run scenarios/resnet18_cpu.yaml", soft_wrap=True)
         return
@@ -262,12 +279,18 @@ def list_runs(console: Console, rows: Sequence[tuple[str, Mapping[str, Any]]], r
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for index, (path, row) in enumerate(rows):
+        label = Text(f"last~{index}" if index else "last", style="dim")
+        if "unreadable" in row:
+            blank = ["-"] * (len(table.columns) - 3)
+            verdict = Text(f"{look.levels['invalid']} unreadable", style=LEVEL_STYLES["invalid"])
+            table.add_row(label, Text(row["name"], style="bold"), *blank, verdict)
+            continue
         lo, hi = row["p99_ci"]
         interval = "-" if lo is None else f"{ms(lo)} {look.to} {ms(hi)}"
         level = row["validity"]
         ended = "" if row["status"] == "completed" else f" {row['status']}"
         table.add_row(
-            Text(f"last~{index}" if index else "last", style="dim"),
+            label,
             Text(row["name"], style="bold"),
             row["started_at"].replace("T", " ")[:16],
             *((Text(path.rpartition("/")[2], style="dim"),) if widest else ()),
