@@ -100,8 +100,8 @@ def _latency(summary: Mapping[str, Any], console: Console, look: _Look) -> Table
 
 def _quantile_table(summary: Mapping[str, Any], look: _Look, without: Sequence[str]) -> Table:
     table = look.table()
-    names = ("p50", "p90", "p95", "p99", "95 % interval", "p99.9", "min", "max")
-    names = tuple(name for name in names if name not in without)
+    every = ("p50", "p90", "p95", "p99", "95 % interval", "p99.9", "min", "max")
+    names = tuple(name for name in every if name not in without)
     for name in ("ms", *names):
         table.add_column(name, justify="left" if name == "ms" else "right", no_wrap=True)
     for label, key in (("e2e latency, from due", "e2e_ms"), ("response, from issued", "response_ms")):
