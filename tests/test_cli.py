@@ -15,8 +15,9 @@ import yaml
 from click.testing import CliRunner
 
 from harness import store
+from harness.__main__ import main
 from harness.commands import VERBS, cli
-from harness.errors import UsageError
+from harness.errors import StageFailed, UsageError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -167,10 +168,20 @@ def test_an_interrupted_run_is_saved_and_ends_with_130(place, tmp_path):
     assert store.SavedRun(Path(out.strip())).summary["status"] == "interrupted"
 
 
-def test_a_summary_that_cannot_be_written_is_an_error_but_the_run_is_saved(place, tmp_path):
-    done = harness("run", place[0] / "tiny.yaml", "--json", tmp_path / "no" / "x.json", "--out", tmp_path / "out")
+def test_a_summary_that_has_no_place_is_refused_before_the_run(place, tmp_path):
+    for verb in (["run", place[0] / "tiny.yaml"], ["simulate", "--service", "20ms", "--rate", "30/s"]):
+        for path, says in ((tmp_path / "no" / "x.json", "there is no folder"), (tmp_path, "a folder, where a file")):
+            done = harness(*verb, "--json", path, "--out", tmp_path / "out")
+            assert (done.returncode, done.stdout) == (2, "")
+            assert says in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_summary_that_cannot_be_written_is_told_behind_the_screen(place, tmp_path):
+    done = harness("run", place[0] / "tiny.yaml", "--json", "/dev/full", "--out", tmp_path / "out")
     assert done.returncode == 1
-    assert "cannot write the summary: No such file or directory" in done.stderr
+    assert "Latency budget" in done.stdout and "Saved in" in done.stdout
+    assert done.stderr.splitlines()[-1] == "error: /dev/full: cannot write the summary: No space left on device"
     assert len(list(store.list_runs(tmp_path / "out"))) == 1
 
 
@@ -182,6 +193,28 @@ def test_results_that_cannot_be_saved_where_they_should_are_shown_and_saved_else
     assert "Latency budget" in done.stdout
     assert "cannot save the run here" in done.stderr
     assert len(list(store.list_runs(tmp_path / "harness-results"))) == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--json", "-"], ["--quiet"]])
+@pytest.mark.parametrize(("limit", "code"), [("1 ns", 3), ("1 min", 0)])
+def test_a_reader_that_leaves_does_not_change_the_exit_code(place, tmp_path, options, limit, code):
+    command = [*HARNESS, "run", place[0] / "tiny.yaml", "--out", tmp_path, "--set", f"slo.p50={limit}", *options]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_a_crash_s_text_of_many_lines_is_told_in_one(monkeypatch, capsys):
+    def crash(**keys):
+        raise StageFailed("ValueError: first\nsecond", where="stages.a", hint="Look there.")
+
+    monkeypatch.setattr(cli, "main", crash)
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == "error: stages.a: ValueError: first\nLook there.\n"
 
 
 # Errors

@@ -40,10 +40,12 @@ def command(
     SCENARIO is a file, or the bare name of one in ./scenarios. The live view goes to standard error, the result to
     standard output. The run is saved also when it fails or is interrupted with Ctrl-C.
     """
+    from harness.commands import output
     from harness.commands.planning import plan_of, with_line
     from harness.report import live
     from harness.studies.measure import measure
 
+    output.check_json(json_to)
     settings = (*overrides, f"load.requests={requests}") if requests else overrides
     path, plan = plan_of(scenario, settings)
     given = "".join(f"# --set {s}\n" for s in settings) + path.read_text(encoding="utf-8")
@@ -52,35 +54,35 @@ def command(
     execution = measured.execution
     if isinstance(execution.error, ScenarioError):
         raise with_line(execution.error, path, settings)
-    _deliver(measured.summary, json_to, quiet)
+    unwritten = _deliver(measured.summary, json_to, quiet)
+    if unwritten is not None and (execution.error or measured.save_error):
+        click.echo(f"error: {unwritten}", err=True)  # the other one is told last, and decides the exit code
     if execution.error is not None:
         if measured.saved and execution.error.details:
             click.echo(f"Details are in {measured.saved.path / 'failure.txt'}", err=True)
         raise execution.error
     if measured.save_error is not None:
         raise measured.save_error
+    if unwritten is not None:
+        raise unwritten
     if execution.status == "interrupted":
         raise SystemExit(TERMINATED if execution.signal == signal.SIGTERM else INTERRUPTED)
     if any(not row["met"] for row in measured.summary["slo"]):
         raise SystemExit(NOT_MET)
 
 
-def _deliver(summary: dict[str, Any], json_to: str | None, quiet: bool) -> None:
+def _deliver(summary: dict[str, Any], json_to: str | None, quiet: bool) -> SaveError | None:
+    """Show the run and write its summary; returns why the summary could not be written."""
     from harness import store
+    from harness.commands import output
 
     if json_to == "-":
-        click.echo(store.to_json(summary))
-        return
-    if json_to is not None:
-        try:
-            Path(json_to).write_text(store.to_json(summary) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise SaveError(f"cannot write the summary: {error.strerror}", where=json_to) from None
+        output.say(store.to_json(summary))
+        return None
     if quiet:
-        click.echo(summary.get("saved", ""))
-        return
-    from rich.console import Console
+        output.say(summary.get("saved", ""))
+    else:
+        from harness.report import terminal
 
-    from harness.report import terminal
-
-    terminal.show(Console(highlight=False), {**summary, "error": None})  # an error is told once, at the end
+        terminal.show(output.screen(), {**summary, "error": None})  # an error is told once, at the end
+    return None if json_to is None else output.write_json(json_to, store.to_json(summary), "summary")

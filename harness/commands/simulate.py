@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.errors import SaveError, UsageError
+from harness.errors import UsageError
 
 
 class _Quantity(click.ParamType):  # type: ignore[type-arg]
@@ -92,8 +92,10 @@ def command(
     Either one stage, described by its options, or a scenario: its delay stages say what their service takes, all
     others need a run that measured it. The load stays as it was, unless --set changes it.
     """
+    from harness.commands import output
     from harness.studies.forecast import Effort
 
+    output.check_json(json_to)
     effort = Effort(requests=requests, replications=replications, seed=seed)
     if scenario is None:
         for name, value in (("--from", reference), ("--set", overrides), ("--sweep", sweep)):
@@ -155,18 +157,15 @@ def _scenario(
 
 def _deliver(answer: dict[str, Any], json_to: str | None, plot: Path | None) -> None:
     from harness import store
+    from harness.commands import output
     from harness.report import simulate as report
 
     if plot is not None:
         report.plot(answer, plot)
     if json_to == "-":
-        click.echo(store.to_json(answer))
+        output.say(store.to_json(answer))
         return
-    if json_to is not None:
-        try:
-            Path(json_to).write_text(store.to_json(answer) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise SaveError(f"cannot write the answer: {error.strerror}", where=json_to) from None
-    from rich.console import Console
-
-    report.show(Console(highlight=False), answer)
+    report.show(output.screen(), answer)
+    unwritten = None if json_to is None else output.write_json(json_to, store.to_json(answer), "answer")
+    if unwritten is not None:
+        raise unwritten
