@@ -7,7 +7,7 @@ import contextlib
 import selectors
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -111,7 +111,7 @@ class _Session:
         )
 
     @contextlib.contextmanager
-    def _signals(self, main: asyncio.Task[None]):  # type: ignore[no-untyped-def]
+    def _signals(self, main: asyncio.Task[None]) -> Iterator[None]:
         loop = asyncio.get_running_loop()
 
         def stop(number: int) -> None:
