@@ -151,35 +151,39 @@ def _paths(source: Source) -> list[Path]:
 
 
 def _files(source: Source) -> Iterator[tuple[str, NDArray[np.uint8] | bytes | str]]:
-    """Each file as pixels, as bytes, or as the reason why neither. What is sent encoded is decoded by the stage."""
+    for path in _paths(source):
+        yield os.fsencode(path.name).decode(errors="backslashreplace"), read(path, source)
+
+
+def read(path: Path, source: Source) -> NDArray[np.uint8] | bytes | str:
+    """One file as pixels, as bytes, or as the reason why neither. What is sent encoded is decoded by the stage.
+
+    Raises ScenarioError where it cannot be opened or is too large.
+    """
     from PIL import Image, ImageOps
 
     reencode = source.form == "encoded" and (source.images == "photos" or source.height is not None)
-    for path in _paths(source):
-        name = os.fsencode(path.name).decode(errors="backslashreplace")
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ScenarioError(f"cannot read an image: {error.strerror}", where=str(path)) from None
-        try:
-            header = probe(data)
-            if header.pixels > source.max_pixels:
-                raise ScenarioError(
-                    f"the image has {header.width}x{header.height} pixels, more than {source.max_pixels:,}",
-                    where=str(path),
-                    hint="Leave it out, or raise source.max_pixels.",
-                )
-            if source.form == "encoded" and not reencode:
-                yield name, data
-                continue
-            pixels = decode(data, max_pixels=source.max_pixels)
-        except DecodeError as error:
-            yield name, f"cannot be decoded: {error}"
-            continue
-        if source.height and source.width:
-            fitted = ImageOps.fit(Image.fromarray(pixels), (source.width, source.height), Image.Resampling.BICUBIC)
-            pixels = np.asarray(fitted)
-        yield name, _jpeg(Image.fromarray(pixels)) if reencode else pixels
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ScenarioError(f"cannot read an image: {error.strerror}", where=str(path)) from None
+    try:
+        header = probe(data)
+        if header.pixels > source.max_pixels:
+            raise ScenarioError(
+                f"the image has {header.width}x{header.height} pixels, more than {source.max_pixels:,}",
+                where=str(path),
+                hint="Leave it out, or raise source.max_pixels.",
+            )
+        if source.form == "encoded" and not reencode:
+            return data
+        pixels = decode(data, max_pixels=source.max_pixels)
+    except DecodeError as error:
+        return f"cannot be decoded: {error}"
+    if source.height and source.width:
+        fitted = ImageOps.fit(Image.fromarray(pixels), (source.width, source.height), Image.Resampling.BICUBIC)
+        pixels = np.asarray(fitted)
+    return _jpeg(Image.fromarray(pixels)) if reencode else pixels
 
 
 def _synthetic(source: Source, seed: np.random.SeedSequence) -> Iterator[tuple[str, NDArray[np.uint8] | bytes]]:
