@@ -21,12 +21,24 @@ from harness import clock
 from harness.errors import HarnessError
 
 ORPHANED = 70
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 def pack(message: Any) -> bytes:
     """A message as it goes down a child's standard input."""
     data = pickle.dumps(message)
     return struct.pack("<q", len(data)) + data
+
+
+def environment(threads: int) -> dict[str, str]:
+    """The variables of a child: those of this process, and the compute threads that it is to have."""
+    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
 
 
 class Supervisor:

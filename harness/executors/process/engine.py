@@ -19,7 +19,7 @@ from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, St
 from harness.executors.base import Issue, WorkerReport
 from harness.executors.process import producer, worker
 from harness.executors.process.channel import Channel
-from harness.executors.process.child import pack
+from harness.executors.process.child import environment, pack
 from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome
@@ -28,13 +28,6 @@ from harness.stages import Tensor
 from harness.stages.source import ImageSet
 
 GRACE_S = 5.0  # for workers to end by themselves after the last request
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 
 class _Child:
@@ -169,7 +162,7 @@ class ProcessEngine:
             stdout=log,
             stderr=log,
             pass_fds=[fd for fd in {*fds, events_write, self._fd} if fd >= 0],
-            env={**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))},
+            env=environment(threads),
             process_group=0,
         )
         os.close(events_write)
