@@ -1,0 +1,161 @@
+"""How often is `harness.stats.comparison` wrong about equal sides, and does it find what was planted?
+
+python -m benchmarks.comparison [--comparisons 400] [--power 50] [--check]
+
+Simulated comparisons of ten pairs of blocks with the compiled twin: one exponential delay stage (M/M/1), and two in a
+row, at utilisation 0.5 and 0.8. The blocks of a pair have the same arrivals; service times are drawn anew for each side
+(independent), or are the same draws on both (as with the same seed and images).
+
+A against A: a comparison in which any of the metrics is called faster or slower is a false verdict; 5 % of comparisons
+may have one. Planted: the service of b's last stage takes longer by the factor that raises the exact p99 of the e2e
+latency, by queueing theory, by 5 %. A pilot is compared; when it is inconclusive or declines, a new comparison of the
+length that it asks for is made, and so on, four times at most; found means that e2e.p99 is called slower in the end.
+Takes about 6 minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness import theory
+from harness.records import Ints, RunRecords
+from harness.stats.comparison import Comparison, compare_sides
+from harness.theory import Prediction
+from harness.twin import Demand, Pipeline, Station, compiled
+from harness.twin.pipeline import START_NS
+from harness.twin.services import whole_ns
+
+BLOCKS = 10
+WARMUP = 500
+PLENTY = 1 << 14
+SLOWDOWN = 1.05
+MOST_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pipeline of exponential stages. means_s: of each stage's service; same: both sides draw the same services."""
+
+    name: str
+    means_s: tuple[float, ...]
+    utilisation: float
+    same: bool
+
+    @property
+    def rate_rps(self) -> float:
+        """Offered, so that the last stage, which is the slowest, has the utilisation."""
+        return self.utilisation / self.means_s[-1]
+
+    def slower(self, factor: float) -> tuple[float, ...]:
+        """Mean services with the last stage slowed down."""
+        return (*self.means_s[:-1], self.means_s[-1] * factor)
+
+    def p99_s(self, factor: float = 1.0) -> float:
+        """Exact p99 of the sojourn time in the steady state."""
+        exact = theory.tandem(self.rate_rps, list(self.slower(factor)))
+        assert isinstance(exact, Prediction)
+        return exact.sojourn.quantile_s(0.99)
+
+    def planted(self) -> float:
+        """The factor on the last stage's service that multiplies the exact p99 by SLOWDOWN."""
+        low, high = 1.0, SLOWDOWN
+        goal = SLOWDOWN * self.p99_s()
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.p99_s(middle) < goal else (low, middle)
+        return high
+
+
+def cases(same: Sequence[bool] = (False, True)) -> list[Case]:
+    """Each pipeline at each utilisation."""
+    pipelines = {"M/M/1": (1e-3,), "two stages": (6e-4, 1e-3)}
+    return [
+        Case(name, means, utilisation, equal)
+        for equal in same
+        for name, means in pipelines.items()
+        for utilisation in (0.5, 0.8)
+    ]
+
+
+def compare(case: Case, requests: int, factor: float, seed: Sequence[int]) -> Comparison:
+    """One comparison of BLOCKS pairs, with `requests` a side in all; the service of b takes `factor` times as long."""
+    a, b = [], []
+    for child in np.random.SeedSequence(list(seed)).spawn(BLOCKS):
+        arrivals, one, other = child.spawn(3)
+        gaps = np.random.default_rng(arrivals).exponential(1e9 / case.rate_rps, WARMUP + -(-requests // BLOCKS))
+        due = START_NS + np.cumsum(gaps).astype(np.int64)
+        a.append(block(case.means_s, due, one))
+        b.append(block(case.slower(factor), due, one if case.same else other))
+    return compare_sides(a, b)
+
+
+def block(means_s: Sequence[float], due: Ints, seed: np.random.SeedSequence) -> RunRecords:
+    """The records of one block, from an empty pipeline; the first requests are warm-up."""
+    rng = np.random.default_rng(seed)
+    services = tuple(whole_ns(rng.exponential(1e9, (len(due), 1)) * mean) for mean in means_s)
+    stations = tuple(Station(f"stage{i}", capacity=PLENTY) for i in range(len(means_s)))
+    return compiled.simulate(Pipeline(stations), Demand(services, due, warmup=WARMUP))
+
+
+def false_verdicts(case: Case, comparisons: int, requests: int, seed: int) -> int:
+    """Comparisons of equal sides in which something is called faster or slower."""
+    wrong = 0
+    for number in range(comparisons):
+        found = compare(case, requests, 1.0, (seed, number))
+        wrong += any(e.verdict in ("faster", "slower") for e in found.effects)
+    return wrong
+
+
+def follow(case: Case, factor: float, pilot: int, seed: Sequence[int]) -> tuple[str, int]:
+    """The last verdict on e2e.p99 and the length of the last comparison, when each recommendation is followed."""
+    requests = pilot
+    for round_number in range(MOST_ROUNDS):
+        effect = compare(case, requests, factor, (*seed, round_number)).effect("e2e.p99")
+        if effect.requests_needed is None or round_number == MOST_ROUNDS - 1:
+            break
+        requests = max(effect.requests_needed, requests)
+    return effect.verdict, requests
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--comparisons", type=int, default=400, help="A against A with independent services, in all")
+    parser.add_argument("--power", type=int, default=50, help="planted comparisons of each case")
+    parser.add_argument("--pilot", type=int, default=10_000, help="requests a side of the first comparison")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--check", action="store_true", help="exit with 3 when a target is missed")
+    args = parser.parse_args()
+    begun = time.perf_counter()
+    print("| pipeline | utilisation | services | A/A: false verdicts | planted service | found | requests a side, median |")
+    print("|---|---|---|---|---|---|---|")
+    each = args.comparisons // len(cases([False]))
+    wrong = {False: 0, True: 0}
+    short = False
+    for number, case in enumerate(cases()):
+        mistakes = false_verdicts(case, each, args.pilot, 1000 * args.seed + number)
+        wrong[case.same] += mistakes
+        factor = case.planted()
+        ended = [follow(case, factor, args.pilot, (args.seed, number, i)) for i in range(args.power)]
+        found = sum(verdict == "slower" for verdict, _ in ended)
+        short |= found < 0.9 * args.power
+        cells = [case.name, f"{case.utilisation:g}", "the same" if case.same else "independent"]
+        cells += [f"{mistakes} of {each}", f"{factor - 1:+.2%}", f"{found} of {args.power}"]
+        cells.append(f"{int(np.median([requests for _, requests in ended])):,}")
+        print("| " + " | ".join(cells) + " |", flush=True)
+    print()
+    for same, count in wrong.items():
+        kind = "the same services" if same else "independent services"
+        print(f"A against A, {kind}: {count} of {4 * each} comparisons had a false verdict")
+    print(f"{time.perf_counter() - begun:.0f} s")
+    if args.check and (short or wrong[False] > 0.07 * args.comparisons):
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()
