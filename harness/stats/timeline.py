@@ -1,0 +1,94 @@
+"""What happened when: who waited where, who was in flight, and the way of a single request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.records import STAMPS, Ints, Outcome, Phase, RunRecords
+
+Mask = NDArray[np.bool_]
+
+
+def ready(records: RunRecords, stage: int) -> Ints:
+    """When each request lay ready in front of a stage: accepted there and done upstream. Shape (n,), 0 for never."""
+    accepted = records.stage(stage).accepted
+    if stage == 0:
+        return accepted
+    done = records.stage(stage - 1).done
+    both: Ints = np.where((accepted > 0) & (done > 0), np.maximum(accepted, done), 0)
+    return both
+
+
+def depth(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """The times at which the number of intervals changes, ascending, and their number from then on.
+
+    begin, end: shape (n,), 0 for never. An interval that does not end stays.
+    """
+    begin, end = begin[begin > 0], end[(begin > 0) & (end > 0)]
+    times, at = np.unique(np.concatenate([begin, end]), return_inverse=True)
+    steps = np.bincount(at, weights=np.repeat([1, -1], [len(begin), len(end)]), minlength=len(times)).astype(np.int64)
+    return times[steps != 0], np.cumsum(steps)[steps != 0]
+
+
+def ended(records: RunRecords) -> Ints:
+    """The last stamp of each request, shape (n,): when it completed, failed or was dropped, or was last seen."""
+    columns = [records.layout.columns[f"{name}.{stamp}"] for name in records.layout.stages for stamp in STAMPS]
+    last: Ints = records.rows[:, columns].max(axis=1)
+    return last
+
+
+def slowest(records: RunRecords, count: int) -> list[int]:
+    """The indices of the measured requests that took longest from due to completed, the slowest first."""
+    eligible = np.flatnonzero((records.column("phase") == Phase.MEASURED) & (records.outcome == Outcome.COMPLETED))
+    latency = (records.completed - records.due)[eligible]
+    return [int(i) for i in eligible[np.argsort(-latency, kind="stable")[:count]]]
+
+
+def in_flight(records: RunRecords, begin_ns: int, end_ns: int) -> Mask:
+    """Which requests were due and had not ended at some time of the interval, shape (n,)."""
+    mask: Mask = (records.due <= end_ns) & (ended(records) >= begin_ns)
+    return mask
+
+
+def around(records: RunRecords, chosen: Collection[int], most: int) -> Mask:
+    """Which requests were issued just before or after one of the chosen; not more than `most`, in equal shares."""
+    mask = np.zeros(len(records), np.bool_)
+    half = max(1, most // (2 * max(1, len(chosen))))
+    for index in chosen:
+        mask[max(0, index - half) : index + half] = True
+    return mask
+
+
+def passage(records: RunRecords, row: int, batching: Collection[str]) -> Iterator[tuple[str, int, int]]:
+    """What a completed request went through, in time: (stage and component, begin, end), ns, without gaps.
+
+    The components are those of the budget; see `harness.stats.budget`. What belongs to none is `between stamps`.
+    """
+    values = {name: int(records.rows[row, i]) for name, i in records.layout.columns.items()}
+    stages = records.layout.stages
+    cuts: list[tuple[str, int]] = [("producer", values[f"{stages[0]}.offered"])]
+    for index, name in enumerate(stages):
+        following = stages[index + 1] if index + 1 < len(stages) else None
+        taken, started, done = (values[f"{name}.{stamp}"] for stamp in ("taken", "started", "done"))
+        if index == 0:
+            cuts.append((f"{name} blocked", values[f"{name}.accepted"]))
+        cuts.append((f"{name} queue wait", taken))
+        if name in batching:
+            cuts.append((f"{name} batch wait", started))
+        elif following:
+            blocked = (values[f"{following}.{stamp}"] for stamp in ("offered", "accepted"))
+            begin, end = (min(max(stamp, taken), started) for stamp in blocked)
+            cuts += [("between stamps", begin), (f"{following} blocked", end), ("between stamps", started)]
+        else:
+            cuts.append(("between stamps", started))
+        cuts.append((f"{name} service", done))
+        if following:
+            cuts.append((f"{following} blocked", max(done, values[f"{following}.accepted"])))
+    begin = values["due"]
+    for what, end in cuts:
+        if end > begin:
+            yield what, begin, end
+        begin = end
