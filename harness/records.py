@@ -142,6 +142,8 @@ class RunRecords:
 
     def select(self, mask: NDArray[np.bool_] | slice) -> RunRecords:
         """The rows that `mask` picks."""
+        if not self.failures:
+            return RunRecords(self.layout, self.rows[mask], {})
         indices = np.arange(len(self))[mask]
         where = {int(row): i for i, row in enumerate(indices)}
         return RunRecords(

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.records import Outcome, RunRecords
 from harness.stats.budget import PRODUCER, Budget
-from harness.stats.intervals import Interval
+from harness.stats.intervals import Interval, early_stopping_needed
 from harness.stats.quantiles import LEVELS, quantile, requests_needed
 from harness.stats.steady import SteadyState, littles_law
 
@@ -77,8 +77,16 @@ def samples(completed: int, p99: Interval) -> Check:
     return Check(
         "samples",
         "warning",
-        f"{worth}: too few for an interval on p99{also}. About {max(needed - completed, 0):,} more are needed",
+        f"{worth}: too few for an interval on p99{also}. About {max(needed - completed, 0):,} more are needed"
+        f"{_loadgen(completed)}",
     )
+
+
+def _loadgen(completed: int) -> str:
+    """What MLPerf LoadGen's early-stopping rule says."""
+    missing = early_stopping_needed(0.99) - completed
+    more = f"{missing:,}" if missing > 0 else "no"
+    return f" (MLPerf LoadGen's early-stopping rule, which takes them for independent, asks for {more} more)"
 
 
 def _label(name: str) -> str:

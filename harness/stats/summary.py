@@ -13,9 +13,10 @@ from harness.plan import Plan, StagePlan
 from harness.records import Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
 from harness.stats import checks, steady
+from harness.stats.attribution import Edge, attribute
 from harness.stats.budget import STAGE_COMPONENTS, Budget, budget
 from harness.stats.intervals import Interval, dependent
-from harness.stats.quantiles import KEYS, quantile, summarise
+from harness.stats.quantiles import KEYS, summarise
 from harness.stats.reading import read
 
 SCHEMA_VERSION = 1
@@ -162,16 +163,14 @@ def _load_checks(
 
 def _tail(split: Budget) -> dict[str, Any]:
     """Where the time of the slowest 1 % went, and of the requests about the median."""
-    if not len(split.e2e):
+    found = attribute(split, Edge(level=TAIL))
+    if found is None:
         return {"threshold_ms": None, "count": 0, "shares": {}, "median_shares": {}}
-    threshold = quantile(split.e2e, TAIL)
-    slow = split.e2e >= threshold
-    low, high = quantile(split.e2e, 0.4), quantile(split.e2e, 0.6)
     return {
-        "threshold_ms": threshold / 1e6,
-        "count": int(slow.sum()),
-        "shares": split.shares(slow),
-        "median_shares": split.shares((split.e2e >= low) & (split.e2e <= high)),
+        "threshold_ms": found.low_ms,
+        "count": found.count,
+        "shares": found.shares,
+        "median_shares": found.median_shares,
     }
 
 

@@ -1,0 +1,98 @@
+"""Where the time of some requests went: of the slowest, or of any band of latencies, against the median ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.errors import UsageError
+from harness.scenario.units import parse_duration
+from harness.stats.budget import Budget
+from harness.stats.quantiles import quantile
+
+MEDIAN = (0.4, 0.6)
+"""Between these quantiles requests count as median ones."""
+_QUANTILE = re.compile(r"p(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An end of a band: a quantile (0.99), or a latency in ns. None for both: open."""
+
+    level: float | None = None
+    latency_ns: int | None = None
+
+    def at_ns(self, split: Budget) -> float | None:
+        """The latency that it means for these requests."""
+        return quantile(split.e2e, self.level) if self.level is not None else self.latency_ns
+
+
+OPEN = Edge()
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """The requests whose e2e latency lies in a band, both ends included, and where their time went.
+
+    shares: component -> share of their total latency, with the residual; they add up to 1. mean_ms: component -> mean
+    over these requests. median_shares: the same shares of the requests about the median.
+    """
+
+    low_ms: float
+    high_ms: float
+    count: int
+    mean_ms: dict[str, float]
+    shares: dict[str, float]
+    median_shares: dict[str, float]
+
+
+def parse_band(text: str) -> tuple[Edge, Edge]:
+    """`p90..p99`, `100ms..200ms`, `p99..` or `..10ms`, from text. Raises UsageError."""
+    low, dots, high = text.partition("..")
+    if not dots or not (low.strip() or high.strip()):
+        raise _not_a_band(text)
+    edges = _edge(low.strip(), text), _edge(high.strip(), text)
+    for key in ("level", "latency_ns"):
+        first, last = (getattr(edge, key) for edge in edges)
+        if first is not None and last is not None and first > last:
+            raise UsageError("the band ends before it begins", where=f"--band {text}")
+    return edges
+
+
+def _edge(text: str, whole: str) -> Edge:
+    match = _QUANTILE.fullmatch(text)
+    if not text:
+        return Edge()
+    if match is not None and float(match[1]) <= 100.0:
+        return Edge(level=float(match[1]) / 100.0)
+    try:
+        return Edge(latency_ns=parse_duration(text))
+    except ValueError:
+        raise _not_a_band(whole) from None
+
+
+def _not_a_band(text: str) -> UsageError:
+    return UsageError(
+        "expected two quantiles or latencies with .. between them, of which one may be missing",
+        where=f"--band {text}",
+        hint="For example p90..p99, 100ms..200ms, or p99.. for the slowest 1 %.",
+    )
+
+
+def attribute(split: Budget, low: Edge = OPEN, high: Edge = OPEN) -> Attribution | None:
+    """Of the requests between two edges; None where there are none."""
+    if not len(split.e2e):
+        return None
+    first, last = low.at_ns(split), high.at_ns(split)
+    inside = (split.e2e >= (first or 0)) & (split.e2e <= (split.e2e.max() if last is None else last))
+    if not inside.any():
+        return None
+    median = tuple(quantile(split.e2e, level) for level in MEDIAN)
+    return Attribution(
+        low_ms=float(split.e2e[inside].min()) / 1e6,
+        high_ms=float(split.e2e[inside].max()) / 1e6,
+        count=int(inside.sum()),
+        mean_ms={name: float(part[inside].mean()) / 1e6 for name, part in split.components.items()},
+        shares=split.shares(inside),
+        median_shares=split.shares((split.e2e >= median[0]) & (split.e2e <= median[1])),
+    )

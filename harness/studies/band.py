@@ -1,0 +1,34 @@
+"""Where the time of a band of a saved run's requests went: `harness show RUN --band p90..p99`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from harness.plan import resolve
+from harness.records import Outcome, Phase
+from harness.scenario import load
+from harness.scenario.model import Closed
+from harness.stats.attribution import attribute, parse_band
+from harness.stats.budget import budget
+from harness.store import SavedRun
+
+
+def of_run(run: SavedRun, text: str) -> dict[str, Any]:
+    """The attribution of a band of a run's completed requests; None in place of its figures where there are none.
+
+    text: as `harness.stats.attribution.parse_band` has it. Raises UsageError.
+    """
+    edges = parse_band(text)
+    plan = resolve(load(run.path / "resolved.yaml"))
+    done = run.records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
+    batching = {stage.name for stage in plan.stages if stage.batch_max > 1}
+    split = budget(done, open_load=not isinstance(plan.load, Closed), batching=batching)
+    found = attribute(split, *edges)
+    return {
+        "kind": "band",
+        "run": str(run.path),
+        "band": text,
+        "completed": len(done),
+        "attribution": None if found is None else asdict(found),
+    }
