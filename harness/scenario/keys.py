@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 MAX_CAPACITY = 16_384  # 4-byte slot numbers that fit into a pipe of the usual 64 KiB
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a scenario: names a folder
 STAGE_NAME = r"^[a-z][a-z0-9_]*$|^$"
+FACTORY = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"  # package.module:function
 
 
 class Keys(BaseModel):
@@ -24,6 +25,13 @@ class Keys(BaseModel):
         """Leave out a key that is null unless that says something: `resize: null` does."""
         silent = {name for name, field in type(self).model_fields.items() if field.default is None}
         return {key: value for key, value in handler(self).items() if value is not None or key not in silent}
+
+
+def mapping_of(annotation: Any) -> type[Keys] | None:
+    """The kind of mapping that a key of this type may hold; None where it holds none."""
+    if isinstance(annotation, type) and issubclass(annotation, Keys):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := mapping_of(part))), None)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from harness.errors import ScenarioError, UsageError
-from harness.scenario.keys import FileName, Keys
+from harness.scenario.keys import FileName, Keys, mapping_of
 from harness.scenario.loads import load_models
 from harness.scenario.model import Scenario, Source
 from harness.scenario.overriding import Override
@@ -135,6 +135,9 @@ def _anchor_keys(keys: dict[str, Any], model: type[Keys], folder: Path) -> None:
     for name, field in model.model_fields.items():
         mark = next((m for m in field.metadata if isinstance(m, FileName)), None)
         value = keys.get(name)
+        within = mapping_of(field.annotation)
+        if isinstance(value, dict) and within is not None:
+            _anchor_keys(value, within, folder)
         if mark is None or not isinstance(value, str) or value in mark.words:
             continue
         path = Path(value).expanduser()

@@ -10,25 +10,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from harness.scenario.inference import Calibration, Inference, OwnModel
 from harness.scenario.keys import MAX_CAPACITY, NAME, FileName, Keys
 from harness.scenario.loads import Bursts, Closed, Constant, Gamma, Load, OpenLoad, Poisson, Trace
-from harness.scenario.stages import (
-    Batch,
-    Delay,
-    Inference,
-    Null,
-    Postprocess,
-    Preprocess,
-    Stage,
-    StageOptions,
-    Stall,
-)
+from harness.scenario.options import Batch, StageOptions
+from harness.scenario.stages import Delay, Null, Postprocess, Preprocess, Stage, Stall
 from harness.scenario.units import Duration
 
 __all__ = [
     "MAX_CAPACITY",
     "Batch",
     "Bursts",
+    "Calibration",
     "Closed",
     "Constant",
     "Deadlines",
@@ -38,6 +31,7 @@ __all__ = [
     "Load",
     "Null",
     "OpenLoad",
+    "OwnModel",
     "Poisson",
     "Postprocess",
     "Preprocess",

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ScenarioError
-from harness.scenario.keys import NAME, STAGE_NAME, Keys
+from harness.scenario.keys import FACTORY, NAME, STAGE_NAME, Keys, mapping_of
 from harness.scenario.loads import load_models
 from harness.scenario.model import Scenario
 from harness.scenario.overriding import Override
@@ -39,6 +39,7 @@ _EXPECTED = {
 _PATTERNS = {
     NAME: "letters, digits and _ . - (the first one a letter or digit)",
     STAGE_NAME: "lower-case letters, digits and _ (the first one a letter)",
+    FACTORY: "the form package.module:function",
 }
 
 Problem = tuple[KeyPath, str]
@@ -185,7 +186,9 @@ def _written(loc: KeyPath, flat: dict[str, Any]) -> KeyPath:
             if part < len(data):
                 data = data[part]
                 path.append(part)
-        elif index == len(loc) - 1 and part != "[key]" and not (isinstance(data, dict) and part in data.values()):
+        elif str(part).startswith("[") or (isinstance(data, dict) and part in data.values()):
+            continue  # [key], or the tag of a union
+        elif index == len(loc) - 1:
             path.append(part)
     return tuple(path)
 
@@ -212,8 +215,9 @@ def _model_at(path: KeyPath, flat: dict[str, Any]) -> type[Keys]:
             model = stage_models()[data["kind"]]
         elif part != "stages":
             field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
-            within = (field.annotation, *getattr(field.annotation, "__args__", ()))
-            model = next(m for m in within if isinstance(m, type) and issubclass(m, Keys))
+            within = mapping_of(field.annotation)
+            assert within is not None
+            model = within
     return model
 
 

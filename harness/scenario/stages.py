@@ -6,44 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.scenario.keys import MAX_CAPACITY, STAGE_NAME, FileName, Keys
+from harness.scenario.inference import Inference
+from harness.scenario.keys import FACTORY, FileName, Keys
+from harness.scenario.options import BatchingOptions, StageOptions
 from harness.scenario.units import LARGEST_SIDE, Duration, Size
-
-
-class Batch(Keys):
-    """Dynamic batching: a worker serves up to `max` requests together."""
-
-    max: int = Field(default=1, ge=1, le=4096)
-    """Largest batch. 1 turns batching off."""
-    timeout: Duration = 0
-    """How long the first request that a worker has taken waits for others, at most. 0 takes what is there."""
-
-
-class StageOptions(Keys):
-    """What every stage has."""
-
-    name: str = Field(default="", pattern=STAGE_NAME)
-    """How the stage is called in results and in `--set stages.NAME...`; its kind, unless given."""
-    workers: int = Field(default=1, ge=1, le=256)
-    """Processes (executor `process`) or threads (`asyncio`) that serve this stage."""
-    capacity: int = Field(default=16, ge=1, le=MAX_CAPACITY)
-    """Slots of the channel in front of the stage: requests that wait for it and those in its service hold one each."""
-    threads: int = Field(default=1, ge=1, le=1024)
-    """Compute threads of each worker."""
-
-    @property
-    def batching(self) -> Batch:
-        """The stage's batching; a stage without it serves one request at a time."""
-        return Batch()
-
-
-class _Batching(StageOptions):
-    batch: Batch = Batch()
-    """Dynamic batching."""
-
-    @property
-    def batching(self) -> Batch:
-        return self.batch
 
 
 class Preprocess(StageOptions):
@@ -71,6 +37,9 @@ class Preprocess(StageOptions):
     """Let the JPEG decoder shrink by eighths as far as the resize allows; what that changes is measured at start-up."""
     orient: bool = False
     """Turn and mirror an encoded image as its EXIF orientation says."""
+    factory: str | None = Field(default=None, pattern=FACTORY)
+    """Your own code in place of a backend, as `package.module:function`: the function is called once a worker and returns
+    one that makes a float32 array (3, crop height, crop width) of uint8 pixels (height, width, 3)."""
 
     @model_validator(mode="after")
     def _max_size_is_a_limit(self) -> Self:
@@ -79,32 +48,18 @@ class Preprocess(StageOptions):
         return self
 
 
-class Inference(_Batching):
-    """A classification model."""
-
-    kind: Literal["inference"] = "inference"
-    runtime: Literal["torch"] = "torch"
-    """What executes the model."""
-    model: str = "resnet18"
-    """Any classification model of torchvision, by name."""
-    weights: Annotated[str, FileName(("random", "default"))] = "random"
-    """`random` (seeded), `default` (the pretrained ones, where they are in the hub's cache), or the file of a state
-    dict; a relative one counts from the scenario file's folder."""
-    classes: int = Field(default=1000, ge=1)
-    """Length of the model's output."""
-    channels_last: bool = False
-    """Keep activations in the channels-last memory format."""
-
-
 class Postprocess(StageOptions):
     """Softmax, and the `top_k` most probable classes."""
 
     kind: Literal["postprocess"] = "postprocess"
     top_k: int = Field(default=5, ge=1, le=1000)
     """How many classes to keep."""
+    factory: str | None = Field(default=None, pattern=FACTORY)
+    """Your own code in place of it, as `package.module:function`: the function is called once a worker and returns one
+    that makes a whole number, the answer, of the model's output, a float32 vector."""
 
 
-class Null(_Batching):
+class Null(BatchingOptions):
     """Does nothing, at the full cost of the pipeline around it: measures the instrument."""
 
     kind: Literal["null"] = "null"
@@ -121,7 +76,7 @@ class Stall(Keys):
     """How much longer its service takes."""
 
 
-class Delay(_Batching):
+class Delay(BatchingOptions):
     """Takes a time drawn from a distribution, seeded: a stage with a known answer."""
 
     kind: Literal["delay"] = "delay"

@@ -52,7 +52,8 @@ def spec(options: StageOptions, given: Payload) -> StageSpec:
 def resolved(options: StageOptions, scenario: Scenario) -> StageOptions:
     """Options with what they take from elsewhere in the scenario filled in. Raises ScenarioError."""
     if isinstance(options, Preprocess):
-        return preprocess.resolved(options, [s.model for s in scenario.stages if isinstance(s, Inference)])
+        models = [s.model for s in scenario.stages if isinstance(s, Inference)]
+        return preprocess.resolved(options, [name for name in models if isinstance(name, str)])
     return options
 
 
@@ -62,11 +63,10 @@ def build(context: StageContext) -> Stage:
         case Preprocess():
             return preprocess.PreprocessStage(context)
         case Inference():
-            from harness.stages.inference.torch import TorchStage
-
-            return TorchStage(context)
+            return inference.build(context)
         case Postprocess():
-            return postprocess.PostprocessStage(context)
+            own = context.options.factory is not None
+            return postprocess.OwnPostprocessStage(context) if own else postprocess.PostprocessStage(context)
         case Null():
             return synthetic.NullStage(context)
         case Delay():

@@ -53,7 +53,7 @@ class StageSpec:
 @dataclass(frozen=True)
 class StageContext:
     """What a stage is built from. seed: of this stage alone. first_measured: the row of the first measured request.
-    images: the ImageSet of the run, for a stage that reads it.
+    images: the ImageSet of the run, for a stage that reads it. upstream: the options of the stages in front of it.
     """
 
     options: Any
@@ -65,6 +65,7 @@ class StageContext:
     first_measured: int = 0
     images: Any = None
     max_pixels: int = 100_000_000
+    upstream: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Stage(Protocol):
     """One worker's instance of a stage. `open` comes first; then `process` or `process_batch`, one at a time."""
 
     part_ns: Sequence[int]
-    """After `process`: how long each of the spec's parts took."""
+    """After `process` or `process_batch`: how long each of the spec's parts took, of the whole batch."""
 
     def open(self) -> Opened:
         """Load, compile and make a first call. May raise anything: the run then does not start."""

@@ -1,8 +1,9 @@
-"""Softmax and the most probable classes."""
+"""Softmax and the most probable classes, or the user's own answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,20 @@ from numpy.typing import NDArray
 
 from harness.errors import ScenarioError
 from harness.scenario.model import Postprocess
+from harness.stages import factory
 from harness.stages.base import Opened, Payload, StageContext, StageSpec, Tensor
 
 RANKED = np.dtype([("class", np.int32), ("probability", np.float32)])
 
 
 def spec(options: Postprocess, given: Payload) -> StageSpec:
-    """Logits (classes,) float32 go in; (top_k,) of RANKED come out, the most probable first."""
+    """A vector (classes,) float32 goes in; (top_k,) of RANKED, the most probable first, or one answer comes out."""
     if not (isinstance(given, Tensor) and len(given.shape) == 1 and given.dtype == np.float32):
         raise ScenarioError(
             f"postprocess takes a vector of logits, and would get {given}", hint="Put it behind inference."
         )
+    if options.factory is not None:
+        return StageSpec(Tensor((1,), np.int64))
     if options.top_k > given.shape[0]:
         raise ScenarioError(f"top_k is {options.top_k}, and there are {given.shape[0]} classes")
     return StageSpec(Tensor((options.top_k,), RANKED))
@@ -46,6 +50,37 @@ class PostprocessStage:
         out["class"] = largest
         out["probability"] = odds[largest] / odds.sum()
         return int(largest[0])
+
+    def close(self) -> None:
+        pass
+
+
+class OwnPostprocessStage:
+    """Its answer is what the user's function makes of the model's output."""
+
+    part_ns: Sequence[int] = ()
+
+    def __init__(self, context: StageContext) -> None:
+        self._factory: str = context.options.factory
+        self._classes = context.input.shape[0] if isinstance(context.input, Tensor) else 0
+
+    def open(self) -> Opened:
+        begun = time.perf_counter()
+        self._answer: Callable[[NDArray[np.float32]], Any] = factory.callable_of(
+            self._factory, "a whole number of the model's output, a float32 vector"
+        )
+        self.process(np.zeros(self._classes, np.float32), np.empty(1, np.int64), 0)
+        return Opened({"load": time.perf_counter() - begun}, {"factory": self._factory})
+
+    def process(self, item: Any, out: NDArray[Any], row: int) -> int:
+        answer = self._answer(item)
+        if not isinstance(answer, int | np.integer):
+            raise ScenarioError(
+                f"{self._factory} answered {type(answer).__name__} and must answer a whole number",
+                where="stages.postprocess.factory",
+            )
+        out[0] = answer
+        return int(answer)
 
     def close(self) -> None:
         pass

@@ -14,6 +14,7 @@ from harness.errors import ScenarioError
 from harness.kernels import BackendUnavailable, KernelError, Recipe, load
 from harness.kernels.decode import DecodeError, decode, scaled_decode_difference
 from harness.scenario.model import Preprocess
+from harness.stages import factory
 from harness.stages.base import Images, Opened, Payload, RequestError, StageContext, StageSpec, Tensor
 
 
@@ -72,6 +73,9 @@ class PreprocessStage:
 
     def open(self) -> Opened:
         begun = time.perf_counter()
+        if self._options.factory is not None:
+            self._backend: Any = _Own(self._options.factory, self._shape)
+            return Opened({"load": time.perf_counter() - begun}, self._backend.effective)
         try:
             self._backend = load(self._options.backend, recipe(self._options))
         except BackendUnavailable as error:
@@ -125,3 +129,24 @@ class PreprocessStage:
 
     def close(self) -> None:
         pass
+
+
+class _Own:
+    """A user's own preprocessing behind the calls of a backend."""
+
+    def __init__(self, path: str, shape: tuple[int, ...]) -> None:
+        self._path, self._shape = path, shape
+        self._run = factory.callable_of(path, f"a float32 array {shape} of uint8 pixels (height, width, 3)")
+        self.effective = {"backend": path}
+        self.run(np.zeros((480, 640, 3), np.uint8), np.empty(shape, np.float32))
+
+    def run(self, pixels: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Raises ScenarioError when what it makes does not fit."""
+        made = np.asarray(self._run(pixels))
+        if made.shape != self._shape or made.dtype != np.float32:
+            raise ScenarioError(
+                f"{self._path} made {made.dtype} {made.shape} and must make float32 {self._shape}",
+                where="stages.preprocess.factory",
+                hint="crop sets height and width.",
+            )
+        out[...] = made

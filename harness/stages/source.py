@@ -127,7 +127,8 @@ def _share(blobs: Sequence[tuple[str, NDArray[np.uint8] | bytes | str]], choice:
     return ImageSet(fd, offset, tuple(entries), choice)
 
 
-def _paths(source: Source) -> list[Path]:
+def paths(source: Source) -> list[Path]:
+    """The files of a source that names photographs, a folder or a pattern. Raises ScenarioError."""
     if source.images == "photos":
         skimage = find_spec("skimage")
         if skimage is None or not skimage.submodule_search_locations:
@@ -151,7 +152,7 @@ def _paths(source: Source) -> list[Path]:
 
 
 def _files(source: Source) -> Iterator[tuple[str, NDArray[np.uint8] | bytes | str]]:
-    for path in _paths(source):
+    for path in paths(source):
         yield os.fsencode(path.name).decode(errors="backslashreplace"), read(path, source)
 
 

@@ -68,7 +68,8 @@ class Supervisor:
         try:
             yield
         except HarnessError as error:
-            self.tell("refused", what=error.what, where=error.where, hint=error.hint, exit_code=error.exit_code)
+            said = {"what": error.what, "where": error.where, "hint": error.hint, "details": error.details}
+            self.tell("refused", exit_code=error.exit_code, **said)
             raise SystemExit(1) from None
         except BaseException as error:
             self.tell("crashed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())

@@ -214,6 +214,8 @@ class ProcessEngine:
             refusal = (ScenarioError if child.crash["exit_code"] == BAD_USAGE else StageFailed)(
                 child.crash["what"], where=child.crash["where"] or f"stages.{report.stage}", hint=child.crash["hint"]
             )
+            details = child.crash["details"]
+            refusal.details = f"{refusal}\n{details}" if details else ""
             self.failure.set_result(refusal)
             return
         if child.crash is not None:

@@ -141,6 +141,7 @@ class Worker:
     def _serve_batches(self) -> None:
         told, stamps, width, base = self._told, self._stamps, self._width, self._base
         receiver, stage = self._receiver, cast(BatchingStage, self._stage)
+        parts = len(told.context.parts)
         receiver.set_blocking(False)
         while True:
             slots = [receiver.take()]
@@ -165,6 +166,8 @@ class Worker:
             done = now_ns()
             for row in rows:
                 stamps[row * width + base + DONE] = done
+                for part in range(0 if reason else parts):
+                    stamps[row * width + base + PARTS + part] = stage.part_ns[part]
             for slot in slots:
                 receiver.release(slot)
             for index, row in enumerate(rows):

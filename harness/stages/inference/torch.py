@@ -1,110 +1,108 @@
-"""A classification model of torchvision in torch eager mode."""
+"""torch eager, and what every runtime of torch has in common: threads, precision, memory format, device."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from difflib import get_close_matches
-from pathlib import Path
+import platform
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import ScenarioError
-from harness.kernels.torchvision_import import import_torchvision
-from harness.scenario.model import Inference
-from harness.stages.base import Opened, StageContext
+from harness.host.cpu import simd
+from harness.host.files import ROOT, text
+from harness.stages.inference.base import Setup, refused_bf16
+from harness.stages.inference.models import pick, torch_module
 
 
-class TorchStage:
-    """The model with a preallocated batch of inputs. A batch of one reads its slot in place."""
+class TorchRuntime:
+    """A module, called eagerly. A batch that is contiguous float32 on the CPU is read in place."""
 
+    inputs: NDArray[np.float32]
     part_ns: Sequence[int] = ()
 
-    def __init__(self, context: StageContext) -> None:
-        self._context = context
-        self._options: Inference = context.options
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._options = setup.options
 
-    def open(self) -> Opened:
-        begun = time.perf_counter()
+    def open(self) -> Mapping[str, float]:
         import torch
 
-        o = self._options
-        torch.set_num_threads(o.threads)
-        if torch.get_num_interop_threads() != 1:  # may be set only once a process, and another worker may share it
-            torch.set_num_interop_threads(1)
         self._torch = torch
-        self._model = self._load()
-        shape = (self._context.max_batch, *self._context.input.shape)  # type: ignore[union-attr]
-        self._format = torch.channels_last if o.channels_last else torch.contiguous_format
-        self._model = self._model.to(memory_format=self._format)
-        self._batch = torch.zeros(shape)
-        self._batch_view = self._batch.numpy()
-        loaded = time.perf_counter()
-        first = self._infer(self._batch[:1])
-        if first.shape != (1, o.classes):
-            raise ScenarioError(
-                f"{o.model} gives {tuple(first.shape)[1:]} outputs, and classes is {o.classes}",
-                where="stages.inference.classes",
-                hint="Set classes to the length of the model's output.",
-            )
-        called = time.perf_counter()
-        for size in range(2, self._context.max_batch + 1):
-            self._infer(self._batch[:size])
-        warmed = time.perf_counter()
-        figures = {"load": loaded - begun, "first_call": called - loaded, "warm_batches": warmed - called}
-        effective = {
-            "runtime": f"torch {torch.__version__}",
+        set_threads(torch, self._options.threads)
+        self._cuda: Any = None
+        if self._options.device == "cuda":
+            from harness.stages.inference.cuda import Device
+
+            self._cuda = Device(torch, (self._setup.max_batch, *self._setup.shape))
+            self.inputs = self._cuda.inputs
+        else:
+            self.inputs = np.zeros((self._setup.max_batch, *self._setup.shape), np.float32)
+        self._dtype = torch.float32
+        if self._options.precision == "bf16":
+            self._refuse_slow_bf16()
+            self._dtype = torch.bfloat16
+        self._output: int | str = self._options.output
+        self._format = torch.channels_last if self._options.channels_last else torch.contiguous_format
+        self._device = "cpu" if self._cuda is None else self._cuda.name
+        self._module, steps = self._load()
+        if self._cuda is not None:
+            torch.cuda.synchronize()  # the weights are there before another stream reads them
+        return steps
+
+    def _load(self) -> tuple[Any, Mapping[str, float]]:
+        """What is called with a batch, and what making it cost beside loading, in seconds by step."""
+        return self._placed(torch_module(self._setup)), {}
+
+    def _placed(self, module: Any) -> Any:
+        """A module on its device, in its precision and memory format."""
+        return module.to(device=self._device, dtype=self._dtype, memory_format=self._format)
+
+    def _refuse_slow_bf16(self) -> None:
+        if self._cuda is not None:
+            missing = None if self._torch.cuda.is_bf16_supported(including_emulation=False) else "this GPU"
+        else:
+            found = simd(text(ROOT, "proc/cpuinfo") or "", platform.machine())["bf16"]
+            missing = None if found else "this processor (neither avx512_bf16 nor amx_bf16)"
+        if missing:
+            raise refused_bf16(missing)
+
+    def _answer(self, batch: Any) -> Any:
+        """The answers (n, outputs), float32, to a tensor where the module is."""
+        batch = batch.to(dtype=self._dtype, memory_format=self._format)
+        return pick(self._module(batch), self._output).float()
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        with self._torch.inference_mode():
+            if self._cuda is not None:
+                result, self.part_ns = self._cuda.run(self._answer, batch)
+            else:
+                result = self._answer(self._torch.from_numpy(batch)).numpy()
+        return result  # type: ignore[no-any-return]
+
+    def effective(self) -> Mapping[str, Any]:
+        torch = self._torch
+        return {
+            "runtime": f"{self._options.runtime} {torch.__version__}",
             "threads": torch.get_num_threads(),
             "interop_threads": torch.get_num_interop_threads(),
-            "model": o.model,
-            "weights": o.weights,
-            "dtype": str(next(self._model.parameters()).dtype).removeprefix("torch."),
+            "precision": self._precision(),
+            **({"device": "cpu"} if self._cuda is None else self._cuda.effective()),
         }
-        return Opened(figures, effective)
 
-    def _load(self) -> Any:
-        """Build the model and give it its weights. Raises ScenarioError."""
-        torch, o = self._torch, self._options
-        models = import_torchvision().models
-        names = models.list_models(module=models)
-        if o.model not in names:
-            near = get_close_matches(o.model, names, n=4) or names
-            raise ScenarioError(
-                f"torchvision has no classification model {o.model!r}",
-                hint=f"{'Near it are' if near is not names else 'It has'} {', '.join(near)}.",
-            )
-        torch.manual_seed(int(self._context.seed.generate_state(1)[0]))
-        own_classes = {} if o.weights == "default" else {"num_classes": o.classes}
-        try:
-            model = models.get_model(o.model, weights="DEFAULT" if o.weights == "default" else None, **own_classes)
-        except OSError as error:
-            raise ScenarioError(
-                f"the pretrained weights of {o.model} are not in the hub's cache and cannot be downloaded: {error}",
-                hint="Set weights to a file of a state dict, or to random: latency does not depend on them.",
-            ) from None
-        if o.weights not in ("random", "default"):
-            try:
-                model.load_state_dict(torch.load(Path(o.weights), map_location="cpu", weights_only=True))
-            except Exception as error:  # what a file of any content can raise in torch is not bounded
-                first_line = (str(error).splitlines() or [type(error).__name__])[0]
-                raise ScenarioError(f"{o.weights} is no state dict of {o.model}: {first_line}") from None
-        return model.eval()
-
-    def _infer(self, batch: Any) -> NDArray[np.float32]:
-        with self._torch.inference_mode():
-            result: NDArray[np.float32] = self._model(batch.contiguous(memory_format=self._format)).numpy()
-        return result
-
-    def process(self, item: Any, out: NDArray[Any], row: int) -> int:
-        out[:] = self._infer(self._torch.from_numpy(item)[None])[0]
-        return -1
-
-    def process_batch(self, items: Sequence[Any], rows: Sequence[int]) -> Sequence[NDArray[Any]]:
-        for index, item in enumerate(items):
-            self._batch_view[index] = item
-        return list(self._infer(self._batch[: len(items)]))
+    def _precision(self) -> str:
+        """Of the weights, as they are."""
+        parameter = next(self._module.parameters(), None)
+        dtype = self._dtype if parameter is None else parameter.dtype
+        return {"bfloat16": "bf16"}.get(name := str(dtype).removeprefix("torch."), name)
 
     def close(self) -> None:
-        del self._model
+        del self._module
+
+
+def set_threads(torch: Any, threads: int) -> None:
+    """Compute threads within an operator, and none across operators."""
+    torch.set_num_threads(threads)
+    if torch.get_num_interop_threads() != 1:  # may be set only once a process, and another worker may share it
+        torch.set_num_interop_threads(1)
+

@@ -1,0 +1,179 @@
+"""The inference stage: which model, in which runtime, how precise, on which device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
+
+from harness.scenario.keys import FACTORY, FileName, Keys
+from harness.scenario.options import BatchingOptions
+
+Form = Literal["name", "factory", "onnx", "torchscript", "openvino", "export"]
+RuntimeName = Literal["torch", "torch.compile", "torchscript", "torch.export", "onnxruntime", "openvino"]
+
+# The first runtime that takes a form is the one that it gets unless another is named.
+RUNTIMES: dict[RuntimeName, tuple[Form, ...]] = {
+    "torch": ("name", "factory"),
+    "torch.compile": ("name", "factory"),
+    "torchscript": ("name", "factory", "torchscript"),
+    "torch.export": ("name", "factory", "export"),
+    "onnxruntime": ("name", "factory", "onnx"),
+    "openvino": ("name", "factory", "openvino", "onnx"),
+}
+PRECISIONS: dict[str, tuple[RuntimeName, ...]] = {
+    "float32": tuple(RUNTIMES),
+    "bf16": ("torch", "torch.compile", "openvino"),
+    "int8": ("onnxruntime", "openvino"),
+}
+DEVICES: dict[str, tuple[RuntimeName, ...]] = {
+    "cpu": tuple(RUNTIMES),
+    "cuda": ("torch", "torch.compile", "onnxruntime"),
+}
+MEMORY_FORMATS: tuple[RuntimeName, ...] = ("torch", "torch.compile")
+
+
+class OwnModel(Keys):
+    """A model of the user's own: one of these keys."""
+
+    factory: str | None = Field(default=None, pattern=FACTORY)
+    """A function without arguments that returns a torch.nn.Module, as `package.module:function`; the working directory
+    is searched, too."""
+    onnx: Annotated[str | None, FileName()] = None
+    """An ONNX file. Relative names of files count from the scenario file's folder."""
+    torchscript: Annotated[str | None, FileName()] = None
+    """What torch.jit.save wrote."""
+    openvino: Annotated[str | None, FileName()] = None
+    """The .xml file of an OpenVINO IR, its .bin file beside it."""
+    export: Annotated[str | None, FileName()] = None
+    """What torch.export.save wrote (.pt2)."""
+
+    @property
+    def form(self) -> Form:
+        """The key that is set."""
+        return next(form for form in _OWN_FORMS if getattr(self, form) is not None)
+
+    @property
+    def value(self) -> str:
+        """What it is set to."""
+        return str(getattr(self, self.form))
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if sum(getattr(self, form) is not None for form in _OWN_FORMS) != 1:
+            raise ValueError(f"a model of your own has exactly one of the keys {', '.join(_OWN_FORMS)}")
+        return self
+
+
+_OWN_FORMS: tuple[Form, ...] = ("factory", "onnx", "torchscript", "openvino", "export")
+
+
+def _tag(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "[name]"
+    return "[own]" if isinstance(value, dict | OwnModel) else None
+
+
+Model = Annotated[
+    Annotated[str, Tag("[name]")] | Annotated[OwnModel, Tag("[own]")],
+    Discriminator(
+        _tag,
+        custom_error_type="model",
+        custom_error_message=f"the name of a model of torchvision, or a mapping with one of {', '.join(_OWN_FORMS)}",
+    ),
+]
+
+
+def _parse_output(value: Any) -> int | str:
+    place = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not place and not (isinstance(value, str) and value):
+        raise ValueError("expected the place of an output, counted from 0, or its name")
+    return value  # type: ignore[no-any-return]
+
+
+Output = Annotated[
+    int | str,
+    PlainValidator(_parse_output),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]}),
+]
+
+
+class Calibration(Keys):
+    """Images that int8 quantisation takes the ranges of activations from, through the scenario's preprocessing."""
+
+    images: Annotated[str, FileName(("photos",))] = "photos"
+    """`photos` (those that come with scikit-image), a folder, or a glob pattern: images as the model will meet them."""
+    samples: int = Field(default=128, ge=1, le=10_000)
+    """How many inputs to make of them: each image once, then parts of them, cut at random and mirrored."""
+
+
+class Inference(BatchingOptions):
+    """A classification model, or any other that makes one vector of an image."""
+
+    kind: Literal["inference"] = "inference"
+    runtime: RuntimeName = "torch"
+    """What executes the model: torch eager unless the model is a file of another runtime."""
+    model: Model = "resnet18"
+    """Any classification model of torchvision, by name, or a model of your own."""
+    weights: Annotated[str, FileName(("random", "default"))] = "random"
+    """`random` (seeded, the same in every runtime), `default` (the pretrained ones, where they are in the hub's cache),
+    or the file of a state dict; a relative one counts from the scenario file's folder."""
+    classes: int = Field(default=1000, ge=1)
+    """Length of the model's output."""
+    output: Output = 0
+    """Which output is the answer where the model has several: its place or its name. Others are not asked for."""
+    precision: Literal["float32", "bf16", "int8"] = "float32"
+    """`bf16` where the processor computes in it; `int8` by static quantisation after training."""
+    calibration: Calibration = Calibration()
+    """Of int8."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What the model runs on."""
+    channels_last: bool = False
+    """Keep activations in the channels-last memory format (torch, torch.compile)."""
+
+    @property
+    def form(self) -> Form:
+        """How the model is given."""
+        return "name" if isinstance(self.model, str) else self.model.form
+
+    @property
+    def model_name(self) -> str:
+        """The model as results call it."""
+        if isinstance(self.model, str):
+            return self.model
+        return self.model.value if self.form == "factory" else Path(self.model.value).name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _runtime_of_the_model(cls, raw: Any) -> Any:
+        """A file runs in its own runtime unless another one is named."""
+        model = raw.get("model") if isinstance(raw, dict) else None
+        if isinstance(model, dict) and len(model) == 1 and "runtime" not in raw:
+            (form,) = model
+            fitting = [runtime for runtime, forms in RUNTIMES.items() if form in forms]
+            return {**raw, "runtime": fitting[0]} if fitting else raw
+        return raw
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.form not in RUNTIMES[self.runtime]:
+            fitting = [runtime for runtime, forms in RUNTIMES.items() if self.form in forms]
+            raise ValueError(f"runtime {self.runtime} takes no {self.form} model; {_one_of(fitting)} does")
+        for key, table in (("precision", PRECISIONS), ("device", DEVICES)):
+            if self.runtime not in table[getattr(self, key)]:
+                fitting = list(table[getattr(self, key)])
+                raise ValueError(f"{key}: {getattr(self, key)} goes with runtime {_one_of(fitting)}")
+        if self.channels_last and self.runtime not in MEMORY_FORMATS:
+            raise ValueError(f"channels_last goes with runtime {_one_of(MEMORY_FORMATS)}")
+        if self.precision != "float32" and self.device == "cuda" and self.runtime == "onnxruntime":
+            raise ValueError(f"precision: {self.precision} goes with device: cpu in runtime onnxruntime")
+        if self.weights != "random" and self.form not in ("name", "factory"):
+            raise ValueError(f"a {self.form} file brings its weights: leave the key weights out")
+        if self.weights == "default" and self.form == "factory":
+            raise ValueError("weights: default are those of a model of torchvision; a factory brings its own")
+        return self
+
+
+def _one_of(names: Any) -> str:
+    return " or ".join(names)

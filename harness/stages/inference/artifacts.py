@@ -1,0 +1,193 @@
+"""The file that ONNX Runtime or OpenVINO loads: the user's own, or made of it or of a torch model once, and kept.
+
+Making takes torch and much memory, so it is done in a process of its own: a worker that loads a file stays as small and
+as quiet as the file's runtime is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import platform
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import ScenarioError
+from harness.host.cpu import simd
+from harness.host.files import ROOT, text
+from harness.scenario.model import OwnModel, Source
+from harness.stages.inference.base import Setup
+from harness.stages.inference.cache import hash_of, kept, key_of
+from harness.stages.inference.extras import need
+from harness.stages.source import paths
+
+EXPORTED, IR = "model.onnx", "model.xml"
+EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the process of prepare.py is to make, in an empty folder. model: the float32 file that is quantised."""
+
+    make: Literal["export", "quantise"]
+    setup: Setup
+    folder: str
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file to load, and the seconds that making it took by step; none where it was there."""
+
+    path: Path
+    steps: dict[str, float]
+
+
+def artifact(setup: Setup) -> Artifact:
+    """The file for a Setup's runtime and precision. Raises ScenarioError."""
+    source = _float32(setup)
+    if setup.options.precision != "int8":
+        return source
+    begun = time.perf_counter()
+    found = _quantised(setup, source.path)
+    return Artifact(found, {**source.steps, "quantise": time.perf_counter() - begun})
+
+
+def _float32(setup: Setup) -> Artifact:
+    model = setup.options.model
+    if isinstance(model, OwnModel) and model.form != "factory":
+        path = Path(model.value)
+        if not path.is_file():
+            raise ScenarioError(f"there is no file {path}", where=f"stages.inference.model.{model.form}")
+        return Artifact(path, {})
+    begun = time.perf_counter()
+    for module in ("onnx", "onnxscript"):
+        need(module, EXTRAS[setup.options.runtime])
+    found = _exported_factory(setup) if isinstance(model, OwnModel) else _exported(setup)
+    return Artifact(found, {"export": time.perf_counter() - begun})
+
+
+def _exported(setup: Setup) -> Path:
+    """The ONNX file of a model of torchvision: known by its name, its weights and the libraries that export it."""
+    options = setup.options
+    weights: Any = options.weights
+    if weights == "random":
+        weights = {"seed": setup.seed, "classes": options.classes}
+    elif weights != "default":
+        weights = {"file": hash_of(Path(weights)), "classes": options.classes}
+    made_from = {
+        "model": options.model,
+        "weights": weights,
+        "shape": setup.shape,
+        "output": options.output,
+        "libraries": _versions("torch", "torchvision", "onnx", "onnxscript"),
+    }
+    return kept(key_of(made_from), lambda folder: run(_task("export", setup, folder))) / EXPORTED
+
+
+def _exported_factory(setup: Setup) -> Path:
+    """The ONNX file of a factory's model: exported at every start, since nobody can tell what its code depends on.
+
+    It is kept by its content, so that what is made of it in turn is found again.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        run(_task("export", setup, Path(folder)))
+        exported = Path(folder, EXPORTED)
+        return kept(hash_of(exported)[:32], lambda entry: _copy(exported, entry / EXPORTED)) / EXPORTED
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.write_bytes(source.read_bytes())
+
+
+def _quantised(setup: Setup, model: Path) -> Path:
+    """The int8 file made of a float32 one: known by that one's content, the calibration and the libraries."""
+    options = setup.options
+    if setup.preprocess is None:
+        raise ScenarioError(
+            "int8 is calibrated through the preprocessing in front of the model, and there is none",
+            where="stages.inference.precision",
+        )
+    if options.runtime == "openvino":
+        need("nncf", "quant")
+    else:
+        need("onnx", "quant")
+    made_from = {
+        "model": hash_of(model),
+        "weights": hash_of(model.with_suffix(".bin")) if model.suffix == ".xml" else None,
+        "runtime": options.runtime,
+        "images": [(str(path), *_identity(path)) for path in paths(Source(images=options.calibration.images))],
+        "samples": options.calibration.samples,
+        "preprocess": setup.preprocess.model_dump(mode="json"),
+        "shape": setup.shape,
+        "vnni": has_vnni(),
+        "libraries": _versions("onnxruntime", "openvino", "nncf", "onnx"),
+    }
+    name = IR if options.runtime == "openvino" else EXPORTED
+    return kept(key_of(made_from), lambda folder: run(_task("quantise", setup, folder, model))) / name
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _versions(*names: str) -> dict[str, str | None]:
+    return {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def has_vnni() -> bool:
+    """Whether the processor multiplies 8-bit integers into 32-bit sums without an intermediate that saturates."""
+    return bool(simd(text(ROOT, "proc/cpuinfo") or "", platform.machine())["vnni"])
+
+
+def _task(make: Literal["export", "quantise"], setup: Setup, folder: Path, model: Path | None = None) -> Task:
+    quiet = replace(setup, profiling=False)
+    return Task(make, quiet, str(folder), str(model or ""))
+
+
+def run(task: Task) -> None:
+    """Do a task in a process of its own, which ends when this one does. Raises ScenarioError with what it met."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "-m", "harness.stages.inference.prepare"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process, process.stdin as told, process.stdout as answer:
+            message = pickle.dumps(task)
+            with contextlib.suppress(BrokenPipeError):  # it died at once: its log says why
+                told.write(struct.pack("<q", len(message)) + message)
+                told.flush()
+            said = answer.read()
+            code = process.wait()
+        if code == 0:
+            return
+        log.seek(0)
+        printed = log.read().decode(errors="replace")
+    if said:
+        problem = json.loads(said)
+        error = ScenarioError(problem["what"], where=problem["where"], hint=problem["hint"])
+        error.details = "\n".join(part for part in (problem["details"], printed) if part)
+    else:
+        error = ScenarioError(f"the process that was to {task.make} the model ended with code {code}")
+        error.details = printed
+    raise error

@@ -1,0 +1,84 @@
+"""The contract of a runtime: load a model, run batches of it, say what is in effect.
+
+Whoever measures a model (`InferenceStage`), scores it or profiles it goes through this, so that all see the same code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ScenarioError
+from harness.scenario.model import Inference, Preprocess
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a runtime is opened from.
+
+    shape: (3, height, width) of an input. max_batch: the largest batch that it will be given. seed: of random weights.
+    preprocess: what stands in front of the model; int8 is calibrated through it. profiling: let the runtime keep times
+    of its operators.
+    """
+
+    options: Inference
+    shape: tuple[int, ...]
+    max_batch: int
+    seed: int
+    preprocess: Preprocess | None = None
+    profiling: bool = False
+
+
+class Runtime(Protocol):
+    """A model in a runtime; used from the one thread that opened it."""
+
+    inputs: NDArray[np.float32]
+    """Room for a batch, shape (max_batch, 3, height, width), once it is open: a runtime on a device has it pinned."""
+    part_ns: Sequence[int]
+    """After `run` on a device: how long each of CUDA_PARTS took. Empty on a CPU."""
+
+    def open(self) -> Mapping[str, float]:
+        """Import, load and compile; return the seconds of each step by name. Raises ScenarioError."""
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The answers (n, outputs) to a C-contiguous batch (n, 3, height, width), best a slice of `inputs`.
+
+        The result stays valid until the next call.
+        """
+
+    def effective(self) -> Mapping[str, Any]:
+        """What is in effect, read back: runtime and version, threads, precision, device."""
+
+    def close(self) -> None:
+        """Let go of the model."""
+
+
+CUDA_PARTS = ("h2d", "compute", "d2h")
+"""Parts of the service of a model on a GPU: host to device, kernels, device to host."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, without the pages that some add."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)[:300]
+
+
+def os_threads() -> int | None:
+    """How many threads this process has now, None where the kernel does not tell."""
+    tasks = Path("/proc/self/task")
+    return len(os.listdir(tasks)) if tasks.is_dir() else None
+
+
+def refused_bf16(missing: str) -> ScenarioError:
+    """The error where bf16 would be emulated and slower than float32."""
+    return ScenarioError(
+        f"bf16 is refused: {missing} does not compute in it",
+        where="stages.inference.precision",
+        hint="Use precision: float32 or int8.",
+    )
