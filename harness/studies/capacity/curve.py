@@ -1,0 +1,136 @@
+"""The twin's excess over the rate, and the highest rate at which it is at most 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from harness.arrivals import due_times
+from harness.plan import Plan
+from harness.scenario.model import Closed, OpenLoad
+from harness.studies.capacity.slo import Limit, excess, latencies
+from harness.studies.forecast import saturated
+from harness.twin import Demand, Pipeline, compiled, of_plan
+from harness.twin.calibration import Calibration
+from harness.twin.pipeline import START_NS
+from harness.twin.services import Services
+
+SHARES = (0.97, 0.93, 0.88, 0.82, 0.75, 0.65, 0.55, 0.45, 0.35, 0.25, 0.15, 0.07, 0.02)
+"""Of the saturated throughput, from above: excess may fall with the load at first, while batches wait to fill.
+
+Closer to 1 latencies depend on every percent of the service times: there the limit is the throughput.
+"""
+BEYOND = (10.0, 5.0, 3.0, 2.0, 1.6, 1.4, 1.25, 1.15, 1.08, 1.02)
+"""The same for pipelines that shed: they have a steady state at every load."""
+WARMUP_SHARE = 0.1
+RESOLUTION = 1e-3
+
+LimitedBy = Literal["slo", "throughput", "service"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is simulated for one point of a curve: replications of so many requests, the first tenth left out."""
+
+    requests: int = 25_000
+    replications: int = 20
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Excess of the twin over the rate; every rate meets the same draws of arrivals and service times.
+
+    throughput_rps: what the pipeline carries saturated. factor: what measured latencies are to those of the twin.
+    """
+
+    pipeline: Pipeline
+    services: Services
+    load: OpenLoad
+    limits: Sequence[Limit]
+    size: Size
+    throughput_rps: float
+    factor: float = 1.0
+
+    def excess(self, rate_rps: float) -> float:
+        """Infinite without a steady state."""
+        if not self.pipeline.shed and rate_rps >= self.throughput_rps:
+            return math.inf
+        parts = []
+        for seed in np.random.SeedSequence(self.size.seed).spawn(self.size.replications):
+            arrivals, service = seed.spawn(2)
+            due = due_times(self.load, rate_rps, self.size.requests, arrivals) + START_NS
+            drawn = self.services.draw(self.pipeline, len(due), np.random.default_rng(service))
+            latency = latencies(compiled.simulate(self.pipeline, Demand(drawn, due)))
+            parts.append(latency[int(len(latency) * WARMUP_SHARE) :])
+        return self.factor * excess(np.concatenate(parts), self.limits)
+
+
+def curve(plan: Plan, calibration: Calibration, limits: Sequence[Limit], size: Size, factor: float = 1.0) -> Curve:
+    """The curve of a Plan with measured service times of all its stages."""
+    assert not isinstance(plan.load, Closed)
+    pipeline = of_plan(plan, calibration.overheads)
+    throughput_rps = saturated(pipeline, calibration, size.seed).throughput_rps
+    return Curve(pipeline, calibration, plan.load, limits, size, throughput_rps, factor)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The highest rate that keeps the limits; 0 where none does, then `least` is the smallest excess, at `least_rps`.
+
+    limited_by: throughput, where the limits hold as far as there is a steady state; service, where they hold nowhere.
+    """
+
+    rate_rps: float
+    limited_by: LimitedBy
+    least: float
+    least_rps: float
+
+
+def crossing(given: Curve, near_rps: float | None = None) -> Crossing:
+    """Find it from above; near_rps: look within 30 % of it first."""
+    if near_rps is not None:
+        low, high = near_rps / 1.3, near_rps * 1.3
+        if not given.pipeline.shed:
+            high = min(high, SHARES[0] * given.throughput_rps)
+        if low < high and given.excess(low) <= 1.0 < given.excess(high):
+            return Crossing(_between(given, low, high), "slo", 1.0, low)
+    shares = (*BEYOND, *SHARES) if given.pipeline.shed else SHARES
+    seen: list[tuple[float, float]] = []
+    for share in shares:
+        rate_rps = share * given.throughput_rps
+        found = given.excess(rate_rps)
+        if found <= 1.0:
+            if not seen:
+                return Crossing(rate_rps, "throughput", found, rate_rps)
+            return Crossing(_between(given, rate_rps, seen[-1][1]), "slo", 1.0, rate_rps)
+        seen.append((found, rate_rps))
+    least, least_rps = min(seen)
+    return Crossing(0.0, "service", least, least_rps)
+
+
+def slope(given: Curve, rate_rps: float) -> float:
+    """Relative change of the excess for a relative change of the rate, below it."""
+    low, here = given.excess(rate_rps / 1.05), given.excess(rate_rps)
+    if not (math.isfinite(here) and math.isfinite(low)):
+        return math.inf
+    return max(math.log(here / low) / math.log(1.05), 0.1)
+
+
+def smaller(given: Curve, part: int) -> Curve:
+    """The same from fewer replications."""
+    return replace(given, size=replace(given.size, replications=max(2, given.size.replications // part)))
+
+
+def _between(given: Curve, low_rps: float, high_rps: float) -> float:
+    """Where the excess is 1, between a rate that keeps the limits and one that does not."""
+    from scipy.optimize import brentq
+
+    def log_excess(log_rate: float) -> float:
+        return float(np.clip(np.log(given.excess(math.exp(log_rate))), -5.0, 5.0))
+
+    return math.exp(brentq(log_excess, math.log(low_rps), math.log(high_rps), xtol=RESOLUTION))

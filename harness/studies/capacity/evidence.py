@@ -1,0 +1,235 @@
+"""What one measured run says about the capacity of its configuration, and what several runs say together.
+
+Two things make the p99 of a run uncertain: which requests happened to meet, and what the pipeline is. The first is
+much the larger, and it is known: the twin is given the very arrivals and service times of the run, and tells what
+p99 these had to give. The ratio of the measured to the replayed excess, the residual, is free of that luck. The run's
+own long-run excess is then the twin's, with the run's service times and fresh arrivals, times the residual: a
+control variate (Lavenberg and Welch, Management Science 27, 1981), here a ratio estimator. Where the twin explains
+nothing the residual is as noisy as the measurement, and the interval as wide: the error is measured, not assumed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from harness.plan import Plan
+from harness.records import Phase, RunRecords
+from harness.stats.intervals import inflation
+from harness.studies.capacity.curve import Crossing, Curve, LimitedBy, Size, crossing, curve, slope, smaller
+from harness.studies.capacity.slo import Floats, Limit, excess, interval, latencies
+from harness.studies.forecast import saturated
+from harness.twin.calibration import Calibration, calibrate
+from harness.twin.replay import replay
+
+Verdict = Literal["met", "not met", "undecided"]
+
+DRIFT = 0.03
+"""Standard deviation by which a machine's own speed differs from run to run, taken to be known as well as from EARLIER
+runs. docs/twin.md has what was seen."""
+EARLIER = 4
+FAR = 0.25
+"""Added uncertainty of a run's capacity, as a share of how far that capacity is from the run's own rate."""
+CONFIDENCE = 0.95
+COPIES = 16
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A measured run. Excesses are relative to the limits, see `slo`.
+
+    measured, raw: as it stands, and the dependence-aware interval from these latencies alone (None: too few).
+    replayed, correlation: the twin with the same arrivals and service times. long_run, long_run_interval: without the
+    luck of the arrivals. capacity_rps: 0 where no rate keeps the limits. log_error: standard error of its logarithm
+    that comes from the run's length.
+    """
+
+    settings: tuple[str, ...]
+    path: str
+    purpose: str
+    rate_rps: float
+    requests: int
+    seconds: float
+    measured: float
+    raw: tuple[float, float] | None
+    replayed: float
+    correlation: float
+    long_run: float
+    long_run_interval: tuple[float, float]
+    verdict: Verdict
+    saturated: bool
+    capacity_rps: float
+    throughput_rps: float
+    limited_by: LimitedBy
+    log_error: float
+    summary: Mapping[str, Any]
+    calibration: Calibration
+
+    @property
+    def residual(self) -> float:
+        """Measured over replayed; 1 where either is infinite."""
+        return _ratio(self.measured, self.replayed)
+
+
+def weigh(
+    plan: Plan,
+    records: RunRecords,
+    summary: Mapping[str, Any],
+    limits: Sequence[Limit],
+    size: Size,
+    *,
+    settings: tuple[str, ...],
+    path: str,
+    purpose: str,
+) -> Evidence:
+    """Make evidence of a run. Raises ValueError when no measured request completed."""
+    calibration = calibrate(plan, records)
+    repeated = replay(plan, records)
+    offered = records.select(records.column("phase") != Phase.CALIBRATION)
+    measured = offered.column("phase") == Phase.MEASURED
+    ours, twin = latencies(offered)[measured], latencies(repeated.records)[measured]
+    rng = np.random.default_rng(np.random.SeedSequence(size.seed, spawn_key=(3,)))
+    found, replayed = excess(ours, limits), excess(twin, limits)
+    residual_error = _residual_error(ours, twin, limits, rng)
+    rate_rps = float(summary["load"]["nominal_rps"])
+
+    own = curve(plan, calibration, limits, size, _ratio(found, replayed))
+    crosses = crossing(own)
+    service_error = _service_error(own, calibration, crosses, rng)
+    steepness = slope(own, crosses.rate_rps) if crosses.rate_rps else 1.0
+    log_error = math.hypot(service_error, residual_error / steepness)
+
+    long_run = own.excess(rate_rps)
+    error = math.hypot(service_error * slope(own, rate_rps), residual_error) if math.isfinite(long_run) else 0.0
+    spread = math.exp(_z() * error)
+    ends = long_run / spread, long_run * spread
+    raw, state = interval(ours, limits), summary["steady_state"]
+    backlog_grew = state is not None and state["verdict"] == "saturated"
+    return Evidence(
+        settings=settings,
+        path=path,
+        purpose=purpose,
+        rate_rps=rate_rps,
+        requests=len(ours),
+        seconds=_span_s(records),
+        measured=found,
+        raw=None if backlog_grew else raw,
+        replayed=replayed,
+        correlation=repeated.correlation,
+        long_run=long_run,
+        long_run_interval=ends,
+        verdict=_verdict(ends, raw, backlog_grew),
+        saturated=backlog_grew,
+        capacity_rps=crosses.rate_rps,
+        throughput_rps=own.throughput_rps,
+        limited_by=crosses.limited_by,
+        log_error=log_error,
+        summary=summary,
+        calibration=calibration,
+    )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A capacity with its interval, all 0 where no rate keeps the limits. half: of the interval, relative."""
+
+    rate_rps: float
+    lo_rps: float
+    hi_rps: float
+    half: float
+
+
+NONE = Estimate(0.0, 0.0, 0.0, 0.0)
+
+
+def combine(evidence: Sequence[Evidence]) -> Estimate:
+    """The capacity that runs of one configuration have in common.
+
+    A mean of logarithms, weighted by each run's variance: its own sampling error, the machine's drift, and its
+    distance from the answer. The interval is Student's with the Birge ratio, the runs' dispersion over what these
+    variances expect (Birge, Physical Review 40, 1932), shrunk towards 1 as if EARLIER runs had shown it to be 1: so
+    that two runs that agree by chance are not taken for certainty. NONE when most runs say that no rate keeps the
+    limits.
+    """
+    from scipy.special import stdtrit
+
+    reached = [e for e in evidence if e.capacity_rps > 0]
+    if not reached or 2 * len(reached) < len(evidence):
+        return NONE
+    logs = np.log([e.capacity_rps for e in reached])
+    distance = np.log([e.rate_rps for e in reached]) - logs
+    variance = DRIFT**2 + np.square([e.log_error for e in reached]) + np.square(FAR * distance)
+    weight = 1 / variance
+    middle = float(weight @ logs / weight.sum())
+    freedom = EARLIER + len(reached) - 1
+    birge = (EARLIER + float(weight @ (logs - middle) ** 2)) / freedom
+    half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(birge / float(weight.sum()))
+    return Estimate(*(math.exp(middle + by) for by in (0.0, -half, half)), half=math.expm1(half))
+
+
+def _verdict(ends: tuple[float, float], raw: tuple[float, float] | None, saturated: bool) -> Verdict:
+    """Of one run at its own rate. Latencies that decide by themselves overrule the twin."""
+    if raw is not None and not saturated:
+        if raw[0] > 1:
+            return "not met"
+        if raw[1] <= 1:
+            return "met"
+    if ends[0] > 1:
+        return "not met"
+    return "met" if ends[1] <= 1 and not saturated else "undecided"
+
+
+def _ratio(measured: float, replayed: float) -> float:
+    return measured / replayed if math.isfinite(measured) and math.isfinite(replayed) else 1.0
+
+
+def _residual_error(ours: Floats, twin: Floats, limits: Sequence[Limit], rng: np.random.Generator) -> float:
+    """Standard error of the logarithm of measured over replayed excess, by a moving block bootstrap of the pairs.
+
+    Blocks are as long as requests depend on one another about the median, from n^(1/3) to n/10.
+    """
+    n = len(ours)
+    length = int(np.clip(inflation(ours, 0.5), round(n ** (1 / 3)), max(n // 10, 1)))
+    starts = rng.integers(0, n - length + 1, (RESAMPLES, -(-n // length)))
+    found = []
+    for row in starts:
+        index = (row[:, None] + np.arange(length)).reshape(-1)[:n]
+        found.append(math.log(_ratio(excess(ours[index], limits), excess(twin[index], limits))))
+    return float(np.std(found))
+
+
+def _service_error(own: Curve, calibration: Calibration, crosses: Crossing, rng: np.random.Generator) -> float:
+    """Standard error of the logarithm of the capacity that comes from the few services that were measured.
+
+    From copies of the samples, redrawn in blocks, each with a curve of its own.
+    """
+    if not crosses.rate_rps:
+        return 0.0
+
+    rough = smaller(own, 5)
+    middle = crossing(rough, crosses.rate_rps).rate_rps
+    if not middle:
+        return 0.0
+    moved = []
+    for _ in range(COPIES):
+        copy = calibration.resampled(rng)
+        throughput_rps = saturated(own.pipeline, copy, own.size.seed).throughput_rps
+        found = crossing(replace(rough, services=copy, throughput_rps=throughput_rps), middle).rate_rps
+        moved.append(math.log(max(found, middle / 2) / middle))
+    return float(np.std(moved))
+
+
+def _span_s(records: RunRecords) -> float:
+    """How long requests were offered and served, the calibration of the rate included, s."""
+    return float(max(records.completed.max(), records.due.max()) - records.due.min()) / 1e9
+
+
+def _z() -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri((1 + CONFIDENCE) / 2))
