@@ -1,4 +1,4 @@
-"""The two things that pyproject.toml cannot say: a package that lies beside its parent, and an optional extension."""
+"""The two things that pyproject.toml cannot say: packages that lie beside their parent, and an optional extension."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from setuptools import Extension, find_packages, setup
 FOLDER = Path("kernels/native")
 
 setup(
-    packages=[*find_packages(include=["harness*"]), "harness.kernels", "harness.kernels.bench"],
+    packages=[*find_packages(include=["harness*"]), "harness.kernels", "harness.kernels.bench", "harness.scenarios"],
     exclude_package_data={"harness.kernels": ["native/*"]},
     ext_modules=[
         Extension(

@@ -13,12 +13,16 @@ import click
 VERBS: dict[str, dict[str, str]] = {
     "Measure": {
         "run": "Run a scenario and show where its latency goes.",
+        "compare": "Compare settings, scenarios or runs: is one faster, and by how much?",
+        "sweep": "Measure a scenario over a grid of settings.",
+        "capacity": "Find the highest load that keeps an SLO, and the configuration that carries it.",
     },
     "Model": {
         "simulate": "Predict latencies: what if this stage had two workers, or more load?",
         "crosscheck": "Hold a run against theory and the twin.",
     },
     "Check": {
+        "accuracy": "Hold a model's answers against labels, and against the reference stack.",
         "validate": "Check scenario files without running them.",
         "selftest": "Prove the instrument on this machine, in about two minutes.",
         "doctor": "Describe this machine and warn of what harms latency.",
@@ -26,6 +30,9 @@ VERBS: dict[str, dict[str, str]] = {
     "Show": {
         "runs": "List saved runs, the newest first.",
         "show": "Show a saved run again.",
+        "report": "Make a report that can be passed on: one HTML file.",
+        "trace": "Write a saved run as a trace for Perfetto.",
+        "metrics": "Keep a table of runs, one row each.",
         "schema": "Print the JSON Schema of scenario files.",
     },
 }

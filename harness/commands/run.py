@@ -26,9 +26,16 @@ from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError, Scenario
     "--json", "json_to", metavar="PATH", help="Write the summary as JSON to a file, or to - and nothing else."
 )
 @click.option("--quiet", "-q", is_flag=True, help="No live view and no screen: only where the run was saved.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve live metrics for Prometheus on 127.0.0.1 while the run lasts; 0 takes a free port.",
+)
 def command(
-    scenario: Path, overrides: tuple[str, ...], requests: int | None, out: Path, json_to: str | None, quiet: bool
-) -> None:
+    scenario: Path, overrides: tuple[str, ...], requests: int | None, out: Path, json_to: str | None, quiet: bool,
+    metrics_port: int | None,
+) -> None:  # fmt: skip
     """Run a scenario: the real pipeline, measured request by request.
 
     \b
@@ -49,9 +56,17 @@ def command(
     settings = (*overrides, f"load.requests={requests}") if requests else overrides
     path, plan = plan_of(scenario, settings)
     given = "".join(f"# --set {s}\n" for s in settings) + path.read_text(encoding="utf-8")
+    metrics = None
+    if metrics_port is not None:
+        from harness.report import prometheus
+
+        metrics = click.get_current_context().with_resource(prometheus.endpoint(plan, metrics_port))
+        click.echo(f"metrics on {metrics.url}", err=True)
     with live.view(plan, quiet=quiet) as observe:
-        measured = measure(plan, given, out, observe)
+        measured = measure(plan, given, out, metrics.beside(observe) if metrics else observe)
     execution = measured.execution
+    if metrics is not None and execution.status != "interrupted":
+        metrics.finish(execution.records)
     if isinstance(execution.error, ScenarioError):
         raise with_line(execution.error, path, settings)
     unwritten = _deliver(measured.summary, json_to, quiet)

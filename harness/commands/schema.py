@@ -8,15 +8,22 @@ import click
 
 
 @click.command("schema")
-def command() -> None:
+@click.option("--markdown", is_flag=True, help="As a page for people instead: docs/scenario.md.")
+def command(markdown: bool) -> None:
     """Print the JSON Schema of scenario files, so that editors complete and check them.
 
     \b
     Example:
       harness schema > scenarios/scenario.schema.json
+      harness schema --markdown > docs/scenario.md
 
     A scenario file names it in its first line: # yaml-language-server: $schema=scenario.schema.json
     """
     from harness.scenario import schema
 
-    click.echo(json.dumps(schema(), indent=2))
+    if markdown:
+        from harness.report.reference import reference
+
+        click.echo(reference(schema()), nl=False)
+    else:
+        click.echo(json.dumps(schema(), indent=2))

@@ -6,10 +6,12 @@ loads, stages, model   every key that a scenario may hold, with its default and 
 reading     text to plain data, with the line of each key
 overriding  what `--set` puts over it
 problems    validation, and errors that name the file, the line and the key path
+finding     which file a person means
 loading     all of these in turn; the way back, and the JSON Schema
 """
 
-from harness.scenario.loading import dump, find, load, read, schema, with_overrides
+from harness.scenario.finding import find
+from harness.scenario.loading import dump, load, read, schema, with_overrides
 from harness.scenario.model import (
     Batch,
     Closed,

@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness.errors import ScenarioError, UsageError
+from harness.errors import ScenarioError
 from harness.scenario.keys import FileName, Keys, mapping_of
 from harness.scenario.loads import load_models
 from harness.scenario.model import Scenario, Source
 from harness.scenario.overriding import Override
 from harness.scenario.overriding import apply as apply_overrides
 from harness.scenario.problems import validate
-from harness.scenario.reading import SUFFIX, Document, parse
+from harness.scenario.reading import Document, parse
 from harness.scenario.stages import stage_models
 
-FOLDER = Path("scenarios")
 _GLOB = "*?["
-
-
-def find(reference: str | Path) -> Path:
-    """The scenario file that a person means: a path, or the bare name of a file here or in ./scenarios.
-
-    Raises UsageError, which suggests names that come near.
-    """
-    path = Path(reference)
-    named = path.with_name(path.name + SUFFIX)
-    candidates = [path, named]
-    if path.parent == Path():
-        candidates += [FOLDER / path.name, FOLDER / named.name]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    if path.exists():
-        raise UsageError("not a scenario file", where=str(path), hint="Give the YAML file itself.")
-    there = sorted({p for folder in (path.parent, FOLDER) for p in folder.glob(f"*{SUFFIX}")})
-    near = difflib.get_close_matches(path.stem, [p.stem for p in there], n=3, cutoff=0.5)
-    shown = [str(p) for p in there if p.stem in near] or [str(p) for p in there if p.parent == FOLDER][:8]
-    hint = f"{'Did you mean' if near else 'There are'} {', '.join(shown)}{'?' if near else '.'}" if shown else ""
-    raise UsageError("there is no such scenario file", where=str(path), hint=hint)
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:

@@ -1,0 +1,90 @@
+"""A table of runs in a Markdown file: one row a run, made from its summary, kept up to date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SaveError, UsageError
+from harness.report.figures import ms
+
+STAGES = ("preprocess", "inference", "postprocess")
+BEGIN, END = "<!-- harness metrics: begin -->", "<!-- harness metrics: end -->"
+LEADING = 6
+"""Columns of text; those behind them are figures."""
+NONE = "-"
+Row = dict[str, str]
+
+
+def row(run: str, summary: Mapping[str, Any]) -> Row:
+    """A run's row: column -> cell. run: the name of its folder, which tells the row from all others."""
+    system, e2e, memory = summary["system"], summary["e2e_ms"], summary["memory"]["peak_rss_mb"]
+    libraries, git = system.get("libraries") or {}, system.get("git")
+    devices = sorted({str(e["device"]) for e in summary["effective"].values() if "device" in e})
+    cores = f", {system['cores']:g} cores" if system.get("cores") else ""
+    cells = {
+        "run": run,
+        "scenario": summary["name"],
+        "platform": f"{system.get('cpu') or NONE}{cores}",
+        "Python": system.get("python"),
+        "torch": libraries.get("torch"),
+        "device": " ".join(devices) or "cpu",
+        "e2e p50 / p99 ms": _pair(e2e),
+        **{f"{name} p50 / p99 ms": _pair(summary["stages"].get(name, {}).get("service_ms")) for name in STAGES},
+        "rate /s": None if summary["throughput_rps"] is None else f"{summary['throughput_rps']:.4g}",
+        "peak RSS MB": f"{max(memory.values()):,.0f}" if memory else None,
+        "validity": summary["validity"],
+        "commit": f"{git['commit'][:8]}{'+' if git['dirty'] else ''}" if git else None,
+    }
+    return {column: re.sub(r"\s+", " ", (cell or NONE).replace("|", "/")) for column, cell in cells.items()}
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as a Markdown table, the oldest run first."""
+    ordered = sorted(rows, key=lambda cells: cells["run"])
+    columns = list(dict.fromkeys(column for cells in ordered for column in cells))
+    rule = ["---" if index < LEADING else "---:" for index in range(len(columns))]
+    lines = [columns, rule, *([cells.get(column, NONE) for column in columns] for cells in ordered)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def update(path: Path, rows: Iterable[Row]) -> int:
+    """Put rows into the table of a file and return how many it then has. A run that has a row gets it anew.
+
+    The table stands between two comments; all other text stays as it is. A file without them gets them at its end.
+    Raises UsageError and SaveError.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8") if path.exists() else "# Metrics\n"
+        if (BEGIN in text) != (END in text) or text.find(END) < text.find(BEGIN):
+            raise UsageError(f"the table's comments are not a pair: {BEGIN} ... {END}", where=str(path))
+        if BEGIN not in text:
+            text = f"{text.rstrip()}\n\n{BEGIN}\n{END}\n"
+        before, _, rest = text.partition(BEGIN)
+        inside, _, after = rest.partition(END)
+        known = {cells["run"]: cells for cells in (*_parse(inside, path), *rows)}
+        written = path.with_name(path.name + ".partial")
+        written.write_bytes(f"{before}{BEGIN}\n{table(known.values())}\n{END}{after}".encode())
+        written.replace(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SaveError(f"cannot update the table: {error}", where=str(path)) from None
+    return len(known)
+
+
+def _parse(text: str, path: Path) -> list[Row]:
+    """The rows of a table. Raises UsageError when it is none of ours."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    if not lines:
+        return []
+    header, *rest = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    if header[0] != "run" or any(len(cells) != len(header) for cells in rest):
+        raise UsageError(
+            "between the comments there is no table of runs", where=str(path), hint="Remove what is there."
+        )
+    return [dict(zip(header, cells, strict=True)) for cells in rest[1:]]
+
+
+def _pair(figures: Mapping[str, float | None] | None) -> str | None:
+    return None if figures is None or figures["p50"] is None else f"{ms(figures['p50'])} / {ms(figures['p99'])}"
