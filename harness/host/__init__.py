@@ -10,11 +10,13 @@ from harness.host.counters import Counters, Interval, sample
 from harness.host.description import describe
 from harness.host.limits import affinity, usable_cores
 from harness.host.process import ProcessUsage, process_usage
+from harness.host.timeline import Timeline
 
 __all__ = [
     "Counters",
     "Interval",
     "ProcessUsage",
+    "Timeline",
     "Warning",
     "affinity",
     "describe",

@@ -21,6 +21,13 @@ def ms(value: float | None) -> str:
     return f"{value:.1f}" if size >= 9.995 else f"{value:.2f}" if size >= 0.995 else f"{value:.3f}"
 
 
+def rate(value: float | None) -> str:
+    """Requests per second, or a dash."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}/s" if value >= 99.95 else f"{value:.3g}/s"
+
+
 def relative(error: float) -> Text:
     """A relative error in percent; a large one stands out."""
     return Text(f"{error:+.1%}", style="yellow" if abs(error) > FAR else "green")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, first_line, ms
+from harness.report.figures import WIDEST, first_line, ms, rate
 from harness.report.ladder import ladder
 
 ROOMY = 96  # columns from which on tables are spaced out
@@ -119,24 +119,18 @@ def _quantile_table(summary: Mapping[str, Any], look: _Look, without: Sequence[s
 def _load(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     counts, load = summary["requests"], summary["load"]
     if load["arrivals"] == "closed":
-        text = f"closed, {load['concurrency']} in flight; completed {_rate(summary['throughput_rps'])}"
+        text = f"closed, {load['concurrency']} in flight; completed {rate(summary['throughput_rps'])}"
     else:
-        offered, completed = _rate(summary["offered_rps"]), _rate(summary["throughput_rps"])
+        offered, completed = rate(summary["offered_rps"]), rate(summary["throughput_rps"])
         text = f"{load['arrivals']}; offered {offered}, completed {completed}"
     capacity = load["calibrated_capacity_rps"]
     if capacity:
-        text += f"; capacity {_rate(capacity)} by calibration"
+        text += f"; capacity {rate(capacity)} by calibration"
     parts = [f"{counts['completed']:,} completed of {counts['issued']:,}"]
     parts += [f"{counts[k]:,} {k}" for k in ("failed", "dropped") if counts[k]]
     if counts["warmup"]:
         parts.append(f"after {counts['warmup']:,} of warm-up")
     return [("Load", text), ("Requests", ", ".join(parts))]
-
-
-def _rate(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}/s" if value >= 99.95 else f"{value:.3g}/s"
 
 
 def _budget(summary: Mapping[str, Any], look: _Look) -> Table:
@@ -295,7 +289,7 @@ def list_runs(console: Console, rows: Sequence[tuple[str, Mapping[str, Any]]], r
             row["started_at"].replace("T", " ")[:16],
             *((Text(path.rpartition("/")[2], style="dim"),) if widest else ()),
             f"{row['completed']:,}",
-            *((_rate(row["throughput_rps"]),) if wide else ()),
+            *((rate(row["throughput_rps"]),) if wide else ()),
             ms(row["p50_ms"]),
             ms(row["p99_ms"]),
             *((interval,) if wide else ()),

@@ -1,0 +1,117 @@
+"""`harness report`: a run, or several side by side, as one HTML file, as pictures, or as text."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.errors import SaveError, UsageError
+
+if TYPE_CHECKING:
+    from harness.report.html import Run
+    from harness.store import SavedRun
+
+FILE = "report.html"
+MOST_RUNS = 8
+
+
+@click.command("report")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(path_type=Path),
+    help=f"The file to write; by default {FILE} in the run's folder, or here for several runs.",
+)
+@click.option("--png", type=click.Path(path_type=Path, file_okay=False), help="Draw the plots as PNG into a folder.")
+@click.option("--svg", type=click.Path(path_type=Path, file_okay=False), help="Draw the plots as SVG into a folder.")
+@click.option("--text", is_flag=True, help="Print it instead, with the percentile curve.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder under which runs are saved.",
+)
+def command(
+    runs: tuple[str, ...], target: Path | None, png: Path | None, svg: Path | None, text: bool, out: Path
+) -> None:
+    """Make a report that can be passed on: one HTML file, with two or more runs side by side.
+
+    \b
+    Example:
+      harness report last
+      harness report last~1 last -o before-and-after.html
+      harness report resnet18_cpu --png plots
+      harness report last --text
+
+    RUN: a folder, last, last~1, or a scenario's name; last where none is given. The file needs no network.
+    """
+    from harness import store
+
+    if len(runs) > MOST_RUNS:
+        raise UsageError(f"{len(runs)} runs side by side, and at most {MOST_RUNS} can be told apart")
+    saved = [store.find(run, out) for run in runs or ("last",)]
+    if target is not None:
+        _check(target)
+    if text:
+        for one in saved:
+            _print(one)
+    wanted = [(folder, form) for folder, form in ((png, "png"), (svg, "svg")) if folder is not None]
+    if wanted:
+        from harness.report import plots
+
+        read = _read(saved)
+        for folder, form in wanted:
+            for path in plots.draw(read, folder, form):
+                click.echo(str(path))
+    if target is not None or not (text or wanted):
+        click.echo(f"Report in {write(saved, target)}")
+
+
+def write(saved: Sequence[SavedRun], target: Path | None = None) -> Path:
+    """Write the HTML report of saved runs, by default where `command` says. Returns its path. Raises SaveError."""
+    from harness.report import html
+
+    path = target or (saved[0].path / FILE if len(saved) == 1 else Path(FILE))
+    page = html.render(_read(saved))
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise SaveError(f"cannot write the report: {error.strerror}", where=str(path)) from None
+    return path
+
+
+def _read(saved: Sequence[SavedRun]) -> list[Run]:
+    from harness.report import html
+    from harness.stats.series import SPANS
+
+    labels = "ABCDEFGH"[: len(saved)] if len(saved) > 1 else [""]
+    return [html.read(one, label, SPANS // len(saved)) for one, label in zip(saved, labels, strict=True)]
+
+
+def _check(target: Path) -> None:
+    """Refuse a place where no file can be written before any work is done."""
+    if target.is_dir():
+        raise UsageError("a folder, where a file is to be written", where=f"-o {target}")
+    if not target.parent.is_dir():
+        raise UsageError(f"there is no folder {target.parent}", where=f"-o {target}", hint="Make it first.")
+
+
+def _print(saved: SavedRun) -> None:
+    from harness.commands import output
+    from harness.report import curve, html, terminal
+
+    screen, run = output.screen(), html.read(saved)
+    terminal.show(screen, {**run.summary, "saved": str(saved.path)})
+    if run.series is not None:
+        curve.show(screen, run.series)

@@ -1,0 +1,104 @@
+"""Templates, styles and scripts put together as one file that asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from harness.report import terminal
+from harness.report.html import charts
+from harness.report.html.figures import FILTERS, Figures
+from harness.report.html.run import Run
+from harness.scenario import read as read_scenario
+from harness.stats import side_by_side
+from harness.stats.series import by_kind
+
+HERE = Path(__file__).parent
+SCRIPTS = ("scale", "paths", "plot", "rows", "main")
+MARKS = {"ok": "✓", "warning": "!", "invalid": "✗"}
+
+
+def render(runs: Sequence[Run]) -> str:
+    """The page of one run, or of several side by side."""
+    style = _static("report.css")
+    script = '"use strict";\n(() => {\n' + "\n".join(_static(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    shared = {
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'",
+        "marks": MARKS,
+        "verdicts": terminal.LEVEL_WORDS,
+        "components": terminal.COMPONENTS,
+        "patterns": ("queue_wait", "batch_wait", "blocked", "producer"),
+    }
+    page = _one(runs[0]) if len(runs) == 1 else _several(runs)
+    return _templates().get_template(page.pop("template")).render(**shared, **page)
+
+
+def _one(run: Run) -> dict[str, Any]:
+    drawn = charts.of_one(run) if run.series else []
+    kinds = [by_kind(parts) for parts in (run.series.typical_ms, run.series.slowest_ms)] if run.series else []
+    return {
+        "template": "one.html",
+        "title": run.summary["name"],
+        "run": run,
+        "s": run.summary,
+        "fig": Figures(run.summary),
+        "charts": _data(drawn),
+        "drawn": [chart["id"] for chart in drawn],
+        "histograms": [(c["id"], name) for c, name in zip(_histograms(drawn), charts.noted(run), strict=False)],
+        "kinds": kinds,
+    }
+
+
+def _several(runs: Sequence[Run]) -> dict[str, Any]:
+    summaries = [run.summary for run in runs]
+    drawn = charts.of_several(runs)
+    scenarios = [run.path / "resolved.yaml" for run in runs]
+    known = all(path.is_file() for path in scenarios)
+    return {
+        "template": "several.html",
+        "title": " and ".join(dict.fromkeys(str(s["name"]) for s in summaries)),
+        "runs": runs,
+        "figures": [Figures(summary, i) for i, summary in enumerate(summaries)],
+        "latencies": side_by_side.latencies(summaries),
+        "stages": side_by_side.stages(summaries),
+        "settings": side_by_side.settings([read_scenario(path).raw for path in scenarios]) if known else [],
+        "machines": side_by_side.machines(summaries),
+        "charts": _data(drawn),
+        "drawn": [chart["id"] for chart in drawn],
+    }
+
+
+def _histograms(drawn: Sequence[charts.Chart]) -> list[charts.Chart]:
+    return [chart for chart in drawn if chart["id"].startswith("histogram-")]
+
+
+def _data(drawn: Sequence[charts.Chart]) -> Markup:
+    """JSON that no text in it can end early."""
+    text = json.dumps(drawn, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _templates() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(HERE / "templates")
+    found = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    found.filters.update(FILTERS)
+    return found
+
+
+def _static(name: str) -> str:
+    return (HERE / "static" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,59 @@
+// Draws every chart of the page from the data that it carries, again when its width changes, and for paper.
+
+const PAPER_WIDTH = 690;
+
+const tip = {
+  box: document.getElementById("tip"),
+  show(lines, x, y) {
+    this.box.replaceChildren(...lines.map((line, i) => Object.assign(document.createElement(i ? "span" : "b"), { textContent: line })));
+    this.box.hidden = false;
+    const { width, height } = this.box.getBoundingClientRect();
+    const left = Math.min(Math.max(x + 14, 4), document.documentElement.clientWidth - width - 4);
+    this.box.style.left = `${x + 14 + width > document.documentElement.clientWidth ? Math.max(x - width - 14, 4) : left}px`;
+    this.box.style.top = `${Math.max(y - height / 2, 4)}px`;
+  },
+  hide() {
+    this.box.hidden = true;
+  },
+};
+
+const groups = new Map();
+const groupOf = (name) => {
+  if (!groups.has(name)) groups.set(name, new Group());
+  return groups.get(name);
+};
+
+const specs = JSON.parse(document.getElementById("charts").textContent);
+const charts = specs.map((spec) => {
+  const host = document.getElementById(spec.id);
+  return spec.rows ? new Rows(host, spec) : new Plot(host, spec, groupOf(spec.group));
+});
+const drawAll = (width) => charts.forEach((chart) => chart.draw(width));
+drawAll();
+
+let drawn = document.documentElement.clientWidth;
+let waiting = 0;
+window.addEventListener("resize", () => {
+  cancelAnimationFrame(waiting);
+  waiting = requestAnimationFrame(() => {
+    if (document.documentElement.clientWidth === drawn) return;
+    drawn = document.documentElement.clientWidth;
+    drawAll();
+  });
+});
+
+window.addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach((details) => {
+    details.dataset.open = details.open;
+    details.open = true;
+  });
+  charts.forEach((chart) => chart.draw(chart.host.closest(".multiples") ? PAPER_WIDTH / 2 - 16 : PAPER_WIDTH));
+});
+window.addEventListener("afterprint", () => {
+  document.querySelectorAll("details").forEach((details) => {
+    details.open = details.dataset.open === "true";
+  });
+  drawAll();
+});
+document.addEventListener("keydown", (event) => event.key === "Escape" && tip.hide());
+document.addEventListener("scroll", () => tip.hide(), { passive: true });
