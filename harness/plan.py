@@ -64,12 +64,14 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A scenario, resolved. Rows: the calibration's come first, then warm-up, then the measured requests."""
+    """A scenario, resolved. Rows: the calibration's come first, then each block's warm-up and its measured requests."""
 
     scenario: Scenario
     stages: tuple[StagePlan, ...]
     measured: int | None
-    """Measured requests; None when only the run can tell."""
+    """Measured requests of a block; None when only the run can tell."""
+    blocks: int = 1
+    """How often the load is offered, each time with its own warm-up and arrivals. A run is one block."""
 
     @property
     def load(self) -> OpenLoad | Closed:
@@ -104,28 +106,37 @@ class Plan:
 
     @property
     def first_measured(self) -> int:
-        """Row of the first measured request."""
+        """Row of the first measured request of the first block."""
         return self.first_row + self.load.warmup
 
     @property
     def max_rows(self) -> int:
         """Rows to make room for."""
         if self.measured is not None:
-            return self.first_measured + self.measured
+            return self.first_row + self.blocks * (self.load.warmup + self.measured)
         seconds = (self.load.duration or 0) / 1e9
         return self.first_measured + min(MOST_ROWS, math.ceil(seconds * FASTEST_RPS) + 1000)
 
-    def describe_row(self, row: int) -> str:
-        """A row's number as people count: within its phase, from 0."""
-        if row >= self.first_measured:
-            return str(row - self.first_measured)
-        return f"{row - self.first_row} of the warm-up" if row >= self.first_row else f"{row} of the calibration"
+    def block(self, index: int) -> range:
+        """Rows of a block, those of its warm-up first."""
+        size = (self.max_rows - self.first_row) // self.blocks
+        first = self.first_row + index * size
+        return range(first, first + size)
 
-    def seed(self, purpose: str) -> np.random.SeedSequence:
+    def describe_row(self, row: int) -> str:
+        """A row's number as people count: within its phase and block, from 0."""
+        if row < self.first_row:
+            return f"{row} of the calibration"
+        block, place = divmod(row - self.first_row, len(self.block(0)))
+        within = f" of block {block}" if self.blocks > 1 else ""
+        warmup = self.load.warmup
+        return f"{place - warmup}{within}" if place >= warmup else f"{place} of the warm-up{within}"
+
+    def seed(self, purpose: str, *within: int) -> np.random.SeedSequence:
         """A seed of its own for each purpose: arrivals, images, content, or the name of a stage."""
         fixed = ("arrivals", "images", "content")
         key = fixed.index(purpose) if purpose in fixed else 100 + self.layout.stages.index(purpose)
-        return np.random.SeedSequence(self.load.seed, spawn_key=(key,))
+        return np.random.SeedSequence(self.load.seed, spawn_key=(key, *within))
 
     def context(self, stage: StagePlan) -> StageContext:
         """What a worker builds its instance of `stage` from."""
@@ -138,19 +149,24 @@ class Plan:
             max_batch=stage.batch_max,
             first_measured=self.first_measured,
             max_pixels=self.scenario.source.max_pixels,
+            upstream=tuple(before.options for before in self.stages[: stage.index]),
         )
 
-    def due_times(self, rate_rps: float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Due times in ns from the start, of the warm-up and the measured requests. Only for open loads."""
+    def due_times(self, rate_rps: float, block: int = 0) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Due times in ns from the start of a block, of its warm-up and measured requests. Only for open loads.
+
+        Each block has arrivals of its own, but for a trace, which begins anew.
+        """
         load = self.load
         assert not isinstance(load, Closed)
+        seed = self.seed("arrivals", *([block] if block else []))
         if self.measured is not None:
-            return due_times(load, rate_rps, load.warmup + self.measured, self.seed("arrivals"))
+            return due_times(load, rate_rps, load.warmup + self.measured, seed)
         assert load.duration is not None
         rows = self.max_rows - self.first_row
         count = min(rows, load.warmup + 1000)
         while True:
-            due = due_times(load, rate_rps, count, self.seed("arrivals"))
+            due = due_times(load, rate_rps, count, seed)
             start = due[load.warmup - 1] if load.warmup else 0
             if len(due) < count or due[-1] >= start + load.duration:
                 return due[: int(np.searchsorted(due, start + load.duration))]

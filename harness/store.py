@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -103,39 +103,48 @@ def save(
     raw: RunRecords,
     texts: Mapping[str, str],
 ) -> SavedRun:
-    """Write a run under `root`; where that cannot be, under the folder for temporary files, and say so in SaveError.
+    """Write a run under `root`, as `new_folder` does. texts: further files by name."""
 
-    texts: further files by name. The folder appears under its name when all of it is on disk.
+    def fill(folder: Path) -> None:
+        for file, text in {**texts, SUMMARY: to_json(summary) + "\n"}.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        records.save(raw, folder / RECORDS, {"name": name, "started_at": summary.get("started_at")})
+
+    return SavedRun(new_folder(root / name, fill, what="the run"))
+
+
+def new_folder(home: Path, fill: Callable[[Path], None], *, what: str, prefix: str = "") -> Path:
+    """Make `<home>/<prefix><timestamp>-<id>` and have it filled; it appears under its name when all of it is on disk.
+
+    Where that cannot be, it is made under the folder for temporary files, and SaveError says so. what: is in it.
     """
     try:
-        return _save(root, name, summary, raw, texts)
+        return _new_folder(home, fill, prefix)
     except (OSError, SaveError) as error:
+        root = home.parent
         reason = getattr(error, "strerror", None) or getattr(error, "what", str(error))
         refuge = Path(tempfile.gettempdir(), "harness-results")
         try:
-            saved = _save(refuge, name, summary, raw, texts)
+            rescued = _new_folder(refuge / home.name, fill, prefix)
         except (OSError, SaveError):
-            raise SaveError(f"cannot save the run: {reason}", where=str(root), hint="Free some space.") from None
+            raise SaveError(f"cannot save {what}: {reason}", where=str(root), hint="Free some space.") from None
         raise SaveError(
-            f"cannot save the run here: {reason}", where=str(root), hint=f"It is saved in {saved.path}."
+            f"cannot save {what} here: {reason}", where=str(root), hint=f"It is saved in {rescued}."
         ) from None
 
 
-def _save(root: Path, name: str, summary: Mapping[str, Any], raw: RunRecords, texts: Mapping[str, str]) -> SavedRun:
-    home = root / name
+def _new_folder(home: Path, fill: Callable[[Path], None], prefix: str) -> Path:
     home.mkdir(parents=True, exist_ok=True)
-    final = home / f"{_stamp()}-{secrets.token_hex(3)}"
+    final = home / f"{prefix}{_stamp()}-{secrets.token_hex(3)}"
     staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home))
     try:
-        for file, text in {**texts, SUMMARY: to_json(summary) + "\n"}.items():
-            (staging / file).write_text(text, encoding="utf-8")
-        records.save(raw, staging / RECORDS, {"name": name, "started_at": summary.get("started_at")})
+        fill(staging)
         staging.chmod(0o755)
         staging.rename(final)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    return SavedRun(final)
+    return final
 
 
 def _stamp() -> str:

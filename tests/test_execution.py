@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.executors.session import execute, saturated_rate
+from harness.executors.pipeline import saturated_rate
+from harness.executors.session import execute
 from harness.records import Outcome, Phase
 from harness.stages.synthetic import ServiceTimes
 from harness.stats.budget import budget

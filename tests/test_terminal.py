@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness import host
-from harness.executors.session import Progress
+from harness.executors.progress import Progress
 from harness.plan import resolve
 from harness.records import Outcome
 from harness.report import live, terminal

@@ -1,6 +1,9 @@
 """Executors of a Plan. All fill the same records, and nothing above can tell which of them did.
 
-session    a run from start to end, whatever the engine: calibrate, load, drain; deadlines and signals
+session    a run from start to end: signals, failures, nothing left behind
+blocks     several pipelines open at once, loaded in turns: a comparison
+pipeline   one that is open, whatever the engine: start, calibrate, play a block of load, drain, stop; deadlines
+progress   what whoever watches is told
 base       what an engine is
 process/   processes, pipes and shared memory
 inprocess/ asyncio tasks and threads in one process

@@ -53,6 +53,10 @@ class WorkerReport:
         self.last = usage
 
 
+Failure = asyncio.Future[HarnessError]
+"""Resolves when an engine cannot go on."""
+
+
 class Engine(Protocol):
     """An executor of one Plan. A session starts it, gives it rows to issue, and stops it."""
 
@@ -60,8 +64,7 @@ class Engine(Protocol):
     """The records, shape (plan.max_rows, layout.width), filled in place."""
     failures: dict[int, str]
     """Why a request failed, by row."""
-    failure: asyncio.Future[HarnessError]
-    """Resolves when the run cannot go on."""
+    failure: Failure
 
     @property
     def workers(self) -> Sequence[WorkerReport]:
@@ -86,6 +89,15 @@ class Engine(Protocol):
 
     async def stop(self) -> None:
         """End everything that was started, whatever state it is in. Safe to call twice."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How what was executed ended; the signal that interrupted it, or 0."""
+
+    status: Literal["completed", "failed", "interrupted"]
+    error: HarnessError | None = None
+    signal: int = 0
 
 
 @dataclass

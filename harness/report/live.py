@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.executors.session import Observer, Progress
+from harness.executors.progress import Observer, Progress
 from harness.plan import Plan
 from harness.records import Outcome
 from harness.scenario.model import Closed
@@ -54,9 +54,9 @@ def _sentence(progress: Progress) -> str:
     if progress.phase == "starting":
         return "starting workers"
     parts = [f"{progress.phase}: {_count(progress)} requests, {_rate(progress)}/s"]
-    rolling = _rolling(progress)
-    if rolling:
-        parts.append(f"p50 {rolling[0]:.1f} ms, p99 {rolling[1]:.1f} ms of the last {rolling[2]}")
+    recent = rolling(progress)
+    if recent:
+        parts.append(f"p50 {recent[0]:.1f} ms, p99 {recent[1]:.1f} ms of the last {recent[2]}")
     parts.append("queues " + " ".join(map(str, progress.depths)))
     left = _left_s(progress)
     if left is not None:
@@ -82,9 +82,9 @@ def _block(progress: Progress) -> Table:
         style = "yellow" if depth >= stage.capacity - 1 else "not dim"
         depths.append(f"{stage.name} {depth:,}/{stage.capacity:,}  ", style=style)
     block.add_row(depths)
-    rolling = _rolling(progress)
-    if rolling:
-        p50, p99, count = rolling
+    recent = rolling(progress)
+    if recent:
+        p50, p99, count = recent
         block.add_row(
             Text.assemble(
                 ("latency  ", "dim"), f"p50 {p50:.1f} ms  p99 {p99:.1f} ms", (f"  of the last {count}", "dim")
@@ -101,7 +101,7 @@ def _count(progress: Progress) -> str:
     return f"{progress.ended:,}" + (f" of {progress.total:,}" if progress.total else "")
 
 
-def _rolling(progress: Progress) -> tuple[float, float, int] | None:
+def rolling(progress: Progress) -> tuple[float, float, int] | None:
     """p50 and p99 in ms of the requests that completed last, and how many those are."""
     columns = progress.plan.layout.columns
     rows = progress.rows[-4 * RECENT :]

@@ -14,7 +14,8 @@ from typing import Any
 from harness import host, scenario, store
 from harness.errors import SaveError
 from harness.executors.base import Execution
-from harness.executors.session import Observer, execute
+from harness.executors.progress import Observer, Progress
+from harness.executors.session import execute
 from harness.plan import Plan
 from harness.scenario.units import format_rate
 from harness.stats.summary import summarise_run
@@ -35,11 +36,17 @@ class Measured:
 def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progress: None) -> Measured:
     """Run a Plan, summarise and save it under `out`. given: the text of the scenario as the user gave it."""
     environment = host.describe()
-    execution = execute(plan, observe)
-    with _signals_wait():
-        summary = summarise_run(plan, execution.records, _facts(execution, environment))
+    timeline = host.Timeline()
+
+    def observing(progress: Progress) -> None:
+        timeline.note()
+        observe(progress)
+
+    execution = execute(plan, observing)
+    with signals_wait():
+        summary = summarise_run(plan, execution.records, facts(execution, environment))
         summary["model"] = _model(execution, summary)
-        files = _texts(execution, given, environment)
+        files = _texts(execution, given, {**environment, "cpu_over_time": timeline.shares()})
         try:
             saved = store.save(out, plan.scenario.name, summary, execution.records, files)
         except SaveError as error:
@@ -48,7 +55,7 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
 
 
 @contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
+def signals_wait() -> Iterator[None]:
     """Ctrl-C and SIGTERM take effect behind this block: a second Ctrl-C must not cost the results."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -65,7 +72,7 @@ def _signals_wait() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-def _facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:
+def facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:
     """The part of the summary that no record holds: how the run ended, what it used, on what machine."""
     plan = execution.plan
     startup: dict[str, dict[str, float]] = {}
@@ -144,7 +151,7 @@ def _texts(execution: Execution, given: str, environment: Mapping[str, Any]) -> 
     """The files of a run's folder besides summary and records, by name."""
     files = {
         "scenario.yaml": given,
-        "resolved.yaml": _resolved(execution.plan, execution),
+        "resolved.yaml": resolved(execution.plan, execution),
         "environment.json": to_json(
             {
                 **environment,
@@ -159,7 +166,7 @@ def _texts(execution: Execution, given: str, environment: Mapping[str, Any]) -> 
     return files
 
 
-def _resolved(plan: Plan, execution: Execution) -> str:
+def resolved(plan: Plan, execution: Execution) -> str:
     """A scenario that runs the same again: every key, and the rate itself where it was found by calibration."""
     ran = plan.scenario
     head = [f"# {s.name}: {s.input} -> {s.output}, batches up to {s.batch_max}" for s in plan.stages]

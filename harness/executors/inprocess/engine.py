@@ -81,8 +81,10 @@ class InProcessEngine:
     # -------------------------------------------------------------- producing
 
     def issue(self, command: Issue) -> None:
-        """Begin to issue."""
+        """Begin to issue. Every request of the command before has ended."""
         self.issuing = True
+        if self._credits is not None:
+            self._credits = asyncio.Queue()
         producer = asyncio.create_task(self._produce(command), name="producer")
         producer.add_done_callback(self._produced)
         self._tasks.append(producer)

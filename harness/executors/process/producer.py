@@ -43,6 +43,8 @@ class Producer:
         self._offered = told.layout.base(0)
         self._choice = told.image_choice
         self._sender = Sender(told.sender)
+        self._ended: deque[int] = deque()
+        self._in_flight = 0
 
     def issue(self, command: Issue) -> None:
         """Carry out one command."""
@@ -70,22 +72,29 @@ class Producer:
     def _closed(self, command: Issue) -> None:
         stamps, width = self._stamps, self._width
         end = 0
-        ended: deque[int] = deque()
+        while self._in_flight:  # of the command before
+            self._next_ended()
         last_done = [base + 4 for base in map(self._told.layout.base, range(len(self._told.layout.stages)))][::-1]
         for row in range(command.first, command.last):
             if row < command.first + command.concurrency:
                 due = now_ns()
             else:
-                if not ended:
-                    ended.extend(memoryview(os.read(self._told.credits_fd, 4096)).cast("i"))
-                at = ended.popleft() * width
+                at = self._next_ended() * width
                 due = next(stamps[at + done] for done in last_done if stamps[at + done])
             if command.stop_after_ns and row == command.timed_from:
                 end = due + command.stop_after_ns
             if end and due > end:
                 break
             stamps[row * width + DUE] = due
+            self._in_flight += 1
             self._offer(row, now_ns())
+
+    def _next_ended(self) -> int:
+        """The row of a request of a closed load that has ended; waits for one."""
+        if not self._ended:
+            self._ended.extend(memoryview(os.read(self._told.credits_fd, 4096)).cast("i"))
+        self._in_flight -= 1
+        return self._ended.popleft()
 
     def _offer(self, row: int, offered: int) -> None:
         sender, at = self._sender, row * self._width + self._offered

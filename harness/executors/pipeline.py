@@ -1,0 +1,240 @@
+"""A pipeline that is open: started once, calibrated if its load asks for it, given blocks of load, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import host
+from harness.clock import now_ns
+from harness.errors import RunFailed, ScenarioError, StalledError
+from harness.executors.base import Ending, Engine, Execution, Failure, Issue
+from harness.executors.inprocess.thread import ComputeThread
+from harness.executors.progress import Observer, Reporter
+from harness.memory import budget
+from harness.plan import CALIBRATION_ROWS, Plan
+from harness.records import Outcome, Phase, RunRecords
+from harness.scenario.model import Closed
+from harness.stages import source
+
+LEAD_NS = 20_000_000  # between the command to issue and the start of the schedule
+POLL_S = 0.02
+
+
+class OpenPipeline:
+    """A Plan's pipeline. `start` comes first, `stop` last, whatever happened between them; then `execution`.
+
+    Between two blocks its workers wait in reads and cost nothing.
+    """
+
+    def __init__(self, plan: Plan, observe: Observer, observe_every_s: float) -> None:
+        self.plan = plan
+        self.images: source.ImageSet | None = None
+        self.capacity_rps: float | None = None
+        self._reporter = Reporter(plan, observe, observe_every_s)
+        self._engine: Engine | None = None
+        self._owned_images: source.ImageSet | None = None
+        self._offered_rps: float | None = None
+        self._scheduled: int | None = None
+        self._counters: host.Counters | None = None
+        self._host: host.Interval | None = None
+        self._started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+
+    @property
+    def failure(self) -> Failure | None:
+        """Resolves when it cannot go on; None before it was started."""
+        return self._engine.failure if self._engine else None
+
+    async def start(self, images: source.ImageSet | None = None) -> None:
+        """Load the images, unless they are given, and start every worker. Raises what any of them met."""
+        plan = self.plan
+        self._reporter.starting()
+        try:
+            async with asyncio.timeout(plan.scenario.deadlines.startup / 1e9):
+                if plan.reads_images and images is None:
+                    seeds = plan.seed("content"), plan.seed("images")
+                    loading = ComputeThread("images").call(source.load, plan.scenario.source, *seeds)
+                    images = self._owned_images = await loading
+                self.images = images if plan.reads_images else None
+                self._engine = make_engine(plan, self.images)
+                await self._engine.start()
+        except TimeoutError:
+            waited_for = "every worker was" if self._engine else "the images were"
+            raise StalledError(
+                f"not {waited_for} ready after {plan.scenario.deadlines.startup / 1e9:g} s",
+                where="deadlines.startup",
+                hint="Raise it, if a model takes longer to load and compile.",
+            ) from None
+
+    async def calibrate(self) -> None:
+        """Saturate the pipeline for a while: `capacity_rps` is then known. Raises RunFailed."""
+        plan, engine = self.plan, self._running()
+        assert not isinstance(plan.load, Closed)
+        phase, due, outcome = (plan.layout.columns[c] for c in ("phase", "due", "outcome"))
+        engine.rows[:CALIBRATION_ROWS, phase] = Phase.CALIBRATION
+        command = Issue(0, CALIBRATION_ROWS, "saturate", stop_after_ns=plan.load.calibration, timed_from=0)
+        await self._carry_out(command, "calibrating")
+        issued = engine.rows[: engine.issued]
+        done = issued[issued[:, outcome] == Outcome.COMPLETED]
+        if not len(done):
+            why = next(iter(engine.failures.values()), "no reason was given")
+            raise RunFailed(f"every request of the calibration failed: {why}", where="load.calibration")
+        last = plan.layout.columns[f"{plan.layout.stages[-1]}.done"]
+        self.capacity_rps = saturated_rate(done[:, last], issued[-1, due])
+
+    def begin(self) -> None:
+        """From now on it is measured what the processes and the host do."""
+        self._running().sample()
+        self._counters = host.Counters.snapshot()
+
+    async def play(self, block: int, rate_rps: float | None, others: Sequence[Failure] = ()) -> None:
+        """Offer one block of the load, and return when every request of it has ended.
+
+        rate_rps: of an open load. others: what ends it besides a failure of its own. Raises what ended it.
+        """
+        plan, load, rows = self.plan, self.plan.load, self._running().rows
+        columns, block_rows = plan.layout.columns, plan.block(block)
+        first, last = block_rows.start, block_rows.stop
+        first_measured = first + load.warmup
+        rows[first:first_measured, columns["phase"]] = Phase.WARMUP
+        if isinstance(load, Closed):
+            stop_ns = load.duration or 0
+            command = Issue(first, last, "closed", load.concurrency, stop_after_ns=stop_ns, timed_from=first_measured)
+            measured = plan.measured
+        else:
+            assert rate_rps is not None
+            self._offered_rps = rate_rps
+            due = plan.due_times(rate_rps, block)
+            last = first + len(due)
+            rows[first:last, columns["due"]] = due + now_ns() + LEAD_NS
+            command = Issue(first, last, "scheduled", shed=plan.scenario.on_full == "shed")
+            measured = last - first_measured
+        self._scheduled = None if measured is None else (self._scheduled or 0) + measured
+        await self._carry_out(command, "running", others)
+
+    async def stop(self) -> None:
+        """End everything that it started, whatever state it is in."""
+        self._host = host.Counters.snapshot().since(self._counters) if self._counters else None
+        if self._engine is not None:
+            self._engine.sample()
+            await self._engine.stop()
+        if self._owned_images is not None:
+            self._owned_images.close()
+
+    def execution(self, ending: Ending) -> Execution:
+        """What happened, once it is stopped."""
+        return Execution(
+            plan=self.plan,
+            records=self._records(),
+            status=ending.status,
+            workers=self._engine.workers if self._engine else (),
+            started_at=self._started_at,
+            capacity_rps=self.capacity_rps,
+            offered_rps=self._offered_rps,
+            error=ending.error,
+            signal=ending.signal,
+            scheduled=self._scheduled,
+            host=asdict(self._host) if self._host else {},
+        )
+
+    def _running(self) -> Engine:
+        assert self._engine is not None, "start it first"
+        return self._engine
+
+    async def _carry_out(
+        self, command: Issue, phase: Literal["calibrating", "running"], others: Sequence[Failure] = ()
+    ) -> None:
+        """Issue, and wait until every issued request has ended."""
+        engine = self._running()
+        outcome = engine.rows[:, self.plan.layout.columns["outcome"]]
+        deadline_ns = self.plan.scenario.deadlines.progress
+        failures = (engine.failure, *others)
+        pending = ended = command.first
+        changed = now_ns()
+        total = None if command.stop_after_ns else command.last - command.first
+        self._reporter.begin(phase)
+        engine.issue(command)
+        while engine.issuing or ended < engine.issued:
+            await asyncio.wait(failures, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+            for failure in failures:
+                if failure.done():
+                    raise failure.result()
+            issued = max(engine.issued, command.first)  # once: the producer goes on meanwhile
+            window = outcome[pending:issued]
+            now_ended = pending + int(np.count_nonzero(window))
+            pending += int(np.argmin(window != 0)) if now_ended < issued else len(window)
+            now = now_ns()
+            if now_ended > ended or (now_ended >= issued and self._nothing_is_due(command, issued, now)):
+                ended, changed = now_ended, now
+            elif now - changed > deadline_ns:
+                raise StalledError(
+                    f"no request ended for {deadline_ns / 1e9:g} s while {issued - ended} were in flight",
+                    where="deadlines.progress",
+                    hint="A stage or the producer hangs, or a service takes longer than this deadline: then raise it.",
+                )
+            if self._reporter.due():
+                engine.sample()
+                self._reporter.tell(engine.rows[command.first : issued], ended - command.first, total)
+
+    def _nothing_is_due(self, command: Issue, issued: int, now: int) -> bool:
+        """Whether nothing is in flight because the next request is not due yet."""
+        if command.mode != "scheduled" or issued >= command.last:
+            return False
+        return int(self._running().rows[issued, self.plan.layout.columns["due"]]) > now
+
+    def _records(self) -> RunRecords:
+        """The issued requests. One that had not ended when the pipeline did is aborted."""
+        layout = self.plan.layout
+        if self._engine is None:
+            return RunRecords(layout, np.empty((0, layout.width), np.int64), {})
+        rows = self._engine.rows[: max(self._engine.issued, 0) + 1]
+        offered, outcome = layout.base(0), layout.columns["outcome"]
+        kept = np.flatnonzero(rows[:, offered])
+        rows = rows[kept].copy()
+        rows[rows[:, outcome] == Outcome.PENDING, outcome] = Outcome.ABORTED
+        index = {int(row): i for i, row in enumerate(kept)}
+        failures = {index[r]: why for r, why in self._engine.failures.items() if r in index}
+        return RunRecords(layout, rows, failures)
+
+
+def make_engine(plan: Plan, images: source.ImageSet | None) -> Engine:
+    """The engine that a Plan's scenario asks for. Raises ScenarioError when it does not fit into memory."""
+    if plan.shared_bytes > budget():
+        raise ScenarioError(
+            f"slots and records take {plan.shared_bytes / 2**30:.1f} GiB, more than 60 % of the free memory",
+            where=plan.scenario.name,
+            hint="Lower a stage's capacity or payload, or the number of requests.",
+        )
+    if plan.scenario.executor == "asyncio":
+        from harness.executors.inprocess.engine import InProcessEngine
+
+        return InProcessEngine(plan, images)
+    from harness.executors.process.engine import ProcessEngine
+
+    return ProcessEngine(plan, images)
+
+
+def saturated_rate(done_ns: NDArray[np.int64], last_due_ns: int) -> float:
+    """Completions per second of a saturated pipeline, from when it is full until the last request was offered.
+
+    done_ns: completion times of its requests. The slope of their rank over time, by least squares: batches complete
+    in steps, and a rate between two single completions would depend on where in a step they lie.
+    """
+    times = np.sort(done_ns[done_ns <= last_due_ns])
+    times = times[len(times) // 5 :]
+    if len(times) < 3 or times[-1] == times[0]:
+        times = np.sort(done_ns)
+    if len(times) < 2 or times[-1] == times[0]:
+        raise StalledError(
+            "the calibration was too short to find the capacity",
+            where="load.calibration",
+            hint="Make it longer, or set load.rate.",
+        )
+    seconds = (times - times[0]) / 1e9
+    return float(np.polyfit(seconds, np.arange(len(seconds)), 1)[0])
