@@ -23,7 +23,7 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
         console.print(_held_out(answer["rows"]), "", sep="\n")
         notes = Table.grid(padding=(0, 1))
         notes.add_row(Text("service", style="dim"), Text("error of the mean service time alone", style="dim"))
-        notes.add_row(Text("unscaled", style="dim"), Text("service times not made to grow with the load", style="dim"))
+        notes.add_row(Text("95 % of twins", style="dim"), Text("as far apart are such runs by chance", style="dim"))
         console.print(notes)
         moved = sum(abs(row["service_error"]) > SERVICE_MOVED for row in answer["rows"])
         if moved:
@@ -43,20 +43,20 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
 
 def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    names = ("busy", "rate", "", "measured", "95 % interval", "twin", "", "service", "unscaled", "M/M/1")
+    names = ("busy", "rate", "", "measured", "95 % interval", "twin", "", "95 % of twins", "service", "M/M/1")
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         for key in ("p50", "p99"):
             lo, hi = row["p99_ci"] if key == "p99" else (None, None)
-            interval = "" if lo is None or hi is None else f"{ms(lo)} … {ms(hi)}"
             first = (f"{row['utilisation']:.0%}", f"{row['rate_rps']:.3g}/s") if key == "p50" else ("", "")
-            others = [
-                relative(row[name]["error"][key]) if row[name]["error"] else Text("-")
-                for name in ("constant_service", "mm1")
-            ]
             twin = row["twin"]
+            simple = relative(row["mm1"]["error"][key]) if row["mm1"]["error"] else Text("-")
             service = relative(row["service_error"]) if key == "p50" else Text("")
-            figures = ms(row["measured_ms"][key]), interval, ms(twin["e2e_ms"][key]), relative(twin["error"][key])
-            table.add_row(*first, key, *figures, service, *others)
+            predicted = ms(twin["e2e_ms"][key]), relative(twin["error"][key]), _span(*twin["range_ms"][key])
+            table.add_row(*first, key, ms(row["measured_ms"][key]), _span(lo, hi), *predicted, service, simple)
     return table
+
+
+def _span(lo: float | None, hi: float | None) -> str:
+    return "" if lo is None or hi is None else f"{ms(lo)} … {ms(hi)}"

@@ -185,7 +185,7 @@ def _redrawn(plan: Plan, records: RunRecords, calibration: Calibration, seed: in
     pipeline = of_plan(plan, calibration.overheads)
     latencies: list[Ints] = []
     for child in np.random.SeedSequence(seed).spawn(REPLICATIONS):
-        service = calibration.draw(pipeline, len(offered), np.random.default_rng(child))
+        service = calibration.draw(pipeline, len(offered), np.random.default_rng(child), block=1)
         twin = compiled.simulate(pipeline, Demand(service, np.ascontiguousarray(offered.due)))
         kept = twin.select(measured).with_outcome(Outcome.COMPLETED)
         latencies.append(kept.completed - kept.due)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.plan import Plan, StagePlan
 from harness.records import Ints, Outcome, Phase, RunRecords, StageRecords
+from harness.twin.dependence import block_length, positions, starts
 from harness.twin.pipeline import Overhead, Pipeline
 from harness.twin.services import pick, whole_ns
 
@@ -61,11 +62,24 @@ class StageSamples:
         return np.asarray(fixed + per_request * np.asarray(size))
 
     def of_size(self, size: int) -> Ints:
-        """Service times of batches of a size to draw from: measured ones, or all of them scaled."""
+        """Service times of batches of a size to draw from, in ascending order: measured ones, or all of them scaled."""
         if self.measured(size):
-            own: Ints = self.service_ns[self.size == size]
-            return own
-        return whole_ns(self.service_ns * (self.mean_ns(size) / self.mean_ns(self.size)))
+            return np.sort(self.service_ns[self.size == size])
+        return np.sort(whole_ns(self.service_ns * (self.mean_ns(size) / self.mean_ns(self.size))))
+
+    @cached_property
+    def relative(self) -> NDArray[np.float64]:
+        """Service of each batch over what its size explains, shape (batches,)."""
+        return np.asarray(self.service_ns / self.mean_ns(self.size))
+
+    @cached_property
+    def level(self) -> NDArray[np.float64]:
+        """For each request the share of batches of its batch's size that were quicker, shape (requests,), in [0, 1)."""
+        ranked = np.empty(len(self.size))
+        for size, count in self.counts.items():
+            mine = np.flatnonzero(self.size == size)
+            ranked[mine[np.argsort(self.service_ns[mine], kind="stable")]] = (np.arange(count) + 0.5) / count
+        return np.repeat(ranked, self.size)
 
 
 @dataclass(frozen=True)
@@ -90,20 +104,35 @@ class Calibration:
         """Hop and turnaround of each stage, by name."""
         return {s.name: s.overhead for s in self.stages}
 
-    def draw(self, pipeline: Pipeline, count: int, rng: np.random.Generator) -> tuple[Ints, ...]:
-        """Service times of `count` requests at the stages of a pipeline, all of which were measured."""
-        request = rng.random(count)
+    @cached_property
+    def block(self) -> int:
+        """How many requests in a row are drawn together; 1 when services tell nothing of those that follow them."""
+        singly = [block_length(column) for column in self.together.T]
+        batching = [s for s in self.stages if s.name not in self.single]
+        return max([1, *singly, *(round(block_length(s.relative) * float(s.size.mean())) for s in batching)])
+
+    def draw(
+        self, pipeline: Pipeline, count: int, rng: np.random.Generator, *, block: int | None = None
+    ) -> tuple[Ints, ...]:
+        """Service times of `count` requests at the stages of a pipeline, all of which were measured.
+
+        Drawn in blocks of so many requests in a row (None: as many as `self.block`), from the same moments of the run
+        at all stages.
+        """
+        block = self.block if block is None else block
+        begins = starts(count, block, rng)
         drawn: list[Ints] = []
         for station in pipeline.stations:
             samples = self.stage(station.name)
             if samples is None:
                 raise KeyError(f"stage {station.name!r} was not measured")
             if station.batch_max == 1 and station.name in self.single:
-                drawn.append(pick(self.together[:, self.single.index(station.name)], request)[:, None])
+                at = positions(begins, len(self.together), block, count)
+                drawn.append(self.together[at, self.single.index(station.name)][:, None])
             else:
-                own = rng.random(count)
+                level = samples.level[positions(begins, len(samples.level), block, count)]
                 sizes = range(1, station.batch_max + 1)
-                drawn.append(np.stack([pick(samples.of_size(size), own) for size in sizes], axis=1))
+                drawn.append(np.stack([pick(samples.of_size(size), level) for size in sizes], axis=1))
         return tuple(drawn)
 
     def resampled(self, rng: np.random.Generator) -> Calibration:
