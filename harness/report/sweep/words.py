@@ -1,0 +1,48 @@
+"""How the axes of a sweep and their values are called."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.scenario.units import parse_duration, parse_rate
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """The keys without the place that they stand in, as far as they still differ: stages.a.batch.max -> batch.max."""
+    short = {key: _without_place(key) for key in keys}
+    names = list(short.values())
+    return {key: name if names.count(name) == 1 else key.removeprefix("stages.") for key, name in short.items()}
+
+
+def label(values: Mapping[str, Any], keys: Sequence[str] | None = None) -> str:
+    """A cell, or the part of it that `keys` name, in words: `batch.max 4, utilisation 0.6`."""
+    names = short_names(list(values))
+    return ", ".join(f"{names[key]} {values[key]}" for key in (values if keys is None else keys))
+
+
+def numbers(values: Sequence[Any]) -> list[float] | None:
+    """The values of an axis as numbers, rates per second and durations in ms; None where one of them is none."""
+    for kind in (_plain, parse_rate, _ms):
+        try:
+            return [kind(value) for value in values]
+        except ValueError:
+            continue
+    return None
+
+
+def _without_place(key: str) -> str:
+    parts = key.split(".")
+    rest = parts[2:] if parts[0] == "stages" else parts[1:]
+    return ".".join(rest or parts)
+
+
+def _plain(value: Any) -> float:
+    if isinstance(value, str) or not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)
+
+
+def _ms(value: Any) -> float:
+    return parse_duration(0 if value == "0" else value) / 1e6

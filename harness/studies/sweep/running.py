@@ -1,0 +1,96 @@
+"""The trials of a sweep that are lacking, run one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.errors import ScenarioError
+from harness.executors.progress import Observer
+from harness.plan import Plan
+from harness.studies.measure import measure
+from harness.studies.sweep.folder import Entry, SweepFolder
+from harness.studies.sweep.grid import Trial
+from harness.studies.sweep.spec import Spec, plan_of
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a sweep stands. left_s: for this trial and those behind it; None before the first has ended."""
+
+    trial: Trial
+    values: Mapping[str, Any]
+    plan: Plan
+    ended: int
+    total: int
+    left_s: float | None
+
+
+class Watcher(Protocol):
+    """Who is told how a sweep goes on."""
+
+    def begins(self, position: Position) -> contextlib.AbstractContextManager[Observer]:
+        """A trial begins; the observer watches it."""
+
+    def ended(self, entry: Entry, summary: Mapping[str, Any] | None) -> None:
+        """It has ended; the summary is that of its run, if there was one."""
+
+
+def run(folder: SweepFolder, watcher: Watcher) -> int:
+    """Run every trial that has not completed; one that fails is noted, and the others go on.
+
+    Returns the signal that ended it early, or 0. Raises SaveError when results cannot be written (what the index
+    holds stays), and UsageError when another process is at it.
+    """
+    spec = folder.spec
+    with folder.lock():
+        folder.take_in(spec)
+        pending = folder.index.pending(spec)
+        try:
+            for number, trial in enumerate(pending):
+                received = _trial(folder, spec, trial, pending[number:], watcher)
+                if received:
+                    return received
+        except KeyboardInterrupt:  # between two trials
+            folder.take_in(spec)
+            return signal.SIGINT
+    return 0
+
+
+def _trial(folder: SweepFolder, spec: Spec, trial: Trial, left: Sequence[Trial], watcher: Watcher) -> int:
+    begun = time.monotonic()
+    try:
+        scenario = folder.scenario(trial.cell)
+        plan = plan_of(spec, trial, scenario)
+    except ScenarioError as error:  # what was there when the sweep began no longer is
+        watcher.ended(folder.record(trial, "failed", None, str(error), None), None)
+        return 0
+    total = len(spec.order)
+    left_s = time_left_s(left, folder.index.entries)
+    position = Position(trial, spec.values(trial.cell), plan, total - len(left), total, left_s)
+    with watcher.begins(position) as observe:
+        measured = measure(plan, folder.given(spec, trial, scenario), folder.runs, observe)
+    if measured.save_error is not None:
+        raise measured.save_error
+    execution = measured.execution
+    reason = str(execution.error) if execution.error is not None else None
+    entry = folder.record(trial, execution.status, measured.saved, reason, time.monotonic() - begun)
+    watcher.ended(entry, measured.summary)
+    return execution.signal or signal.SIGINT if execution.status == "interrupted" else 0
+
+
+def time_left_s(trials: Sequence[Trial], entries: Mapping[Trial, Entry]) -> float | None:
+    """Seconds that trials will take: as long as their cell's took before, else as all did on average."""
+    took: dict[int, list[float]] = {}
+    for trial, entry in entries.items():
+        if entry.status == "completed" and entry.wall_s is not None:
+            took.setdefault(trial.cell, []).append(entry.wall_s)
+    if not took:
+        return None
+    usual = statistics.fmean(s for each in took.values() for s in each)
+    return sum(statistics.fmean(took.get(trial.cell, [usual])) for trial in trials)

@@ -1,0 +1,75 @@
+"""Sweeps whose runs the twin makes: every figure follows from seeds, and none from the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import scenario, store
+from harness.plan import Plan
+from harness.scenario.model import Closed
+from harness.stats.summary import summarise_run
+from harness.studies.sweep.folder import SweepFolder
+from harness.studies.sweep.grid import Axis, Trial
+from harness.studies.sweep.spec import Spec, plan_of, prepare
+from harness.twin import Demand, compiled, of_plan
+from harness.twin.pipeline import START_NS
+from harness.twin.services import DelayServices
+
+LINE = """
+name: line
+executor: asyncio
+load: {arrivals: poisson, rate: 60/s, requests: 4000, warmup: 100, seed: 1}
+stages:
+  - delay: {name: first, distribution: lognormal, cv: 0.5, mean: 2 ms, capacity: 64}
+  - delay: {name: second, mean: 10 ms, capacity: 64, batch: {max: 1, timeout: 2 ms}}
+"""
+
+
+def begin(folder: Path, *grid: str, text: str = LINE, repeats: int = 1, settings: tuple[str, ...] = ()) -> SweepFolder:
+    """A sweep of which nothing has run."""
+    (folder / "line.yaml").write_text(text)
+    axes = [Axis.parse(one) for one in grid]
+    spec, scenarios = prepare(folder / "line.yaml", settings, axes, repeats, seed=1)
+    return SweepFolder.create(folder / "results", spec, scenarios)
+
+
+def pretend(sweep: SweepFolder, trials: list[Trial] | None = None) -> SweepFolder:
+    """Have the twin make the runs of these trials, or of all."""
+    spec = sweep.spec
+    for trial in spec.order if trials is None else trials:
+        sweep.record(trial, "completed", run(sweep, spec, trial), None, 1.0)
+    return sweep
+
+
+def run(sweep: SweepFolder, spec: Spec, trial: Trial) -> store.SavedRun:
+    """A saved run of a trial that the index does not know."""
+    plan = plan_of(spec, trial, sweep.scenario(trial.cell))
+    load, rate = plan.load, getattr(plan.load, "rate", None)
+    total = load.warmup + (plan.measured or 0)
+    pipeline = of_plan(plan)
+    service = DelayServices(plan).draw(pipeline, total, np.random.default_rng((load.seed, trial.cell)))
+    if isinstance(load, Closed):
+        demand = Demand(service, concurrency=load.concurrency, warmup=load.warmup)
+    else:
+        demand = Demand(service, plan.due_times(rate) + START_NS, warmup=load.warmup)
+    records = compiled.simulate(pipeline, demand)
+    summary = {"started_at": "2026-01-01T00:00:00", **summarise_run(plan, records, _facts(plan, rate))}
+    texts = {
+        "scenario.yaml": sweep.given(spec, trial, sweep.scenario(trial.cell)),
+        "resolved.yaml": scenario.dump(plan.scenario),
+    }
+    return store.save(sweep.runs, plan.scenario.name, summary, records, texts)
+
+
+def _facts(plan: Plan, rate: Any) -> dict[str, Any]:
+    return {
+        "status": "completed", "startup_s": {}, "effective": {}, "cpu_wait_s": {}, "memory": {"peak_rss_mb": {}},
+        "system": {"cores": 2, "during_run": {}},
+        "load": {
+            "arrivals": plan.load.arrivals, "nominal_rps": rate, "calibrated_capacity_rps": None,
+            "concurrency": getattr(plan.load, "concurrency", None),
+        },
+    }  # fmt: skip
