@@ -138,13 +138,14 @@ class Calibration:
     def resampled(self, rng: np.random.Generator) -> Calibration:
         """A calibration as another run of the same length might have given it: blocks of the samples, drawn anew.
 
-        Blocks of n^(1/3) neighbours keep what one service has in common with the next (moving block bootstrap:
-        Kuensch, Annals of Statistics 17, 1989; the length: Hall, Horowitz and Jing, Biometrika 82, 1995).
+        Blocks of n^(1/3) neighbours, or `self.block` where that is more, keep what one service has in common with the
+        next (moving block bootstrap: Kuensch, Annals of Statistics 17, 1989; the length: Hall, Horowitz and Jing,
+        Biometrika 82, 1995).
         """
-        order = _blocks(len(self.together), rng)
+        order = _blocks(len(self.together), self.block, rng)
         stages = []
         for stage in self.stages:
-            rows = _blocks(len(stage.size), rng)
+            rows = _blocks(len(stage.size), round(self.block / float(stage.size.mean())), rng)
             stages.append(replace(stage, service_ns=stage.service_ns[rows], size=stage.size[rows]))
         return replace(self, stages=tuple(stages), together=self.together[order])
 
@@ -254,9 +255,9 @@ def _median(waits: Ints) -> int:
     return int(np.median(waits)) if len(waits) else 0
 
 
-def _blocks(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _blocks(count: int, shortest: int, rng: np.random.Generator) -> NDArray[np.int64]:
     if count == 0:
         return np.empty(0, np.int64)
-    length = max(1, round(count ** (1 / 3)))
-    starts = rng.integers(0, count - length + 1, -(-count // length))
-    return np.asarray((starts[:, None] + np.arange(length)).reshape(-1)[:count])
+    length = min(count, max(1, shortest, round(count ** (1 / 3))))
+    begins = rng.integers(0, count - length + 1, -(-count // length))
+    return np.asarray((begins[:, None] + np.arange(length)).reshape(-1)[:count])
