@@ -132,7 +132,9 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="exit with 3 when a target is missed")
     args = parser.parse_args()
     begun = time.perf_counter()
-    print("| pipeline | utilisation | services | A/A: false verdicts | planted service | found | requests a side, median |")
+    print(
+        "| pipeline | utilisation | services | A/A: false verdicts | planted service | found | requests a side, median |"
+    )
     print("|---|---|---|---|---|---|---|")
     each = args.comparisons // len(cases([False]))
     wrong = {False: 0, True: 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from harness.errors import UsageError
 from harness.scenario.units import parse_duration
@@ -64,7 +65,7 @@ def _edge(text: str, whole: str) -> Edge:
     if not text:
         return Edge()
     if match is not None and float(match[1]) <= 100.0:
-        return Edge(level=float(match[1]) / 100.0)
+        return Edge(level=float(Decimal(match[1]) / 100))
     try:
         return Edge(latency_ns=parse_duration(text))
     except ValueError:

@@ -1,7 +1,7 @@
 """A figure on two sides, from blocks: how far apart are they, judged by how much blocks differ among themselves?
 
-Every figure here solves an equation over blocks i: a mean M solves sum(y_i - M x_i) = 0, with y_i the sum and x_i the
-number of a block's values, and a quantile u of level q solves sum(above_i(u) - (1 - q) n_i) = 0. So a hypothesis on
+Every figure here solves an equation over blocks i: a mean M solves sum(n_i (m_i - M)) = 0, with m_i the mean of
+the block's n_i values, and a quantile u of level q solves sum(above_i(u) - (1 - q) n_i) = 0. So a hypothesis on
 two sides (b is r times a; b is a plus d) is tested by moving b back (b / r, b - d), taking the figure of both sides
 together, and asking whether the blocks of the one side lie further above it than those of the other: a t statistic
 with one score a block. Requests that waited behind one another lie in one block, and a block is one observation:
@@ -58,29 +58,34 @@ class Contrast(Protocol):
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """A ratio of sums: a mean, or a rate. y, x: shape (blocks,) each."""
+class Mean:
+    """A mean of all values, or a rate over all time, from the blocks' own. weights: how many values, or how long.
 
-    a_y: Floats
-    a_x: Floats
-    b_y: Floats
-    b_x: Floats
+    Arrays of shape (blocks,).
+    """
+
+    of_a: Floats
+    of_b: Floats
+    a_weights: Floats
+    b_weights: Floats
 
     @property
     def a(self) -> float:
-        return float(self.a_y.sum() / self.a_x.sum())
+        return float(self.of_a @ self.a_weights / self.a_weights.sum())
 
     @property
     def b(self) -> float:
-        return float(self.b_y.sum() / self.b_x.sum())
+        return float(self.of_b @ self.b_weights / self.b_weights.sum())
 
     def scores(self, move: Move) -> tuple[Floats, Floats]:
-        moved = move(self.b_y / self.b_x) * self.b_x
-        both = float((self.a_y.sum() + moved.sum()) / (self.a_x.sum() + self.b_x.sum()))
-        return _relative(self.a_y - both * self.a_x, self.a_x), _relative(moved - both * self.b_x, self.b_x)
+        moved = move(self.of_b)
+        weight = self.a_weights.sum() + self.b_weights.sum()
+        both = float((self.of_a @ self.a_weights + moved @ self.b_weights) / weight)
+        one, other = (self.of_a - both) * self.a_weights, (moved - both) * self.b_weights
+        return _relative(one, self.a_weights), _relative(other, self.b_weights)
 
     def scores_of_b(self, value: float) -> Floats:
-        return _relative(self.b_y - value * self.b_x, self.b_x)
+        return _relative((self.of_b - value) * self.b_weights, self.b_weights)
 
 
 @dataclass(frozen=True)

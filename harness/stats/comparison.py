@@ -24,6 +24,8 @@ from harness.stats.sides import Obstacle, Side, contrast, obstacle
 Verdict = Literal["faster", "slower", "no difference", "inconclusive", "declined"]
 Ends = tuple[float, float]
 POWER = 0.9
+UNKNOWN = 10.0
+"""By what factor to lengthen a run that does not even say how large its error is."""
 
 
 @dataclass(frozen=True)
@@ -154,14 +156,17 @@ def _effect(metric: Metric, found: Contrast, limit: float, margin: float, reques
     def t(move: Move) -> float:
         return blocks.statistic(blocks.groups(found.scores(move), paired=paired))
 
-    a, b = found.a, found.b
-    low, high = blocks.ends(lambda x: t(_scale(math.exp(x))), math.log(b / a), blocks.FIRST_STEP, limit)
+    def apart(within: float) -> Ends:
+        return blocks.ends(lambda x: t(_scale(math.exp(x))), math.log(found.b / found.a), blocks.FIRST_STEP, within)
+
+    a, b, (low, high) = found.a, found.b, apart(limit)
+    freedom = sum(len(group) - 1 for group in blocks.groups(found.scores(_scale(1.0)), paired=paired))
+    resolution = _resolution(apart(1.0), limit, freedom)
+    if math.isinf(high - low):
+        longer = UNKNOWN if math.isinf(resolution) else max(1.0, (resolution / math.log1p(margin)) ** 2)
+        return _declined(metric, Obstacle("what is slowest came in too few of the blocks", longer), requests, a, b)
     difference = blocks.ends(lambda d: t(_shift(d)), b - a, blocks.FIRST_STEP * max(a, b), limit)
     alone = blocks.ends(lambda v: blocks.statistic((found.scores_of_b(v),)), b, blocks.FIRST_STEP * b, limit)
-    if math.isinf(high - low):
-        return _declined(metric, Obstacle("what is slowest came in too few of the blocks", 2.0), requests, a, b)
-    freedom = sum(len(group) - 1 for group in blocks.groups(found.scores(_scale(1.0)), paired=paired))
-    resolution = _resolution(high - low, limit, freedom)
     verdict = _verdict(metric, low, high, math.log1p(margin))
     lengthen = None
     if verdict == "inconclusive":
@@ -185,13 +190,15 @@ def _effect(metric: Metric, found: Contrast, limit: float, margin: float, reques
     )
 
 
-def _resolution(width: float, limit: float, freedom: int) -> float:
-    """The logarithm of the smallest ratio that is found with a probability of POWER."""
+def _resolution(within_one: Ends, limit: float, freedom: int) -> float:
+    """The logarithm of the smallest ratio that is found with a probability of POWER, in all but the far tail of t.
+
+    within_one: logarithms of the ratios within one standard error, at which t is +-1.
+    """
     from scipy.special import stdtrit
 
-    if not limit:
-        return 0.0
-    return width / (2.0 * limit) * (limit + float(stdtrit(freedom, POWER)))
+    error = (within_one[1] - within_one[0]) / 2.0
+    return error * (limit + float(stdtrit(freedom, POWER)))
 
 
 def _verdict(metric: Metric, low: float, high: float, margin: float) -> Verdict:
@@ -201,9 +208,7 @@ def _verdict(metric: Metric, low: float, high: float, margin: float) -> Verdict:
     return "no difference" if max(-low, high) <= margin else "inconclusive"
 
 
-def _declined(
-    metric: Metric, why: Obstacle, requests: int, a: float | None = None, b: float | None = None
-) -> Effect:
+def _declined(metric: Metric, why: Obstacle, requests: int, a: float | None = None, b: float | None = None) -> Effect:
     needed = None if why.lengthen is None else math.ceil(why.lengthen * requests)
     return Effect(
         metric=metric.name,

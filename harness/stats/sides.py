@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.records import Outcome, Phase, RunRecords
-from harness.stats.blocks import Contrast, Floats, Quantile, Ratio, fewest_blocks
+from harness.stats.blocks import Contrast, Floats, Mean, Quantile, fewest_blocks
 from harness.stats.metrics import THROUGHPUT, Metric, span_s, values_ms
 from harness.stats.quantiles import requests_needed
 from harness.stats.steady import FEWEST_REQUESTS, steady_state
@@ -96,19 +96,19 @@ def obstacle(metric: Metric, a: Side, b: Side, confidence: float) -> Obstacle | 
 
 def contrast(metric: Metric, a: Side, b: Side) -> Contrast:
     """The figure of a metric on two sides."""
+    if metric.level is not None:
+        return Quantile(a.values(metric), b.values(metric), metric.level)
+    (of_a, a_weights), (of_b, b_weights) = (_means(metric, side) for side in (a, b))
+    return Mean(of_a, of_b, a_weights, b_weights)
+
+
+def _means(metric: Metric, side: Side) -> tuple[Floats, Floats]:
+    """Of each block, the mean and the number of its values, or the rate and the time."""
     if metric.source == THROUGHPUT:
-        (a_y, a_x), (b_y, b_x) = (_sums([len(d) for d in s.blocks], [span_s(d) for d in s.blocks]) for s in (a, b))
-        return Ratio(a_y, a_x, b_y, b_x)
-    if metric.level is None:
-        (a_y, a_x), (b_y, b_x) = (
-            _sums([v.sum() for v in s.values(metric)], [len(v) for v in s.values(metric)]) for s in (a, b)
-        )
-        return Ratio(a_y, a_x, b_y, b_x)
-    return Quantile(a.values(metric), b.values(metric), metric.level)
-
-
-def _sums(y: Sequence[float], x: Sequence[float]) -> tuple[Floats, Floats]:
-    return np.array(y, dtype=np.float64), np.array(x, dtype=np.float64)
+        spans = np.array([span_s(block) for block in side.blocks])
+        return np.array([len(block) for block in side.blocks]) / spans, spans
+    values = side.values(metric)
+    return np.array([v.mean() for v in values]), np.array([len(v) for v in values], dtype=np.float64)
 
 
 def _only(records: RunRecords, mask: NDArray[np.bool_]) -> RunRecords:

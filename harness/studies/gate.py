@@ -26,7 +26,7 @@ from harness.stats.metrics import parse_metric
 
 Against = Literal["ratio", "difference", "figure"]
 Outcome = Literal["kept", "failed", "undecided", "not judged"]
-_FORM = re.compile(r"\s*(?P<metric>[^\s<>=]+)\s*(?P<side>[<>])\s*(?P<sign>[+-]?)\s*(?P<amount>[^\s<>=].*?)\s*")
+_FORM = re.compile(r"\s*(?P<metric>[^\s<>=]+)\s*(?P<side>[<>])\s*(?P<sign>[+-]?)\s*(?P<amount>[^\s<>=][^<>=]*?)\s*")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
@@ -78,7 +78,7 @@ def parse_limit(text: str, stages: Sequence[str]) -> Limit:
         against: Against = "ratio"
         value = 1.0 + float(sign + percent[1]) / 100.0
         if value <= 0.0:
-            raise UsageError("nothing gets smaller by 100 % or more", where=where)
+            raise UsageError("nothing gets smaller by 100 % or more", where=where, hint=_EXAMPLES)
     else:
         against = "difference" if sign else "figure"
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -99,16 +100,16 @@ def _conditions(run: SavedRun) -> dict[str, Any]:
     """By name, all that a run has to share with another one."""
     summary = run.summary
     system = summary["system"]
-    settled = scenario.load(run.path / "resolved.yaml").model_dump(mode="python")
-    flat = dict(_flat({**settled, "stages": {stage["name"]: stage for stage in settled["stages"]}}))
+    settled = scenario.load(run.path / "resolved.yaml")
+    keys = settled.model_dump(mode="json", by_alias=True)
+    flat = _flat({**keys, "stages": {stage["name"]: stage for stage in keys["stages"]}})
     relevant = {
-        key: value
-        for key, value in flat.items()
-        if not any(key == name or key.startswith(f"{name}.") for name in _IRRELEVANT)
+        key: value for key, value in flat if not any(key == name or key.startswith(f"{name}.") for name in _IRRELEVANT)
     }
+    rate = getattr(settled.load, "rate", None)
     libraries = {f"{name} (version)": version for name, version in (system.get("libraries") or {}).items()}
     machine = {key: system.get(key) for key in ("cpu", "cores", "python")}
-    return {**machine, **libraries, **relevant, "load.rate": flat.get("load.rate") or summary["offered_rps"]}
+    return {**machine, **libraries, **relevant, "load.rate": rate or summary["offered_rps"]}
 
 
 def _flat(tree: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
@@ -136,7 +137,7 @@ def block_count(a: RunRecords, b: RunRecords) -> int:
 def cut(records: RunRecords, blocks: int) -> list[RunRecords]:
     """Blocks of requests in a row, of equal size but for one request."""
     edges = np.linspace(0, len(records), blocks + 1).astype(int)
-    return [records.select(slice(start, end)) for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    return [records.select(slice(start, end)) for start, end in pairwise(edges)]
 
 
 def _same_arrivals(a: RunRecords, b: RunRecords) -> bool:
