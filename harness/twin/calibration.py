@@ -108,8 +108,8 @@ class Calibration:
     def block(self) -> int:
         """How many requests in a row are drawn together; 1 when services tell nothing of those that follow them."""
         singly = [block_length(column) for column in self.together.T]
-        batching = [s for s in self.stages if s.name not in self.single]
-        return max([1, *singly, *(round(block_length(s.relative) * float(s.size.mean())) for s in batching)])
+        batching = [(block_length(s.relative), float(s.size.mean())) for s in self.stages if s.name not in self.single]
+        return max([1, *singly, *(round(batches * size) for batches, size in batching if batches > 1)])
 
     def draw(
         self, pipeline: Pipeline, count: int, rng: np.random.Generator, *, block: int | None = None
