@@ -13,6 +13,7 @@ from harness.stages.base import (
     Opened,
     Payload,
     RequestError,
+    Sampling,
     Stage,
     StageContext,
     StageSpec,
@@ -25,6 +26,7 @@ __all__ = [
     "Opened",
     "Payload",
     "RequestError",
+    "Sampling",
     "Stage",
     "StageContext",
     "StageSpec",
@@ -59,6 +61,15 @@ def resolved(options: StageOptions, scenario: Scenario) -> StageOptions:
 
 def build(context: StageContext) -> Stage:
     """A worker's instance of a stage; `open` it before use."""
+    stage = _build(context)
+    if context.sampling is None:
+        return stage
+    from harness.stages.profiling import ProfiledStage
+
+    return ProfiledStage(stage, context.sampling)
+
+
+def _build(context: StageContext) -> Stage:
     match context.options:
         case Preprocess():
             return preprocess.PreprocessStage(context)

@@ -51,9 +51,22 @@ class StageSpec:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """What to see of a stage from within (harness.stages.profiling): so many calls from the first whose row is at least
+    from_row on, written into a folder. flame: its Python code, too.
+    """
+
+    folder: str
+    from_row: int
+    calls: int
+    flame: bool = False
+
+
+@dataclass(frozen=True)
 class StageContext:
     """What a stage is built from. seed: of this stage alone. first_measured: the row of the first measured request.
     images: the ImageSet of the run, for a stage that reads it. upstream: the options of the stages in front of it.
+    sampling: for a stage that is profiled.
     """
 
     options: Any
@@ -66,6 +79,7 @@ class StageContext:
     images: Any = None
     max_pixels: int = 100_000_000
     upstream: tuple[Any, ...] = ()
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)

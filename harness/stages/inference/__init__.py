@@ -26,7 +26,7 @@ def spec(options: Inference, given: Payload) -> StageSpec:
     return StageSpec(Tensor((options.classes,), np.float32), CUDA_PARTS if options.device == "cuda" else ())
 
 
-def setup_of(context: StageContext, *, profiling: bool = False) -> Setup:
+def setup_of(context: StageContext) -> Setup:
     """What a stage's runtime is opened from."""
     assert isinstance(context.input, Tensor)
     before = [options for options in context.upstream if isinstance(options, Preprocess)]
@@ -36,7 +36,7 @@ def setup_of(context: StageContext, *, profiling: bool = False) -> Setup:
         max_batch=context.max_batch,
         seed=int(context.seed.generate_state(1)[0]),
         preprocess=before[-1] if before else None,
-        profiling=profiling,
+        profiling=context.sampling.folder if context.sampling else "",
     )
 
 

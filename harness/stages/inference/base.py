@@ -5,7 +5,6 @@ Whoever measures a model (`InferenceStage`), scores it or profiles it goes throu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ class Setup:
     """What a runtime is opened from.
 
     shape: (3, height, width) of an input. max_batch: the largest batch that it will be given. seed: of random weights.
-    preprocess: what stands in front of the model; int8 is calibrated through it. profiling: let the runtime keep times
-    of its operators.
+    preprocess: what stands in front of the model; int8 is calibrated through it. profiling: a folder for the times of
+    operators, which the runtime keeps if it is given.
     """
 
     options: Inference
@@ -32,7 +31,7 @@ class Setup:
     max_batch: int
     seed: int
     preprocess: Preprocess | None = None
-    profiling: bool = False
+    profiling: str = ""
 
 
 class Runtime(Protocol):
@@ -72,7 +71,7 @@ def first_line(error: BaseException) -> str:
 def os_threads() -> int | None:
     """How many threads this process has now, None where the kernel does not tell."""
     tasks = Path("/proc/self/task")
-    return len(os.listdir(tasks)) if tasks.is_dir() else None
+    return len(list(tasks.iterdir())) if tasks.is_dir() else None
 
 
 def refused_bf16(missing: str) -> ScenarioError:

@@ -55,7 +55,8 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         options.log_severity_level = ERRORS_ONLY
-        options.enable_profiling = self._setup.profiling
+        options.enable_profiling = bool(self._setup.profiling)
+        options.profile_file_prefix = f"{self._setup.profiling}/onnxruntime"
         device = [CUDA] if self._options.device == "cuda" else ["CPUExecutionProvider"]
         try:
             return self._library.InferenceSession(path, options, providers=device)
@@ -73,7 +74,7 @@ class OnnxRuntime:
             and not more
             and first.type == "tensor(float)"
             and len(first.shape) == 4
-            and all(not isinstance(has, int) or has == is_ for has, is_ in zip(first.shape[1:], self._setup.shape))
+            and all(a == b for a, b in zip(first.shape[1:], self._setup.shape, strict=True) if isinstance(a, int))
         )
         if not fits:
             takes = ", ".join(f"{i.type.removeprefix('tensor')} {'x'.join(map(str, i.shape))}" for i in given)

@@ -32,7 +32,9 @@ class OpenVinoRuntime:
     def open(self) -> Mapping[str, float]:
         self._library: Any = need("openvino", "openvino")
         self._core = self._library.Core()
-        if self._options.precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if self._options.precision == "bf16" and "BF16" not in self._core.get_property(
+            "CPU", "OPTIMIZATION_CAPABILITIES"
+        ):
             raise refused_bf16("this processor, as OpenVINO sees it,")
         made = artifact(self._setup)
         begun = time.perf_counter()
@@ -75,7 +77,7 @@ class OpenVinoRuntime:
             "ENABLE_HYPER_THREADING": True,
             # Left alone, OpenVINO computes float32 in bf16 where the processor can.
             "INFERENCE_PRECISION_HINT": "bf16" if self._options.precision == "bf16" else "f32",
-            "PERF_COUNT": self._setup.profiling,
+            "PERF_COUNT": bool(self._setup.profiling),
         }
 
     def _answer(self) -> int:
