@@ -7,4 +7,5 @@ steady     steady state, trends, Little's law
 checks     is the run valid
 reading    what the figures say, in words
 summary    all of it, as `summary.json` holds it
+proportions  shares of images, and the difference of two, with intervals
 """

@@ -1,0 +1,118 @@
+"""`harness accuracy`: is it right, and does it answer as the reference does?"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.errors import INTERRUPTED, NOT_MET, UsageError
+
+if TYPE_CHECKING:
+    from harness.studies.accuracy import Accuracy
+
+SCHEMA_VERSION = 1
+
+
+class _Share(click.ParamType):  # type: ignore[type-arg]
+    """A share, as 0.97 or 97%."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        try:
+            share = float(value[:-1]) / 100 if value.endswith("%") else float(value)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            self.fail(f"{value!r} is no share: expected one such as 0.97 or 97%", param, context)
+        return share
+
+
+SHARE = _Share()
+
+
+@click.command("accuracy")
+@click.argument("scenario", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER", help="Images, with a folder for each class.")
+@click.option(
+    "--classes", "class_map", type=click.Path(path_type=Path), metavar="FILE", help="Which folder is which class."
+)
+@click.option("--unlabelled", is_flag=True, help="Folders are no classes: agreement only.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key of the scenario; repeatable.")
+@click.option("--vary", multiple=True, metavar="KEY=A,B", help="Compare these values; repeatable: every combination.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="N of the images, drawn with the load's seed.")
+@click.option("--min-top1", type=SHARE, metavar="SHARE", help="Every variant is at least so often right.")
+@click.option("--max-drop", type=SHARE, metavar="SHARE", help="... at most so much less often than the reference.")
+@click.option("--min-agreement", type=SHARE, metavar="SHARE", help="... at least so often of the reference's opinion.")
+@click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
+def command(
+    scenario: Path, data: Path | None, class_map: Path | None, unlabelled: bool, overrides: tuple[str, ...],
+    vary: tuple[str, ...], limit: int | None, min_top1: float | None, max_drop: float | None,
+    min_agreement: float | None, json_to: str | None,
+) -> None:  # fmt: skip
+    """Hold a pipeline's answers against labels, and against the same model on the reference stack.
+
+    \b
+    Example:
+      harness accuracy scenarios/resnet18_cpu.yaml --data imagenet/val --set stages.inference.weights=default
+      harness accuracy digits.yaml --data test --vary stages.inference.runtime=torch,onnxruntime --max-drop 1%
+      harness accuracy scenarios/resnet18_cpu.yaml --vary stages.preprocess.backend=numba,native
+
+    The reference is float32 torch behind torchvision's preprocessing. Images go through the stages that `run`
+    measures. Without --data they are those of the scenario, without labels. Ends with exit code 3 when a limit is not
+    met, and with the error's own when a variant could not be run.
+    """
+    from harness.commands import output
+    from harness.commands.planning import plan_of, with_line
+    from harness.errors import ScenarioError
+    from harness.report import accuracy as report
+    from harness.studies.accuracy import Limits, evaluate
+    from harness.studies.accuracy.dataset import of_folder, of_source
+    from harness.studies.accuracy.evaluate import inference_of
+    from harness.studies.accuracy.variants import combine
+
+    output.check_json(json_to)
+    if data is None and (class_map is not None or unlabelled):
+        option = "--unlabelled" if unlabelled else "--classes"
+        raise UsageError(f"{option} says what the folders of --data are", hint="Add --data FOLDER.")
+    variants, left_out = combine(vary, lambda changes: plan_of(scenario, (*overrides, *changes))[1], "as given")
+    path, plan = plan_of(scenario, overrides)
+    limits = Limits(top1=min_top1, agreement=min_agreement, drop=max_drop)
+    try:
+        if data is None:
+            dataset = of_source(plan)
+        else:
+            outputs = inference_of(plan).output.shape[0]
+            dataset = of_folder(data, plan.scenario.source, outputs, class_map, labelled=not unlabelled)
+        with closing(dataset.images), report.progress(quiet=json_to == "-") as observe:
+            sample = dataset.sample(limit, plan.seed("images"))
+            name = str(data) if data is not None else plan.scenario.source.images
+            answer = evaluate(plan, variants, sample, name, limits, observe, left_out)
+    except ScenarioError as error:
+        raise with_line(error, path, overrides) from None
+    _deliver(answer, json_to)
+
+
+def _deliver(answer: Accuracy, json_to: str | None) -> None:
+    from harness import store
+    from harness.commands import output
+    from harness.report import accuracy as report
+
+    found = {"schema_version": SCHEMA_VERSION, **asdict(answer), "error": str(answer.error) if answer.error else None}
+    if json_to == "-":
+        output.say(store.to_json(found))
+    else:
+        report.show(output.screen(), answer)
+    unwritten = None if json_to in (None, "-") else output.write_json(json_to, store.to_json(found), "answer")
+    if answer.error is not None:
+        raise answer.error
+    if unwritten is not None:
+        raise unwritten
+    if answer.interrupted:
+        raise SystemExit(INTERRUPTED)
+    if not all(gate.met for gate in answer.gates):
+        raise SystemExit(NOT_MET)
