@@ -1,4 +1,4 @@
-"""CI's benchmark: system info and a few figures. Fails on wrong results, never on a slow machine.
+"""CI's benchmark: system info, figures, and a row of `harness metrics` a run. Fails on wrong results, not on slow ones.
 
 python -m benchmarks.smoke
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from harness import host
 from harness.plan import resolve
 from harness.records import Outcome
+from harness.report import metrics
 from harness.scenario import load
 from harness.stats.checks import ordered
 from harness.studies.measure import measure
@@ -33,7 +34,7 @@ def main() -> int:
     print(f"{cpu['model']}, {cpu['usable_cores']:g} cores, {machine['platform']['kernel']}, Python {python['version']}")
     print(" ".join(f"{name}=={version}" for name, version in machine["libraries"].items() if version))
     print(f"{'':34} {'p50 ms':>8} {'p99 ms':>8} {'rate':>10}")
-    wrong = []
+    wrong, rows = [], []
     with tempfile.TemporaryDirectory() as out:
         for name, settings in RUNS:
             path = SCENARIOS / f"{name}.yaml"
@@ -51,6 +52,9 @@ def main() -> int:
                 wrong.append(f"{label}: the saved records differ from the run's")
             elif (records.outcome != Outcome.COMPLETED).any():
                 wrong.append(f"{label}: not every request completed")
+            if done.saved is not None:
+                rows.append(metrics.row(done.saved.path.name, done.saved.summary))
+    print(f"\n{metrics.table(rows)}\n")
     print("\n".join(wrong) or "all results are as they must be")
     return 1 if wrong else 0
 

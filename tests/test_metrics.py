@@ -20,7 +20,7 @@ FULL = {
     "throughput_rps": 39.876,
     "e2e_ms": FIGURES,
     "effective": {"inference-0": {"device": "cuda:0"}},
-    "memory": {"peak_rss_mb": {"harness": 120.0, "inference-0": 512.3}},
+    "memory": {"peak_rss_mb": {"harness": 720.0, "preprocess-0": 120.0, "inference-0": 512.3}},
     "stages": {
         name: {"workers": 1, "capacity": 1, "utilisation": None, "batch_size": {"mean": 1, "max": 1}, "parts": {},
                **dict.fromkeys(("queue_wait_ms", "batch_wait_ms", "blocked_ms", "service_ms"), FIGURES)}
@@ -39,7 +39,7 @@ def cells(table: str) -> list[dict[str, str]]:
 def test_a_row_says_what_the_summary_says():
     assert metrics.row("20260101T000000-abcdef", FULL) == {
         "run": "20260101T000000-abcdef",
-        "scenario": "x",
+        "scenario": "x, asyncio",
         "platform": "A / B CPU, 2 cores",
         "Python": "3.11.9",
         "torch": "2.5.0",
@@ -48,7 +48,7 @@ def test_a_row_says_what_the_summary_says():
         "preprocess p50 / p99 ms": "1.25 / 123",
         "inference p50 / p99 ms": "1.25 / 123",
         "postprocess p50 / p99 ms": "-",
-        "rate /s": "39.88",
+        "throughput /s": "39.88",
         "peak RSS MB": "512",
         "validity": "ok",
         "commit": "01234567+",
@@ -74,7 +74,8 @@ def test_a_run_has_one_row_the_newest(tmp_path):
     file = tmp_path / "metrics.md"
     metrics.update(file, [metrics.row("a", FULL), metrics.row("b", FULL)])
     metrics.update(file, [metrics.row("a", {**FULL, "name": "renamed"})])
-    assert [(row["run"], row["scenario"]) for row in cells(file.read_text())] == [("a", "renamed"), ("b", "x")]
+    found = [(row["run"], row["scenario"]) for row in cells(file.read_text())]
+    assert found == [("a", "renamed, asyncio"), ("b", "x, asyncio")]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"), max_size=80)
@@ -103,7 +104,7 @@ def test_a_table_of_an_earlier_version_keeps_its_columns(tmp_path):
     metrics.update(file, [metrics.row("new", FULL)])
     new, old = cells(file.read_text())
     assert (old["kernel"], old["scenario"]) == ("5.15", "-")
-    assert (new["kernel"], new["scenario"]) == ("-", "x")
+    assert (new["kernel"], new["scenario"]) == ("-", "x, asyncio")
 
 
 @pytest.mark.parametrize(

@@ -20,20 +20,22 @@ Row = dict[str, str]
 
 def row(run: str, summary: Mapping[str, Any]) -> Row:
     """A run's row: column -> cell. run: the name of its folder, which tells the row from all others."""
-    system, e2e, memory = summary["system"], summary["e2e_ms"], summary["memory"]["peak_rss_mb"]
+    system, e2e = summary["system"], summary["e2e_ms"]
+    every = summary["memory"]["peak_rss_mb"]
+    memory = {name: mb for name, mb in every.items() if name != "harness"} or every  # who supervises is no part of it
     libraries, git = system.get("libraries") or {}, system.get("git")
     devices = sorted({str(e["device"]) for e in summary["effective"].values() if "device" in e})
     cores = f", {system['cores']:g} cores" if system.get("cores") else ""
     cells = {
         "run": run,
-        "scenario": summary["name"],
+        "scenario": summary["name"] + ("" if summary["executor"] == "process" else f", {summary['executor']}"),
         "platform": f"{system.get('cpu') or NONE}{cores}",
         "Python": system.get("python"),
         "torch": libraries.get("torch"),
         "device": " ".join(devices) or "cpu",
         "e2e p50 / p99 ms": _pair(e2e),
         **{f"{name} p50 / p99 ms": _pair(summary["stages"].get(name, {}).get("service_ms")) for name in STAGES},
-        "rate /s": None if summary["throughput_rps"] is None else f"{summary['throughput_rps']:.4g}",
+        "throughput /s": None if summary["throughput_rps"] is None else f"{summary['throughput_rps']:.4g}",
         "peak RSS MB": f"{max(memory.values()):,.0f}" if memory else None,
         "validity": summary["validity"],
         "commit": f"{git['commit'][:8]}{'+' if git['dirty'] else ''}" if git else None,

@@ -11,10 +11,11 @@ Schema = Mapping[str, Any]
 HEAD = """\
 # Scenario files
 
-Every key of a scenario, from its schema: `harness schema --markdown > docs/scenario.md` writes this page. Durations
-have a unit (`ns`, `us`, `ms`, `s`, `min`, `h`), and so have rates (`/s`, `/min`, `/h`). Any key can be set from the
-command line, a stage's by its name: `--set load.rate=20/s`, `--set stages.inference.batch.max=8`. A relative file name
-counts from the scenario file's folder, in `--set` from the working directory.
+Every key of a scenario, from its schema: `harness schema --markdown > docs/scenario.md` writes this page. The files in
+`scenarios/` are examples. A duration has a unit (`5 ms`; `ns`, `us`, `ms`, `s`, `min`, `h`), and so has a rate (`20/s`;
+`/s`, `/min`, `/h`). Any key can be set from the command line, a stage's by its name: `--set load.rate=20/s`,
+`--set stages.inference.batch.max=8`. A relative file name counts from the scenario file's folder, in `--set` from the
+working directory.
 """
 SEVERAL = {"load": "load", "stages": "stage"}
 """The keys under which one of several kinds stands."""
@@ -87,25 +88,24 @@ def _value(schema: Schema) -> str:
         name = _name(schema["$ref"])
         return f"[{name}](#{name.lower()})"
     if "examples" in schema:
-        example = schema["examples"][0]
-        return f"a {'rate' if '/' in example else 'duration'}, such as `{example}`"
+        return "a rate" if "/" in schema["examples"][0] else "a duration"
     if "const" in schema:
         return f"`{_plain(schema['const'])}`"
     if "enum" in schema:
         return _list(f"`{_plain(choice)}`" for choice in schema["enum"])
     if "discriminator" in schema:
-        return "see below"
+        return "[a mapping](#load)"
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
             choices = [choice for choice in schema[key] if not _says_nothing(choice, schema)]
-            return _list(dict.fromkeys(map(_value, choices)))
+            return " or ".join(dict.fromkeys(map(_value, choices)))
     match schema.get("type"):
         case "integer" | "number" as kind:
             return ("a whole number" if kind == "integer" else "a number") + _bounds(schema)
         case "boolean":
             return "`true` or `false`"
         case "array":
-            return "a list, see below" if "anyOf" in schema.get("items", {}) else "a list"
+            return "[a list](#stages)" if "anyOf" in schema.get("items", {}) else "a list"
         case "null":
             return "`null`"
         case "object":
