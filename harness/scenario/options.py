@@ -43,4 +43,5 @@ class BatchingOptions(StageOptions):
 
     @property
     def batching(self) -> Batch:
+        """As it was set."""
         return self.batch

@@ -38,8 +38,8 @@ class Preprocess(StageOptions):
     orient: bool = False
     """Turn and mirror an encoded image as its EXIF orientation says."""
     factory: str | None = Field(default=None, pattern=FACTORY)
-    """Your own code in place of a backend, as `package.module:function`: the function is called once a worker and returns
-    one that makes a float32 array (3, crop height, crop width) of uint8 pixels (height, width, 3)."""
+    """Your own code in place of a backend, as `package.module:function`: the function is called once a worker and
+    returns one that makes a float32 array (3, crop height, crop width) of uint8 pixels (height, width, 3)."""
 
     @model_validator(mode="after")
     def _max_size_is_a_limit(self) -> Self:

@@ -25,7 +25,7 @@ from harness.host.cpu import simd
 from harness.host.files import ROOT, text
 from harness.scenario.model import OwnModel, Source
 from harness.stages.inference.base import Setup
-from harness.stages.inference.cache import hash_of, kept, key_of
+from harness.stages.inference.cache import hash_of, kept, kept_by_content, key_of
 from harness.stages.inference.extras import need
 from harness.stages.source import paths
 
@@ -98,14 +98,8 @@ def _exported_factory(setup: Setup) -> Path:
 
     It is kept by its content, so that what is made of it in turn is found again.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        run(_task("export", setup, Path(folder)))
-        exported = Path(folder, EXPORTED)
-        return kept(hash_of(exported)[:32], lambda entry: _copy(exported, entry / EXPORTED)) / EXPORTED
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.write_bytes(source.read_bytes())
+    key = key_of({"factory": setup.options.model_name, "folder": str(Path.cwd())})
+    return kept_by_content(key, lambda folder: run(_task("export", setup, folder)), EXPORTED) / EXPORTED
 
 
 def _quantised(setup: Setup, model: Path) -> Path:
@@ -126,13 +120,19 @@ def _quantised(setup: Setup, model: Path) -> Path:
         "runtime": options.runtime,
         "images": [(str(path), *_identity(path)) for path in paths(Source(images=options.calibration.images))],
         "samples": options.calibration.samples,
-        "preprocess": setup.preprocess.model_dump(mode="json"),
+        "preprocess": setup.preprocess.model_dump(mode="json", exclude={"name", "workers", "capacity", "threads"}),
         "shape": setup.shape,
         "vnni": has_vnni(),
         "libraries": _versions("onnxruntime", "openvino", "nncf", "onnx"),
     }
-    name = IR if options.runtime == "openvino" else EXPORTED
-    return kept(key_of(made_from), lambda folder: run(_task("quantise", setup, folder, model))) / name
+    name, weights = (IR, "model.bin") if options.runtime == "openvino" else (EXPORTED, EXPORTED)
+
+    def make(folder: Path) -> None:
+        run(_task("quantise", setup, folder, model))
+
+    if setup.preprocess.factory is not None:  # code of the user's: made anew each time, as its export is
+        return kept_by_content(key_of(made_from), make, weights) / name
+    return kept(key_of(made_from), make) / name
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -157,7 +157,7 @@ def has_vnni() -> bool:
 
 
 def _task(make: Literal["export", "quantise"], setup: Setup, folder: Path, model: Path | None = None) -> Task:
-    quiet = replace(setup, profiling=False)
+    quiet = replace(setup, profiling="")
     return Task(make, quiet, str(folder), str(model or ""))
 
 

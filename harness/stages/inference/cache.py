@@ -1,7 +1,7 @@
 """What is made of a model once and kept: exported files, quantised ones, compiled kernels.
 
-It lies in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache), under a hash of all that it was made from, and may be
-deleted at any time.
+It lies in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache), under a hash of all that it was made from, and may
+be deleted at any time.
 """
 
 from __future__ import annotations
@@ -56,24 +56,37 @@ def kept(key: str, make: Callable[[Path], None]) -> Path:
     Of several workers that need the same one makes it and the others wait. An entry is there whole or not at all.
     """
     entry = folder("models") / key
-    if entry.is_dir():
-        return entry
-    with _locked(entry.with_suffix(".lock")):
-        if not entry.is_dir():
-            half = entry.with_suffix(".half")
-            shutil.rmtree(half, ignore_errors=True)  # of a process that was killed
-            half.mkdir()
-            try:
+    if not entry.is_dir():
+        with _half(key) as half:
+            if not entry.is_dir():
                 make(half)
                 half.rename(entry)
-            finally:
-                shutil.rmtree(half, ignore_errors=True)
+    return entry
+
+
+def kept_by_content(key: str, make: Callable[[Path], None], name: str) -> Path:
+    """The folder of what `make` makes anew each time, known by the content of the file `name` in it."""
+    with _half(key) as half:
+        make(half)
+        entry = folder("models") / hash_of(half / name)[:32]
+        if not entry.is_dir():
+            half.rename(entry)
     return entry
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock; the kernel lets go of it when this process ends, however it ends."""
-    with path.open("w") as file:
+def _half(key: str) -> Iterator[Path]:
+    """An empty folder that this process alone uses, gone afterwards unless it was renamed.
+
+    The kernel lets go of the lock when the process ends, however it ends; what it left is removed by the next one.
+    """
+    base = folder("models")
+    half = base / f"{key}.half"
+    with (base / f"{key}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir()
+        try:
+            yield half
+        finally:
+            shutil.rmtree(half, ignore_errors=True)

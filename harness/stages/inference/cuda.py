@@ -17,7 +17,7 @@ MEGABYTE = 1e6
 
 
 class Device:
-    """The current CUDA device. `inputs`: pinned room for a batch, as an array. Raises ScenarioError where there is none."""
+    """The current CUDA device. `inputs`: pinned room for a batch, as an array. Raises ScenarioError without one."""
 
     def __init__(self, torch: Any, shape: tuple[int, ...]) -> None:
         if not torch.cuda.is_available():

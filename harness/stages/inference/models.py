@@ -92,7 +92,9 @@ def _named(options: Inference) -> Any:
         )
     own_classes = {} if options.weights == "default" else {"num_classes": options.classes}
     try:
-        return models.get_model(options.model, weights="DEFAULT" if options.weights == "default" else None, **own_classes)
+        return models.get_model(
+            options.model, weights="DEFAULT" if options.weights == "default" else None, **own_classes
+        )
     except OSError as error:
         raise ScenarioError(
             f"the pretrained weights of {options.model} are not in the hub's cache and cannot be downloaded: {error}",

@@ -56,6 +56,8 @@ class OpenVinoRuntime:
         shape = self._library.PartialShape([batch, *self._setup.shape])
         try:
             (given,) = model.inputs
+            if not given.get_partial_shape().compatible(self._library.PartialShape([-1, *self._setup.shape])):
+                raise ValueError("its height, width or channels are others")
             if given.get_element_type() != self._library.Type.f32:
                 raise ValueError(f"its elements are {given.get_element_type()}")
             model.reshape({given: shape})

@@ -85,7 +85,11 @@ def _texts(data: Any) -> Iterator[tuple[str, str]]:
     pending = [data]
     while pending:
         part = pending.pop()
-        pairs = part.items() if isinstance(part, dict) else ((("", item) for item in part) if isinstance(part, list) else ())
+        pairs = (
+            part.items()
+            if isinstance(part, dict)
+            else ((("", item) for item in part) if isinstance(part, list) else ())
+        )
         for key, value in pairs:
             if isinstance(value, str):
                 yield key, value

@@ -23,27 +23,28 @@ from harness.stages.inference.extras import need
 from harness.stages.preprocess import PreprocessStage
 
 SMALLEST_PART = 0.4  # of a side, for the parts of images that fill up a calibration
+CALIBRATION_SEED = 0
 
 
 def write(setup: Setup, model: Path, folder: Path) -> None:
     """Quantise a float32 file into `folder`."""
-    inputs = samples(setup)
+    inputs = samples(setup, CALIBRATION_SEED)
     if setup.options.runtime == "openvino":
         _with_nncf(model, inputs, folder / IR)
     else:
         _with_onnxruntime(model, inputs, folder)
 
 
-def samples(setup: Setup) -> NDArray[np.float32]:
+def samples(setup: Setup, seed: int) -> NDArray[np.float32]:
     """The calibration inputs, shape (samples, 3, height, width): each image whole, then random parts of all in turn."""
     options, preprocess = setup.options.calibration, setup.preprocess
-    seed = np.random.SeedSequence(setup.seed)
-    images = source.load(Source(images=options.images), seed)
+    drawn = np.random.SeedSequence(seed)
+    images = source.load(Source(images=options.images), drawn)
     output = Tensor(setup.shape, np.float32)
-    stage = PreprocessStage(StageContext(preprocess, Images("raw"), output, (), seed))
+    stage = PreprocessStage(StageContext(preprocess, Images("raw"), output, (), drawn))
     stage.open()
     inputs = np.empty((options.samples, *setup.shape), np.float32)
-    for index, pixels in zip(range(options.samples), _parts(images, seed), strict=False):
+    for index, pixels in zip(range(options.samples), _parts(images, drawn), strict=False):
         stage.process(pixels, inputs[index], 0)
     images.close()
     return inputs

@@ -105,4 +105,3 @@ def set_threads(torch: Any, threads: int) -> None:
     torch.set_num_threads(threads)
     if torch.get_num_interop_threads() != 1:  # may be set only once a process, and another worker may share it
         torch.set_num_interop_threads(1)
-

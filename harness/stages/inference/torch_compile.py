@@ -1,4 +1,4 @@
-"""torch.compile: inductor with frozen weights. Compiling is part of start-up; what it made is kept for later workers."""
+"""torch.compile: inductor with frozen weights. Compiling is part of start-up; what it made is kept for others."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ class CompiledRuntime(TorchRuntime):
                 hint="Install g++, or name a compiler in the variable CXX; runtime: torch needs none.",
             )
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder("inductor")))
-        from torch._inductor import config
-
-        config.freezing = True
-        config.cpp.threads = self._options.threads  # it stands in the code, and so in the key of the cache
-        config.compile_threads = 1  # else a pool of processes would stay beside the measurement
         plain, _ = super()._load()
-        self._module = self._torch.compile(plain)
-        self._plain = plain
         begun = time.perf_counter()
-        for size in {1, min(2, self._setup.max_batch)}:
-            self._compile(size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch deprecates in itself is not the user's
+            from torch._inductor import config
+
+            config.freezing = True
+            config.cpp.threads = self._options.threads  # it stands in the code, and so in the key of the cache
+            config.compile_threads = 1  # else a pool of processes would stay beside the measurement
+            self._module = self._torch.compile(plain)
+            for size in {1, min(2, self._setup.max_batch)}:
+                self._compile(size)
         return self._module, {"compile": time.perf_counter() - begun}
 
     def _compile(self, size: int) -> None:
@@ -47,8 +48,7 @@ class CompiledRuntime(TorchRuntime):
         if size > 1:
             self._torch._dynamo.mark_dynamic(batch, 0, min=2, max=max(2, self._setup.max_batch))
         try:
-            with self._torch.inference_mode(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what torch deprecates in itself is not the user's
+            with self._torch.inference_mode():
                 self._answer(batch)
         except HarnessError:
             raise
@@ -61,7 +61,3 @@ class CompiledRuntime(TorchRuntime):
 
     def _precision(self) -> str:
         return self._options.precision
-
-    def close(self) -> None:
-        super().close()
-        del self._plain

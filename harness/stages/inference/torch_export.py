@@ -45,4 +45,6 @@ def exported(module: Any, shape: tuple[int, ...], max_batch: int) -> Any:
     except HarnessError:
         raise
     except Exception as error:
-        raise ScenarioError(f"the model cannot be exported: {first_line(error)}", where="stages.inference.model") from None
+        raise ScenarioError(
+            f"the model cannot be exported: {first_line(error)}", where="stages.inference.model"
+        ) from None

@@ -1,6 +1,6 @@
 """TorchScript: a file of torch.jit.save as it is, or a module traced at start-up.
 
-The file is read by torch's C++ reader: its pickles can name tensors and TorchScript's own classes and nothing of Python.
+The file is read by torch's C++ reader: its pickles can name tensors and TorchScript's own classes, nothing of Python.
 """
 
 from __future__ import annotations
