@@ -53,8 +53,7 @@ def main() -> int:
         begun = time.perf_counter()
         path = write([saved])
         seconds, megabytes = time.perf_counter() - begun, path.stat().st_size / 1e6
-        raw = (saved.path / store.RECORDS).stat().st_size / 1e6
-        print(f"{asked.requests:,} requests, {raw:.0f} MB of records: a report of {megabytes:.1f} MB in {seconds:.1f} s")
+        print(f"{asked.requests:,} requests: a report of {megabytes:.1f} MB in {seconds:.1f} s")
         if asked.keep:
             print(path)
         return int(asked.check and (seconds > MOST_S or megabytes > MOST_MB))

@@ -165,7 +165,7 @@ def test_a_stage_s_name_in_the_charts_cannot_end_their_script(saved, tmp_path):
         summary["model"]["rungs"][0]["model"] = NASTY
 
     found = page([changed(saved["steady"], tmp_path / "run", change)], tmp_path)
-    (models,) = [chart for chart in json.loads(found.blocks["charts"]) if chart["id"] == "models"]
+    (models,) = [chart for chart in json.loads(found.blocks["charts"]) if chart["id"] == "ladder"]
     assert NASTY in [row["label"] for row in models["rows"]]
 
 
@@ -215,7 +215,7 @@ def test_runs_side_by_side_show_each_one_s_figures_and_the_differences(saved, tm
     assert {(i, "e2e_ms/p99") for i in range(3)} <= {(i, key) for i, key, _, _ in found.figures}
     most = [summary["e2e_ms"]["max"] for summary in summaries]
     assert f"{most[1] / most[0] - 1:+.1%}" in found.text
-    assert "load.rate" in found.text and "300/s" in found.text and "150/s" in found.text
+    assert "load.rate" in found.text and "300.0/s" in found.text and "150.0/s" in found.text
     assert "load.seed" not in found.text
 
 
@@ -260,8 +260,10 @@ def test_the_text_has_the_curve_and_fits_80_columns(saved, name):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [(["-o", "."], "a folder, where a file"), (["-o", "no/x.html"], "there is no folder no")]
-)
+    ("arguments", "says"),
+    [(["-o", "."], "a folder, where a file"), (["-o", "no/x.html"], "there is no folder no"),
+     (["-o", "x" * 300], "no file can have this name")],
+)  # fmt: skip
 def test_a_report_that_has_no_place_is_refused(saved, arguments, says, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Exception, match=says) as caught:
@@ -269,11 +271,10 @@ def test_a_report_that_has_no_place_is_refused(saved, arguments, says, monkeypat
     assert caught.value.exit_code == 2
 
 
-def test_a_report_that_cannot_be_written_is_an_error_and_leaves_nothing(saved, tmp_path):
-    target = tmp_path / ("x" * 300)
-    with pytest.raises(Exception, match="cannot write the report: File name too long"):
-        invoke(saved["closed"].path, "-o", target)
-    assert list(tmp_path.iterdir()) == []
+def test_a_report_that_cannot_be_written_is_an_error(saved):
+    with pytest.raises(Exception, match="cannot write the report: ") as caught:
+        invoke(saved["closed"].path, "-o", "/proc/report.html")
+    assert caught.value.exit_code == 1
 
 
 def test_more_runs_than_can_be_told_apart_are_refused(saved):
@@ -283,7 +284,8 @@ def test_more_runs_than_can_be_told_apart_are_refused(saved):
 
 def test_run_makes_the_report_at_once(tmp_path):
     given = tmp_path / "tiny.yaml"
-    given.write_text("name: tiny\nexecutor: asyncio\nload: {arrivals: closed, requests: 20}\nstages: [null: {}]\n")
+    load = "load: {arrivals: closed, requests: 20}"
+    given.write_text(f"name: tiny\nexecutor: asyncio\n{load}\nstages: [{{delay: {{mean: 1 ms}}}}]\n")
     result = CliRunner().invoke(cli, ["run", str(given), "--out", str(tmp_path), "--report", "--quiet"])
     assert result.exit_code == 0
     folder = Path(result.stdout.strip())

@@ -101,9 +101,13 @@ def _read(saved: Sequence[SavedRun]) -> list[Run]:
 
 def _check(target: Path) -> None:
     """Refuse a place where no file can be written before any work is done."""
-    if target.is_dir():
+    try:
+        folder, home = target.is_dir(), target.parent.is_dir()
+    except OSError as error:
+        raise UsageError(f"no file can have this name: {error.strerror}", where=f"-o {target}") from None
+    if folder:
         raise UsageError("a folder, where a file is to be written", where=f"-o {target}")
-    if not target.parent.is_dir():
+    if not home:
         raise UsageError(f"there is no folder {target.parent}", where=f"-o {target}", hint="Make it first.")
 
 

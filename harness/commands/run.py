@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError, ScenarioError
+
+if TYPE_CHECKING:
+    from harness.store import SavedRun
 
 
 @click.command("run")
@@ -26,6 +29,7 @@ from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError, Scenario
     "--json", "json_to", metavar="PATH", help="Write the summary as JSON to a file, or to - and nothing else."
 )
 @click.option("--quiet", "-q", is_flag=True, help="No live view and no screen: only where the run was saved.")
+@click.option("--report", is_flag=True, help="Make the HTML report too, in the run's folder; see harness report.")
 @click.option(
     "--metrics-port",
     type=click.IntRange(0, 65535),
@@ -34,7 +38,7 @@ from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError, Scenario
 )
 def command(
     scenario: Path, overrides: tuple[str, ...], requests: int | None, out: Path, json_to: str | None, quiet: bool,
-    metrics_port: int | None,
+    report: bool, metrics_port: int | None,
 ) -> None:  # fmt: skip
     """Run a scenario: the real pipeline, measured request by request.
 
@@ -70,6 +74,8 @@ def command(
     if isinstance(execution.error, ScenarioError):
         raise with_line(execution.error, path, settings)
     unwritten = _deliver(measured.summary, json_to, quiet)
+    if report and measured.saved is not None:
+        unwritten = _report(measured.saved) or unwritten
     if unwritten is not None and (execution.error or measured.save_error):
         click.echo(f"error: {unwritten}", err=True)  # the other one is told last, and decides the exit code
     if execution.error is not None:
@@ -84,6 +90,17 @@ def command(
         raise SystemExit(TERMINATED if execution.signal == signal.SIGTERM else INTERRUPTED)
     if any(not row["met"] for row in measured.summary["slo"]):
         raise SystemExit(NOT_MET)
+
+
+def _report(saved: SavedRun) -> SaveError | None:
+    """Make the run's report; returns why it could not be written."""
+    from harness.commands.report import write
+
+    try:
+        click.echo(f"Report in {write([saved])}", err=True)
+    except SaveError as error:
+        return error
+    return None
 
 
 def _deliver(summary: dict[str, Any], json_to: str | None, quiet: bool) -> SaveError | None:

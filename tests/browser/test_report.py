@@ -13,7 +13,9 @@ import pytest
 
 from harness.commands.report import write
 from harness.plan import resolve
+from harness.records import Phase
 from harness.report.html.figures import STYLES
+from harness.stats.quantiles import quantile
 from harness.store import SavedRun
 from harness.studies.measure import measure
 from tests.pipelines import scenario
@@ -30,8 +32,8 @@ def _lacking(what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium."""
+def browser(runs):
+    """Headless Chromium. The runs come first: playwright keeps an event loop in this thread, and so do they."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -96,18 +98,20 @@ def test_the_figures_shown_are_the_summary_s(opened, runs, count):
     figures = page.eval_on_selector_all(
         "data[data-key]", "all => all.map(e => [e.dataset.run, e.dataset.key, e.dataset.style, e.innerText, e.value])"
     )
-    assert len(figures) > 60
+    assert len(figures) > 40
     for run, key, style, text, exact in figures:
         value = look_up(runs[int(run)].summary, key)
         assert text == STYLES[style](value), key
         assert exact == "" or float(exact) == pytest.approx(value, rel=1e-8)
-    assert STYLES["ms"](runs[0].summary["e2e_ms"]["p99"]) in page.locator(".big").first.inner_text()
+    headline = page.locator(".big").first.inner_text()
+    p99 = runs[0].summary["e2e_ms"]["p99"]
+    assert headline == "no p99" if p99 is None else STYLES["ms"](p99) in headline
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_every_chart_is_drawn(opened, count):
     charts = opened(count).locator(".chart")
-    assert charts.count() >= 6
+    assert charts.count() >= 5
     for chart in charts.all():
         assert chart.locator("svg").last.get_attribute("aria-label")
         assert chart.locator("path, rect").count() > 4, chart.get_attribute("id")
@@ -115,7 +119,7 @@ def test_every_chart_is_drawn(opened, count):
 
 def test_a_chart_is_read_and_zoomed_with_the_keyboard_and_those_beside_it_follow(opened):
     page = opened()
-    latency, waiting = page.locator("#latency > svg"), page.locator("#waiting > svg")
+    latency, waiting = page.locator("#latency > svg"), page.locator("#waiting-0 > svg")
     latency.focus()
     page.keyboard.press("ArrowRight")
     tip = page.locator("#tip")
@@ -124,9 +128,9 @@ def test_a_chart_is_read_and_zoomed_with_the_keyboard_and_those_beside_it_follow
     before = waiting.inner_html()
     page.keyboard.press("+")
     assert waiting.inner_html() != before
-    assert page.locator("#waiting .reset").is_visible()
+    assert page.locator("#waiting-0 .reset").is_visible()
     page.keyboard.press("0")
-    assert not page.locator("#waiting .reset").is_visible()
+    assert not page.locator("#waiting-0 .reset").is_visible()
     page.keyboard.press("Tab")
     assert not tip.is_visible()
 
@@ -180,7 +184,9 @@ def test_the_curve_at_99_percent_is_the_p99(opened, runs):
         return document.getElementById('tip').innerText; }"""
     )
     assert text.splitlines()[0] == "percentile 99.0 %"
-    assert f"e2e: {STYLES['ms'](runs[0].summary['e2e_ms']['p99'])} ms" in text
+    done = runs[0].records.of_phase(Phase.MEASURED)
+    p99_ms = quantile(done.completed - done.due, 0.99) / 1e6
+    assert f"e2e: {STYLES['ms'](p99_ms)} ms" in text
 
 
 def test_a_budget_s_parts_are_read_with_the_keyboard(opened):

@@ -20,7 +20,7 @@ from harness.report.html.run import Run
 from harness.stats.series import LEAST_MS, Distribution, Series
 
 Chart = dict[str, Any]
-TALL, LOW, SMALL = 280, 168, 130
+TALL, LOW, SMALL, STRIP = 280, 168, 130, 104
 NOTED = 0.02
 """Components with a smaller share of typical and of slow requests have no picture of their own."""
 PERCENTILES = ((0.0, "0"), (0.30103, "50 %"), *((float(k), f"{100 - 100 / 10**k:.10g} %") for k in range(1, 9)))
@@ -86,13 +86,16 @@ def over_time(run: Run) -> list[Chart]:
     found = run.series
     assert found is not None
     end = _end(run)
-    queues = [_line(name, s, i, kind="steps") for i, (name, s) in enumerate(found.waiting.items())]
-    queues.append(_line("in the whole system", found.in_system, len(queues), kind="steps", hidden=True))
+    queues = [(f"waiting-{i}", f"Waiting for {name}", s) for i, (name, s) in enumerate(found.waiting.items())]
+    queues.append(("in-system", "Requests in the whole system", found.in_system))
     rates = [_line(name, s, i, kind="steps") for i, (name, s) in enumerate(found.rates.items())]
     late = {**_line("lateness", found.lateness, 0), "kind": "dots"}
     charts = [
         _latency(run, end, "latency", TALL),
-        _timed("waiting", "Requests that wait for a worker", end, queues, {"unit": "waiting"}),
+        *(
+            _timed(name, label, end, [{**_line("requests", s, 0, kind="steps"), "filled": True}], {"unit": ""}, STRIP)
+            for name, label, s in queues
+        ),
         _timed("throughput", "Throughput", end, rates, {"unit": "/s"}),
         _timed("lateness", "Lateness of the producer", end, [late], MILLISECONDS),
     ]
@@ -140,7 +143,8 @@ def _end(run: Run) -> float:
 def _timed(
     name: str, label: str, end: float, series: list[dict[str, Any]], y: Mapping[str, Any], height: int = LOW
 ) -> Chart:
-    x = {"title": "s since the first request was due", "name": "at", "suffix": "s", "range": [0, end]}
+    title = "s since the first request was due" if height > LOW else "s"
+    x = {"title": title, "unit": "s", "name": "at", "suffix": "s", "range": [0, end]}
     return _chart(name, label, "time", x, y, series, height)
 
 
@@ -167,7 +171,7 @@ def percentiles(runs: Sequence[Run]) -> Chart:
         if low is not None and high is not None:
             marks.append({"x": 2, "interval": [low, high]})
     most = max(float(np.log10(2 * run.series.e2e.count)) for run in runs if run.series)
-    x = {"title": "percentile", "name": "percentile", "suffix": "%", "nines": True, "ticks": PERCENTILES}
+    x = {"title": "percentile", "unit": "", "name": "percentile", "suffix": "%", "nines": True, "ticks": PERCENTILES}
     label = "Latency by percentile, logarithmic in 1 - p; the whisker is the 95 % interval on p99"
     return {
         **_chart("percentiles", label, "percentiles", {**x, "range": [0, most]}, MILLISECONDS, series, TALL + 40),
@@ -189,11 +193,13 @@ def ecdf(runs: Sequence[Run]) -> Chart:
         found |= {component(k): run.series.components[k] for k in noted(run) if kind(k) == "service"}
     else:
         found = {run.title: run.series.e2e for run in runs if run.series}
-    series = [
-        _line(name, Series(np.maximum(d.ms, LEAST_MS), 100 * d.shares), i, kind="steps", hidden=len(runs) == 1 and i > 1)
-        for i, (name, d) in enumerate(found.items())
+    courses = [Series(np.maximum(d.ms, LEAST_MS), 100 * d.shares) for d in found.values()]
+    series = [_line(name, s, i, kind="steps") for i, (name, s) in enumerate(zip(found, courses, strict=True))]
+    for extra in series[2:] if len(runs) == 1 else []:
+        extra["hidden"] = True
+        _line(n, s, i, kind="steps", hidden=extra[i]) for i, (n, s) in enumerate(zip(found, courses, strict=True))
     ]
-    x = {"title": "ms, logarithmic", "name": "up to", "suffix": "ms", "log": True, "least": LEAST_MS}
+    x = {"title": "ms, logarithmic", "unit": "ms", "name": "up to", "suffix": "ms", "log": True, "least": LEAST_MS}
     label = "Empirical distribution function"
     return _chart("ecdf", label, "ecdf", x, {"unit": "%", "range": [0, 100]}, series, TALL)
 
@@ -207,7 +213,7 @@ def histograms(run: Run) -> list[Chart]:
     if not len(filled):
         return []
     x = {
-        "title": "ms, logarithmic", "name": "from", "suffix": "ms on", "log": True, "least": LEAST_MS,
+        "title": "ms, logarithmic", "unit": "ms", "name": "from", "suffix": "ms on", "log": True, "least": LEAST_MS,
         "range": [float(edges[filled[0]]), float(edges[filled[-1] + 1])],
     }  # fmt: skip
     return [
@@ -245,7 +251,7 @@ def models(run: Run) -> list[Chart]:
     rows = [measured, *({"label": r["model"], "note": "", "points": _points(r["e2e_ms"], r["error"])} for r in rungs)]
     most = max(point["value"] for row in rows for point in row["points"])
     label = "p50, p90 and p99, measured and by model. Arrow keys go from mark to mark."
-    return [{"id": "models", "label": label, "most": most, "rows": rows}]
+    return [{"id": "ladder", "label": label, "most": most, "rows": rows}]
 
 
 def _points(levels: Mapping[str, float], errors: Mapping[str, float] | None = None) -> list[dict[str, Any]]:

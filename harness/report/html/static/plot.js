@@ -109,7 +109,7 @@ class Plot {
     }
     this.drawAxes(y0, y1, width);
     const clip = `clip-${this.spec.id}`;
-    svg("rect", { x: MARGIN.left, y: 0, width: right - MARGIN.left, height: bottom + 1 }, svg("clipPath", { id: clip }, this.svg));
+    svg("rect", { x: MARGIN.left - 4, y: 0, width: right - MARGIN.left + 8, height: bottom + 1 }, svg("clipPath", { id: clip }, this.svg));
     const area = svg("g", { "clip-path": `url(#${clip})` }, this.svg);
     for (const series of this.shown) this.drawSeries(series, area, right - MARGIN.left);
     this.drawMarks(area);
@@ -121,23 +121,23 @@ class Plot {
 
   drawAxes(y0, y1, width) {
     const { x, y } = this.spec;
-    for (const [at, text] of ticks(y, y0, y1, Math.max(2, Math.round((this.bottom - MARGIN.top) / 42)))) {
+    for (const [at, text] of ticks(y, y0, y1, Math.max(2, Math.round((this.bottom - MARGIN.top) / 32)))) {
       svg("path", { class: "grid", d: `M${MARGIN.left} ${this.sy(at).toFixed(1)}H${this.right}` }, this.svg);
       svg("text", { class: "tick", x: MARGIN.left - 8, y: this.sy(at) + 4, "text-anchor": "end" }, this.svg, text);
     }
     svg("text", { class: "unit", x: 0, y: 10 }, this.svg, y.unit);
-    const titleWidth = x.title.length * 6.4;
+    const title = x.title.length * 6.4 < width / 3 ? x.title : x.unit;
     let free = MARGIN.left - 30;
     for (const [at, text] of ticks(x, ...this.group.view, Math.max(2, Math.round(width / 90)))) {
       const px = this.sx(at);
       svg("path", { class: "grid", d: `M${px.toFixed(1)} ${this.bottom}v4` }, this.svg);
       const half = text.length * 3.4;
-      if (px - half < free || px + half > this.right - titleWidth) continue;
+      if (px - half < free || px + half > this.right - title.length * 6.4) continue;
       svg("text", { class: "tick", x: px, y: this.bottom + 17, "text-anchor": "middle" }, this.svg, text);
       free = px + half + 8;
     }
     svg("path", { class: "axis", d: `M${MARGIN.left} ${this.bottom}H${this.right}` }, this.svg);
-    svg("text", { class: "unit", x: this.right, y: this.bottom + 17, "text-anchor": "end" }, this.svg, x.title);
+    svg("text", { class: "unit", x: this.right, y: this.bottom + 17, "text-anchor": "end" }, this.svg, title);
   }
 
   drawSeries(series, area, width) {
@@ -155,6 +155,10 @@ class Plot {
       return;
     }
     const path = linePath(series, from, to, this.sx, this.sy, width, series.kind === "steps");
+    if (series.filled && path) {
+      const first = this.sx(series.x[from]).toFixed(1);
+      svg("path", { class: "filled", d: `${path}V${this.bottom}H${first}Z` }, area);
+    }
     svg("path", { class: `line s${series.style}`, d: path }, area);
   }
 

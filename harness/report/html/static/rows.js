@@ -1,6 +1,6 @@
 // Charts of one row each: the latency budget as stacked bars, and what models predict as marks on a line.
 
-const ROW = { height: 58, bar: 32, left: 2, right: 14, axis: 30 };
+const ROW = { bar: 32, left: 2, right: 14, axis: 30 };
 const LEVEL_MARKS = { p50: "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0Z", p90: "M-5 -5H5V5H-5Z", p99: "M0 -6.5L6.5 0L0 6.5L-6.5 0Z" };
 
 class Rows {
@@ -15,7 +15,8 @@ class Rows {
 
   draw(width = this.host.clientWidth) {
     if (!width) return;
-    const height = this.spec.rows.length * ROW.height + ROW.axis;
+    const each = this.spec.rows[0].parts ? 58 : 42;
+    const height = this.spec.rows.length * each + ROW.axis;
     this.items = [];
     this.svg.replaceChildren();
     for (const [key, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` })) {
@@ -24,11 +25,11 @@ class Rows {
     this.sx = linear(0, this.spec.most * 1.02, ROW.left, width - ROW.right);
     this.axis(height, width);
     this.spec.rows.forEach((row, index) => {
-      const top = index * ROW.height;
+      const top = index * each;
       const label = svg("text", { class: "row-label", x: ROW.left, y: top + 14 }, this.svg, row.label);
       svg("tspan", { class: "row-note", dx: 8 }, label, row.note);
       if (row.parts) this.bar(row, top + 20);
-      else this.marks(row, top + 20 + ROW.bar / 2);
+      else this.marks(row, top + 28);
     });
     this.pick(-1);
   }

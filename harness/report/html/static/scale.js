@@ -13,21 +13,25 @@ const restore = (axis) => (axis.log ? (value) => 10 ** value : (value) => value)
 // Ticks as [transformed value, text] within [t0, t1], about `count` of them.
 function ticks(axis, t0, t1, count) {
   if (axis.ticks) return axis.ticks.filter(([at]) => at >= t0 - 1e-9 && at <= t1 + 1e-9);
-  if (axis.log && t1 - t0 > 1.2) return decades(t0, t1, count);
+  if (axis.log && t1 - t0 > 0.8) return decades(t0, t1, count);
   const [low, high] = [restore(axis)(t0), restore(axis)(t1)];
   const step = niceStep((high - low) / Math.max(count, 1));
   const found = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) {
     found.push([transform(axis)(k * step), plain(k * step, step)]);
   }
-  return found;
+  return found.length > 2 || count > 8 ? found : ticks(axis, t0, t1, count + 1);
 }
 
 function decades(t0, t1, count) {
   const every = Math.max(1, Math.ceil((t1 - t0) / Math.max(count, 1)));
+  const within = t1 - t0 > count / 3 ? [1] : [1, 2, 5];
   const found = [];
-  for (let k = Math.ceil(t0 - 1e-9); k <= t1 + 1e-9; k++) {
-    if (k % every === 0) found.push([k, plain(10 ** k, 10 ** k)]);
+  for (let k = Math.floor(t0); k <= t1 + 1e-9; k++) {
+    for (const factor of k % every === 0 ? within : []) {
+      const at = k + Math.log10(factor);
+      if (at >= t0 - 1e-9 && at <= t1 + 1e-9) found.push([at, plain(factor * 10 ** k, 10 ** k)]);
+    }
   }
   return found;
 }
