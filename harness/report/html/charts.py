@@ -197,8 +197,6 @@ def ecdf(runs: Sequence[Run]) -> Chart:
     series = [_line(name, s, i, kind="steps") for i, (name, s) in enumerate(zip(found, courses, strict=True))]
     for extra in series[2:] if len(runs) == 1 else []:
         extra["hidden"] = True
-        _line(n, s, i, kind="steps", hidden=extra[i]) for i, (n, s) in enumerate(zip(found, courses, strict=True))
-    ]
     x = {"title": "ms, logarithmic", "unit": "ms", "name": "up to", "suffix": "ms", "log": True, "least": LEAST_MS}
     label = "Empirical distribution function"
     return _chart("ecdf", label, "ecdf", x, {"unit": "%", "range": [0, 100]}, series, TALL)
