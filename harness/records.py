@@ -144,8 +144,6 @@ class RunRecords:
         """The rows that `mask` picks."""
         if not self.failures:
             return RunRecords(self.layout, self.rows[mask], {})
-        if not self.failures:
-            return RunRecords(self.layout, self.rows[mask], {})
         indices = np.arange(len(self))[mask]
         where = {int(row): i for i, row in enumerate(indices)}
         return RunRecords(
