@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ from harness.arrivals import due_times, trace_rate, trace_times
 from harness.errors import ScenarioError
 from harness.records import Layout
 from harness.scenario.model import Closed, OpenLoad, Scenario, StageOptions, Trace
-from harness.stages import Images, Payload, StageContext, Tensor
+from harness.stages import Images, Payload, Sampling, StageContext, Tensor
 
 CALIBRATION_ROWS = 20_000
 MOST_ROWS = 10_000_000
@@ -72,6 +73,8 @@ class Plan:
     """Measured requests of a block; None when only the run can tell."""
     blocks: int = 1
     """How often the load is offered, each time with its own warm-up and arrivals. A run is one block."""
+    sampling: Mapping[str, Sampling] = field(default_factory=dict, hash=False)
+    """Stages that are profiled, by name: what is sampled is no measurement."""
 
     @property
     def load(self) -> OpenLoad | Closed:
@@ -150,6 +153,7 @@ class Plan:
             first_measured=self.first_measured,
             max_pixels=self.scenario.source.max_pixels,
             upstream=tuple(before.options for before in self.stages[: stage.index]),
+            sampling=self.sampling.get(stage.name),
         )
 
     def due_times(self, rate_rps: float, block: int = 0) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

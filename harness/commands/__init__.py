@@ -16,6 +16,7 @@ VERBS: dict[str, dict[str, str]] = {
         "compare": "Compare settings, scenarios or runs: is one faster, and by how much?",
         "sweep": "Measure a scenario over a grid of settings.",
         "capacity": "Find the highest load that keeps an SLO, and the configuration that carries it.",
+        "profile": "Break a stage's service down into operators.",
     },
     "Model": {
         "simulate": "Predict latencies: what if this stage had two workers, or more load?",

@@ -1,0 +1,49 @@
+"""What `harness profile` prints."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.figures import WIDEST, ms
+from harness.studies.profile import Profile
+
+BAR = 20
+
+
+def show(console: Console, found: Profile, top: int) -> None:
+    """Print the operators that take longest; readable at 80 columns and without colour."""
+    console.width = min(console.width, WIDEST)
+    how = "under its load" if found.mode == "under load" else "alone"
+    console.print(Text.assemble((found.scenario, "bold"), f"  stage {found.stage}, {how}: no measurement, not saved"))
+    workers = f" of {found.workers} workers" if found.workers > 1 else ""
+    sampled = f"{found.calls} calls{workers} with {found.requests} requests, by {found.source or 'no profiler'}"
+    took = f"a call takes {ms(found.plain_ms)} ms, {ms(found.profiled_ms)} ms while it is watched (p50)"
+    console.print(Text(f"{sampled}; {took}", style="dim"), "", sep="\n")
+    if not found.operators:
+        console.print("It calls no operators that a profiler knows. --flame FILE shows its Python code.")
+        return
+    console.print(_table(console, found, top))
+
+
+def _table(console: Console, found: Profile, top: int) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    devices = len({row.device for row in found.operators}) > 1
+    table.add_column("operator", overflow="ellipsis", no_wrap=True, ratio=1)
+    for name in (*(["device"] if devices else []), "a call", "self ms", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    mark = "#" if console.options.ascii_only else "█"
+    shown, rest = found.operators[:top], found.operators[top:]
+    lines = [(row.name, row.device, row.count, row.self_ms, row.share) for row in shown]
+    if rest:
+        shares = [sum(values) for values in zip(*((row.count, row.self_ms, row.share) for row in rest), strict=True)]
+        lines.append((f"{len(rest)} others", "", *shares))
+    for name, device, count, self_ms, share in lines:
+        bar = Text(mark * round(BAR * share), style="cyan")
+        cells = (*([device] if devices else []), f"{count:.3g}", ms(self_ms), f"{share:.1%}")
+        table.add_row(name, *cells, bar)
+    outside = Text("outside operators", style="dim"), *([""] if devices else []), "", "", Text(f"{found.outside:.1%}")
+    table.add_row(*outside, Text(mark * round(BAR * found.outside), style="dim"))
+    return table

@@ -1,0 +1,128 @@
+"""`harness profile`: operators of a stage, sampled in its worker or alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCENARIO = """\
+name: small
+source: {images: synthetic, height: 60, width: 80, count: 3}
+load: {arrivals: closed, concurrency: 2, requests: 60, warmup: 5}
+stages:
+  - preprocess: {backend: numba, resize: 40, crop: 32}
+  - inference: {model: squeezenet1_1, classes: 10}
+  - postprocess: {top_k: 5}
+"""
+CONVOLUTIONS = 26
+"""Of squeezenet1_1: eight Fire modules of three, one before and one behind them."""
+
+
+def harness(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "small.yaml").write_text(SCENARIO)
+    return tmp_path
+
+
+def profiled(folder: Path, *options: Any) -> dict[str, Any]:
+    done = harness("profile", "small.yaml", "--calls", "8", *options, "--json", "-", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("where", ["--under-load", "--alone"])
+def test_every_convolution_of_the_model_is_counted(folder: Path, where: str) -> None:
+    found = profiled(folder, where)
+    assert (found["calls"], found["requests"], found["source"]) == (8, 8, "torch.profiler")
+    convolutions = next(row for row in found["operators"] if row["name"] == "aten::convolution")
+    assert convolutions["count"] == CONVOLUTIONS
+    shares = sum(row["share"] for row in found["operators"] if row["device"] == "cpu")
+    assert shares + found["outside"] == pytest.approx(1)
+    assert sum(row["self_ms"] for row in found["operators"]) <= 1.05 * found["profiled_ms"] * 8
+    assert not (folder / "results").exists(), "a profile is not saved as a run"
+
+
+def test_every_worker_is_sampled(folder: Path) -> None:
+    found = profiled(folder, "--set", "stages.inference.workers=2", "--set", "load.concurrency=6")
+    assert (found["workers"], found["calls"]) == (2, 16)
+
+
+def test_a_batch_is_one_call_of_several_requests(folder: Path) -> None:
+    found = profiled(folder, "--alone", "--set", "stages.inference.batch.max=4")
+    assert (found["calls"], found["requests"]) == (8, 32)
+    convolutions = next(row for row in found["operators"] if row["name"] == "aten::convolution")
+    assert convolutions["count"] == CONVOLUTIONS
+
+
+@pytest.mark.parametrize(
+    ("runtime", "modules", "name"),
+    [("onnxruntime", ("onnx", "onnxruntime"), "Conv"), ("openvino", ("openvino",), "Convolution")],
+)
+def test_a_runtimes_own_profile_goes_into_the_same_table(
+    folder: Path, runtime: str, modules: tuple[str, ...], name: str
+) -> None:
+    for module in modules:
+        pytest.importorskip(module)
+    found = profiled(folder, "--set", f"stages.inference.runtime={runtime}")
+    rows = [row for row in found["operators"] if row["name"].startswith(name)]
+    assert sum(row["count"] for row in rows) == pytest.approx(CONVOLUTIONS, abs=1)
+    assert 0.2 < sum(row["share"] for row in rows) <= 1
+    assert sorted(path.name for path in folder.iterdir()) == ["small.yaml"], "nothing is left behind"
+
+
+def test_a_trace_holds_the_sampled_operators(folder: Path) -> None:
+    profiled(folder, "--trace", "trace.json")
+    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+    assert sum(event.get("name") == "aten::convolution" for event in events) == 8 * CONVOLUTIONS
+
+
+def test_a_flame_view_shows_python_of_the_stage(folder: Path) -> None:
+    pytest.importorskip("pyinstrument")
+    profiled(folder, "--flame", "flame.html")
+    assert "forward" in (folder / "flame.html").read_text()
+
+
+def test_a_stage_without_operators_says_so(folder: Path) -> None:
+    done = harness("profile", "small.yaml", "--stage", "postprocess", "--calls", "5", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "no measurement, not saved" in done.stdout
+    assert "no operators that a profiler knows" in done.stdout
+
+
+def test_the_screen_fits_80_columns_and_has_the_heaviest_operator_first(folder: Path) -> None:
+    done = harness("profile", "small.yaml", "--alone", "--calls", "8", "--top", "3", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    head = next(index for index, line in enumerate(lines) if line.startswith("operator"))
+    shares = [float(line.split("%")[0].split()[-1]) for line in lines[head + 1 : head + 4]]
+    assert shares == sorted(shares, reverse=True)
+    assert "others" in lines[head + 4]
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--stage", "inferenz"], 2, "there is no stage 'inferenz': small has preprocess, inference, postprocess"),
+        (["--calls", "5000"], 1, "there were not 5001 calls to sample"),
+        (["--stage", "postprocess", "--trace", "x.json", "--calls", "5"], 2, "--trace x.json: nothing to write"),
+        (["--set", "stages.inference.model=resnet19"], 2, "small.yaml:6"),
+    ],
+)
+def test_what_cannot_be_profiled_is_a_clear_error(folder: Path, options: list[str], code: int, says: str) -> None:
+    done = harness("profile", "small.yaml", *options, cwd=folder)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
