@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -206,6 +206,7 @@ def test_a_long_value_is_shown_cut_short(write):
     ),
     st.sampled_from(PLACES),
 )
+@example({"null": None}, "stages.0.null")
 def test_no_value_in_any_place_leads_to_anything_but_a_scenario_error(write, value, place):
     document = yaml.safe_load(MINIMAL)
     document["stages"] = [{"null": {}}]

@@ -44,7 +44,7 @@ def test_inference_gives_what_the_model_gives() -> None:
     out = np.empty(7, np.float32)
     stage.process(item, out, 0)
     with torch.inference_mode():
-        expected = stage._model(torch.from_numpy(item)[None])[0].numpy()
+        expected = stage.runtime._module(torch.from_numpy(item)[None])[0].numpy()
     np.testing.assert_array_equal(out, expected)
 
 

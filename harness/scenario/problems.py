@@ -179,6 +179,9 @@ def _written(loc: KeyPath, flat: dict[str, Any]) -> KeyPath:
     path: list[str | int] = []
     data: Any = flat
     for index, part in enumerate(loc):
+        tags = (data.get("kind"), data.get("arrivals")) if isinstance(data, dict) and index < len(loc) - 1 else ()
+        if part in tags:
+            continue
         if isinstance(data, dict) and part in data:
             data = data[part]
             path.append(part)

@@ -60,7 +60,7 @@ class Device:
         self._stream.synchronize()
         steps = (began.elapsed_time(arrived), arrived.elapsed_time(computed), computed.elapsed_time(ended))
         parts = tuple(round(ms * 1e6) for ms in steps)
-        return self._outputs[:count].numpy(), parts  # type: ignore[return-value]
+        return self._outputs[:count].numpy(), parts
 
     def effective(self) -> Mapping[str, Any]:
         """Which device, and the most of its memory that this process has had: warm-up has run every batch size."""
