@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -10,13 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from scipy.optimize import brentq
+from scipy.stats import norm
 
 from harness import theory
 from harness.commands import cli
@@ -30,7 +34,7 @@ from harness.store import list_runs
 from harness.studies.capacity import Configuration, Goal, Limit, Ran, check_load, find, grid, limits_of, search
 from harness.studies.capacity.answer import conclude
 from harness.studies.capacity.curve import Size, crossing, curve
-from harness.studies.capacity.evidence import Evidence, combine, weigh
+from harness.studies.capacity.evidence import DRIFT, EARLIER, Evidence, combine, weigh
 from harness.studies.capacity.search import State
 from harness.studies.capacity.slo import excess, latencies
 from harness.studies.forecast import saturated
@@ -41,7 +45,7 @@ from harness.twin.services import DelayServices
 from tests.pipelines import plan, scenario
 
 SERVICE_S = 0.005
-SIZE = Size(requests=10_000, replications=8)
+SIZE = Size(requests=8_000, replications=6, copies=8, resamples=50)
 POISSON = {"arrivals": "poisson", "rate": "1/s", "requests": 1, "warmup": 20}
 PLENTY = {"capacity": 4096}
 
@@ -105,20 +109,25 @@ def test_several_limits_the_one_that_is_met_last_counts() -> None:
     assert conclude(state)["answer"]["rate_rps"] == pytest.approx(200 - 1 / 0.015, rel=0.05)
 
 
-def test_the_best_configuration_is_found_and_clearly_worse_ones_are_not_measured() -> None:
+@pytest.fixture(scope="module")
+def two_workers() -> dict[str, Any]:
+    """The answer over one and two workers."""
     state = last(configurations(delay(), over=["stages.server.workers=1,2"]), goal("p99=60ms"), twin)
-    answer = conclude(state)
+    return conclude(state)
 
+
+def test_the_best_configuration_is_found_and_clearly_worse_ones_are_not_measured(two_workers: dict[str, Any]) -> None:
     def p99(rate: float) -> float:
         found = theory.mmc(rate, SERVICE_S, 2)
         assert isinstance(found, Prediction)
         return found.sojourn.quantile_s(0.99)
 
     exact = brentq(lambda rate: p99(rate) - 0.06, 100, 399)
-    assert answer["answer"]["settings"] == ["stages.server.workers=2"]
-    assert answer["answer"]["rate_rps"] == pytest.approx(exact, rel=0.05)
-    assert [row["verdict"] for row in answer["configurations"]] == ["not measured, predicted lower", "best"]
-    assert answer["configurations"][0]["predicted_rps"] == pytest.approx(mm1_rate(0.06), rel=0.1)
+    assert two_workers["answer"]["settings"] == ["stages.server.workers=2"]
+    assert two_workers["answer"]["rate_rps"] == pytest.approx(exact, rel=0.05)
+    rows = two_workers["configurations"]
+    assert [row["verdict"] for row in rows] == ["not measured, predicted lower", "best"]
+    assert rows[0]["predicted_rps"] == pytest.approx(mm1_rate(0.06), rel=0.1)
 
 
 def test_configurations_within_the_noise_of_each_other_are_listed() -> None:
@@ -161,7 +170,7 @@ def test_where_batches_wait_to_fill_the_highest_load_counts_and_not_the_lowest()
                    "batch": {"max": 4, "timeout": "100 ms"}}},
         load={**POISSON, "rate": "100/s", "requests": 2000},
     )  # fmt: skip
-    limits = (Limit("p90", 80_000_000),)
+    limits = (Limit("p90", 25_000_000),)
     records = twin(slow).records
     given = curve(slow, weigh_of(slow, records).calibration, limits, SIZE)
     assert given.excess(2.0) > 1.0
@@ -183,18 +192,29 @@ def weigh_of(planned: Plan, records: RunRecords, *limits: Limit) -> Evidence:
 
 def test_a_run_says_more_than_its_p99_and_how_much_it_says_is_true() -> None:
     """Over independent runs of 1,500 requests: errors as large as stated, and far below those of the p99 alone."""
-    exact, errors, stated, raw = mm1_rate(0.1), [], [], []
-    for seed in range(1, 17):
-        planned = plan(delay(), load={**POISSON, "rate": "150/s", "requests": 1500, "warmup": 150, "seed": seed})
-        found = weigh_of(planned, twin(planned).records)
+    cv = 0.5
+    sigma = math.sqrt(math.log1p(cv**2))
+    points = SERVICE_S * np.exp(sigma * norm.ppf((np.arange(4000) + 0.5) / 4000) - sigma**2 / 2)
+
+    def p99(rate: float) -> float:
+        found = theory.mg1(rate, points)
+        assert isinstance(found, Prediction)
+        return found.sojourn.quantile_s(0.99)
+
+    exact = brentq(lambda rate: p99(rate) - 0.06, 100, 190)
+    errors, stated, raw = [], [], []
+    for seed in range(1, 13):
+        load = {**POISSON, "rate": f"{exact}/s", "requests": 1500, "warmup": 150, "seed": seed}
+        planned = plan(delay(distribution="lognormal", cv=cv), load=load)
+        found = weigh_of(planned, twin(planned).records, Limit("p99", 60_000_000))
+        assert found.correlation > 0.999
         errors.append(math.log(found.capacity_rps / exact))
         stated.append(found.log_error)
         raw.append(math.log(found.measured))
-        assert found.correlation > 0.999
-    assert np.abs(errors).mean() < 0.05
-    assert 0.5 < np.std(errors) / np.mean(stated) < 1.6
-    # p99 moves by rho / (1 - rho) = 3 times the load, relative to it
-    assert np.std(raw) / 3 > 2.5 * np.std(errors)
+    assert abs(np.mean(errors)) < 0.02
+    assert 0.5 < np.std(errors) / np.mean(stated) < 1.8
+    steepness = math.log(p99(1.01 * exact) / p99(0.99 * exact)) / math.log(1.01 / 0.99)
+    assert np.std(raw) / steepness > 2 * np.std(errors)
 
 
 def test_latencies_that_the_twin_does_not_know_of_are_noise_and_not_certainty() -> None:
@@ -220,25 +240,19 @@ def test_a_saturated_run_does_not_meet_anything() -> None:
     assert found.capacity_rps == pytest.approx(mm1_rate(0.1), rel=0.1)
 
 
-def test_an_interval_of_few_runs_holds_the_capacity_that_they_scatter_about() -> None:
-    """Runs with the machine's drift and their own errors: the interval holds in about 95 of 100 searches."""
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_an_interval_of_few_runs_holds_the_capacity_that_they_scatter_about(count: int) -> None:
+    """On machines whose drift is as well known as EARLIER runs make it, the interval holds in 95 of 100 searches."""
     rng = np.random.default_rng(5)
     planned = plan(delay(), load={**POISSON, "rate": "150/s", "requests": 300})
-    one = weigh_of(planned, twin(planned).records)
-    for count in (1, 2, 4):
-        held = 0
-        for _ in range(400):
-            logs = rng.normal(math.log(150), math.hypot(0.03, 0.02), count)
-            runs = [_like(one, math.exp(x)) for x in logs]
-            found = combine(runs)
-            held += found.lo_rps <= 150 <= found.hi_rps
-        assert 0.92 < held / 400 <= 0.995
-
-
-def _like(one: Evidence, capacity_rps: float) -> Evidence:
-    from dataclasses import replace
-
-    return replace(one, capacity_rps=capacity_rps, rate_rps=capacity_rps, log_error=0.02)
+    one = replace(weigh_of(planned, twin(planned).records), log_error=0.02)
+    held, searches = 0, 2000
+    for _ in range(searches):
+        spread = math.hypot(DRIFT, 0.02) * math.sqrt(EARLIER / rng.chisquare(EARLIER))
+        capacities = 150 * np.exp(rng.normal(0, spread, count))
+        found = combine([replace(one, capacity_rps=x, rate_rps=x) for x in capacities])
+        held += found.lo_rps <= 150 <= found.hi_rps
+    assert held / searches == pytest.approx(0.95, abs=0.015)
 
 
 def test_requests_that_never_completed_are_infinitely_late() -> None:
@@ -337,13 +351,13 @@ def test_runs_of_all_configurations_meet_the_same_arrivals_and_no_two_of_one_do(
     [
         (["--slo", "p98=1s"], "expected a statistic and its limit"),
         (["--slo", "p99=150"], "a duration with its unit"),
-        (["--slo", "p99=0"], "in no time"),
+        (["--slo", "p99=0ms"], "in no time"),
         (["--slo", "p99=1s", "--slo", "p99=2s"], "limited twice"),
         ([], "no slo"),
         (["--slo", "p99=1s", "--over", "stages.server.workers"], "KEY=VALUE"),
         (["--slo", "p99=1s", "--over", "stages.server.workers=1,,2"], "KEY=VALUE"),
         (["--slo", "p99=1s", "--over", "load.rate=1/s,2/s"], "what is sought"),
-        (["--slo", "p99=1s", "--over", "stages.server.workers=0,1"], "greater than or equal to 1"),
+        (["--slo", "p99=1s", "--over", "stages.server.workers=0,1"], "expected at least 1, got 0"),
         (["--slo", "p99=1s", "--set", "load.rate=3/s"], "what the search finds"),
         (["--slo", "p99=1s", "--set", "load.arrivals=closed"], "a closed load has no rate"),
         (["--slo", "p99=1s", "--set", "slo.max=1s", "--within", "0"], "percentage"),
@@ -367,20 +381,12 @@ def test_a_closed_load_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_the_screen_fits(columns: int, tmp_path: Path) -> None:
-    import io
-
-    from rich.console import Console
-
-    over = ["stages.server.workers=1,2", "stages.server.capacity=2000,4000"]
-    state = last(configurations(delay(), over=over), goal("p99=60ms"), twin)
-    answer = conclude(state)
-    console = Console(file=io.StringIO(), width=columns, highlight=False)
-    report.show(console, answer)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "server.workers=2" in text
-    assert all(len(line) <= columns for line in text.splitlines())
-    report.plot(answer, tmp_path / "plot.png")
+def test_the_screen_fits_and_the_plot_is_drawn(columns: int, tmp_path: Path, two_workers: dict[str, Any]) -> None:
+    text = io.StringIO()
+    report.show(Console(file=text, width=columns, highlight=False), two_workers)
+    assert "server.workers=2" in text.getvalue()
+    assert max(map(len, text.getvalue().splitlines())) <= columns
+    report.plot(two_workers, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
 
 

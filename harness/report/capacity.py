@@ -222,4 +222,4 @@ def _draw_run(axes: Any, run: Mapping[str, Any], scale: float) -> float:
         bars = [[(middle - lo) * scale], [(hi - middle) * scale]]
         axes.errorbar(x, middle * scale, bars, fmt="o", color="#2166ac", capsize=3, label="measured, long run, 95 %")
         highest = max(highest, hi * scale)
-    return highest
+    return float(highest)

@@ -34,10 +34,15 @@ LimitedBy = Literal["slo", "throughput", "service"]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is simulated for one point of a curve: replications of so many requests, the first tenth left out."""
+    """How much is simulated: for a point of a curve replications of so many requests, the first tenth left out.
+
+    copies: of the service samples, each with a curve of its own. resamples: of the pairs of latencies.
+    """
 
     requests: int = 25_000
     replications: int = 20
+    copies: int = 16
+    resamples: int = 200
     seed: int = 1
 
 
@@ -121,9 +126,9 @@ def slope(given: Curve, rate_rps: float) -> float:
     return max(math.log(here / low) / math.log(1.05), 0.1)
 
 
-def smaller(given: Curve, part: int) -> Curve:
-    """The same from fewer replications."""
-    return replace(given, size=replace(given.size, replications=max(2, given.size.replications // part)))
+def smaller(size: Size, part: int) -> Size:
+    """Fewer replications."""
+    return replace(size, replications=max(2, size.replications // part))
 
 
 def _between(given: Curve, low_rps: float, high_rps: float) -> float:

@@ -35,8 +35,6 @@ EARLIER = 4
 FAR = 0.25
 """Added uncertainty of a run's capacity, as a share of how far that capacity is from the run's own rate."""
 CONFIDENCE = 0.95
-COPIES = 16
-RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -95,11 +93,11 @@ def weigh(
     ours, twin = latencies(offered)[measured], latencies(repeated.records)[measured]
     rng = np.random.default_rng(np.random.SeedSequence(size.seed, spawn_key=(3,)))
     found, replayed = excess(ours, limits), excess(twin, limits)
-    residual_error = _residual_error(ours, twin, limits, rng)
+    residual_error = _residual_error(ours, twin, limits, size.resamples, rng)
     rate_rps = float(summary["load"]["nominal_rps"])
 
     own = curve(plan, calibration, limits, size, _ratio(found, replayed))
-    crosses = crossing(own)
+    crosses = crossing(own, rate_rps)
     service_error = _service_error(own, calibration, crosses, rng)
     steepness = slope(own, crosses.rate_rps) if crosses.rate_rps else 1.0
     log_error = math.hypot(service_error, residual_error / steepness)
@@ -169,7 +167,7 @@ def combine(evidence: Sequence[Evidence]) -> Estimate:
     freedom = EARLIER + len(reached) - 1
     birge = (EARLIER + float(weight @ (logs - middle) ** 2)) / freedom
     half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(birge / float(weight.sum()))
-    return Estimate(*(math.exp(middle + by) for by in (0.0, -half, half)), half=math.expm1(half))
+    return Estimate(math.exp(middle), math.exp(middle - half), math.exp(middle + half), math.expm1(half))
 
 
 def _verdict(ends: tuple[float, float], raw: tuple[float, float] | None, saturated: bool) -> Verdict:
@@ -188,14 +186,16 @@ def _ratio(measured: float, replayed: float) -> float:
     return measured / replayed if math.isfinite(measured) and math.isfinite(replayed) else 1.0
 
 
-def _residual_error(ours: Floats, twin: Floats, limits: Sequence[Limit], rng: np.random.Generator) -> float:
+def _residual_error(
+    ours: Floats, twin: Floats, limits: Sequence[Limit], resamples: int, rng: np.random.Generator
+) -> float:
     """Standard error of the logarithm of measured over replayed excess, by a moving block bootstrap of the pairs.
 
     Blocks are as long as requests depend on one another about the median, from n^(1/3) to n/10.
     """
     n = len(ours)
     length = int(np.clip(inflation(ours, 0.5), round(n ** (1 / 3)), max(n // 10, 1)))
-    starts = rng.integers(0, n - length + 1, (RESAMPLES, -(-n // length)))
+    starts = rng.integers(0, n - length + 1, (resamples, -(-n // length)))
     found = []
     for row in starts:
         index = (row[:, None] + np.arange(length)).reshape(-1)[:n]
@@ -211,12 +211,12 @@ def _service_error(own: Curve, calibration: Calibration, crosses: Crossing, rng:
     if not crosses.rate_rps:
         return 0.0
 
-    rough = smaller(own, 5)
+    rough = replace(own, size=smaller(own.size, 5))
     middle = crossing(rough, crosses.rate_rps).rate_rps
     if not middle:
         return 0.0
     moved = []
-    for _ in range(COPIES):
+    for _ in range(own.size.copies):
         copy = calibration.resampled(rng)
         throughput_rps = saturated(own.pipeline, copy, own.size.seed).throughput_rps
         found = crossing(replace(rough, services=copy, throughput_rps=throughput_rps), middle).rate_rps

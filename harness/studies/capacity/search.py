@@ -12,7 +12,7 @@ from harness.errors import HarnessError
 from harness.plan import Plan
 from harness.records import RunRecords
 from harness.studies.capacity.configurations import Configuration
-from harness.studies.capacity.curve import Crossing, Size, crossing, curve
+from harness.studies.capacity.curve import Crossing, Size, crossing, curve, smaller
 from harness.studies.capacity.evidence import DRIFT, NONE, Estimate, Evidence, combine, weigh
 from harness.studies.capacity.slo import Limit
 from harness.twin.pooling import pooled
@@ -322,12 +322,12 @@ def _predicted(state: State, index: int) -> State:
 
     Service times are those of the rate that is found, interpolated between the two runs.
     """
-    learnt = [e.calibration for e in state.candidates[index].evidence]
-    goal = state.goal
+    learnt, limits = [e.calibration for e in state.candidates[index].evidence], state.goal.limits
+    size = smaller(state.goal.size, 5)
     for i in state.group(index):
         plan = state.candidates[i].configuration.plan
-        first = crossing(curve(plan, pooled(learnt), goal.limits, goal.size))
+        first = crossing(curve(plan, pooled(learnt), limits, size))
         near_rps = first.rate_rps or first.least_rps
-        second = crossing(curve(plan, pooled(learnt, near_rps), goal.limits, goal.size), first.rate_rps or None)
+        second = crossing(curve(plan, pooled(learnt, near_rps), limits, size), first.rate_rps or None)
         state = _with(state, i, replace(state.candidates[i], predicted=second))
     return state
