@@ -197,7 +197,7 @@ def ecdf(runs: Sequence[Run]) -> Chart:
     series = [_line(name, s, i, kind="steps") for i, (name, s) in enumerate(zip(found, courses, strict=True))]
     for extra in series[2:] if len(runs) == 1 else []:
         extra["hidden"] = True
-    x = {"title": "ms, logarithmic", "unit": "ms", "name": "up to", "suffix": "ms", "log": True, "least": LEAST_MS}
+    x = {"title": "ms, log scale", "unit": "ms", "name": "up to", "suffix": "ms", "log": True, "least": LEAST_MS}
     label = "Empirical distribution function"
     return _chart("ecdf", label, "ecdf", x, {"unit": "%", "range": [0, 100]}, series, TALL)
 
@@ -211,7 +211,7 @@ def histograms(run: Run) -> list[Chart]:
     if not len(filled):
         return []
     x = {
-        "title": "ms, logarithmic", "unit": "ms", "name": "from", "suffix": "ms on", "log": True, "least": LEAST_MS,
+        "title": "ms, log scale", "unit": "ms", "name": "from", "suffix": "ms on", "log": True, "least": LEAST_MS,
         "range": [float(edges[filled[0]]), float(edges[filled[-1] + 1])],
     }  # fmt: skip
     return [

@@ -25,7 +25,7 @@ function ticks(axis, t0, t1, count) {
 
 function decades(t0, t1, count) {
   const every = Math.max(1, Math.ceil((t1 - t0) / Math.max(count, 1)));
-  const within = t1 - t0 > count / 3 ? [1] : [1, 2, 5];
+  const within = t1 - t0 > count / 2 ? [1] : [1, 2, 5];
   const found = [];
   for (let k = Math.floor(t0); k <= t1 + 1e-9; k++) {
     for (const factor of k % every === 0 ? within : []) {
