@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.commands.accuracy import SHARE
+from harness.commands.accuracy import SHARE, deliver
 from harness.errors import ScenarioError, UsageError
 from harness.executors.serial.serve import Outputs, serve
 from harness.scenario.model import Source
@@ -24,6 +24,7 @@ from harness.stages import source
 from harness.stats.proportions import paired_difference, share
 from harness.studies.accuracy.dataset import Dataset, Files, of_folder, wnids
 from harness.studies.accuracy.judge import Judge, ranks
+from harness.studies.accuracy.results import Accuracy, Gate, Result
 from harness.studies.accuracy.variants import combine
 from tests.pipelines import plan
 
@@ -342,14 +343,14 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def runtimes() -> list[str]:
-    others = [name for name in ("onnxruntime", "openvino") if importlib.util.find_spec(name)]
-    return ["torch", *others]
+ALL = ("torch", "torch.compile", "torchscript", "torch.export", "onnxruntime", "openvino")
 
 
-def test_digits_are_as_right_in_every_runtime(digits: Path) -> None:
-    """719 held-out images: float32 runtimes give the same answers, and those of both preprocessing kernels."""
-    vary = f"stages.inference.runtime={','.join(runtimes())}"
+@pytest.mark.parametrize("wanted", [ALL[:1], pytest.param(ALL, marks=pytest.mark.study)], ids=["torch", "all"])
+def test_digits_are_as_right_in_every_runtime(digits: Path, wanted: tuple[str, ...]) -> None:
+    """719 held-out images: numba's preprocessing and float32 runtimes give the answers of the reference stack."""
+    runtimes = [name for name in wanted if name.startswith("torch") or importlib.util.find_spec(name)]
+    vary = f"stages.inference.runtime={','.join(runtimes)}"
     limits = ("--min-top1", "97%", "--min-agreement", "99%", "--max-drop", "0.2%")
     judged = ("accuracy", digits / "digits.yaml", "--data", digits / "test")
     done = harness(*judged, "--vary", vary, *limits, "--json", "-")
@@ -357,13 +358,14 @@ def test_digits_are_as_right_in_every_runtime(digits: Path) -> None:
     answer = json.loads(done.stdout)
     assert (answer["images"], answer["classes"], answer["unreadable"]) == (719, 10, {})
     first, *others = answer["results"]
-    assert [r["variant"] for r in others] == runtimes()
+    assert [r["variant"] for r in others] == runtimes
     for result in others:
         assert abs(result["top1"]["count"] - first["top1"]["count"]) <= 1
         assert result["agreement"]["top1"]["count"] >= 718
         assert 0 < result["agreement"]["difference_max"] < 1
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_digits_lose_less_than_a_point_in_int8(digits: Path, runtime: str) -> None:
     needed = {"onnxruntime": ("onnxruntime", "onnx"), "openvino": ("openvino", "nncf")}[runtime]
@@ -389,32 +391,47 @@ def some_digits(digits: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_screen_says_all_of_it_at_80_columns(digits: Path, some_digits: Path) -> None:
-    """A network that was trained on other labels, a limit that is not met, and a corrupt image."""
-    shifted = some_digits.parent / "shifted.txt"
+def test_the_screen_says_all_of_it_and_one_variant_costs_the_others_nothing(digits: Path, some_digits: Path) -> None:
+    """Classes in another order than the network's, a corrupt image, limits that are missed, weights that are none."""
+    shifted, broken = some_digits.parent / "shifted.txt", some_digits.parent / "broken.pt"
     shifted.write_text("\n".join("9012345678"))
+    broken.write_bytes(b"no weights")
     done = harness(
         *("accuracy", digits / "digits.yaml", "--data", some_digits, "--classes", shifted),
-        *("--min-top1", "0.9", "--min-agreement", "0.9"),
+        *("--vary", f"stages.inference.weights={digits / 'digits.pt'},{broken}", "--min-top1", "0.9"),
     )
-    assert done.returncode == 3, done.stderr
-    assert "19 images of" in done.stdout
-    assert "1 image could not be read and are in no figure" in done.stdout
-    assert "no better than guessing" in done.stdout
-    assert "not met  as given: top-1 at least 0.9, and it is 0" in done.stdout
+    assert done.returncode == 2, done.stderr
+    assert "broken.pt is no state dict" in done.stderr
+    assert "Traceback" not in done.stderr
+    said = " ".join(done.stdout.split())
+    assert "19 images of" in said
+    assert "1 image unreadable, in no figure" in said
+    assert "no better than guessing" in said
+    assert "top-1 at least 0.9, and it is 0" in said
+    assert "broken.pt could not be run" in said
     assert max(map(len, done.stdout.splitlines()[2:])) <= 80
 
 
-def test_a_variant_that_cannot_be_run_costs_the_others_nothing(digits: Path, some_digits: Path) -> None:
-    """Weights that are none, beside those that are."""
-    broken = some_digits.parent / "broken.pt"
-    broken.write_bytes(b"no weights")
-    vary = f"stages.inference.weights={digits / 'digits.pt'},{broken}"
-    done = harness("accuracy", digits / "digits.yaml", "--data", some_digits, "--vary", vary)
-    assert done.returncode == 2
-    assert "broken.pt" in done.stderr and "Traceback" not in done.stderr
-    assert "not run" in done.stdout
-    assert "could not be run" in done.stdout
+def answer(**figures: Any) -> Accuracy:
+    plain = {"scenario": "x", "reference": "", "data": "", "images": 1, "classes": 2, "mapped_by": "", "outside": 0}
+    rest = {"unreadable": {}, "lead_p50": 1.0, "results": (Result("reference"),), "gates": (), "warnings": ()}
+    return Accuracy(**{**plain, **rest, **figures})
+
+
+@pytest.mark.parametrize(
+    ("figures", "code"),
+    [
+        ({"gates": (Gate("x", "top-1 at least", 0.9, 0.8, False),)}, 3),
+        ({"interrupted": True}, 130),
+    ],
+)
+def test_the_exit_code_tells_a_missed_limit_and_an_interruption(
+    figures: dict[str, Any], code: int, capsys: Any
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        deliver(answer(**figures), None)
+    assert ended.value.code == code
+    assert ("not met" if code == 3 else "Interrupted") in capsys.readouterr().out
 
 
 def test_without_data_the_scenarios_images_are_judged_by_agreement_alone(tmp_path: Path) -> None:

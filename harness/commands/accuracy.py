@@ -94,10 +94,11 @@ def command(
             answer = evaluate(plan, variants, sample, name, limits, observe, left_out)
     except ScenarioError as error:
         raise with_line(error, path, overrides) from None
-    _deliver(answer, json_to)
+    deliver(answer, json_to)
 
 
-def _deliver(answer: Accuracy, json_to: str | None) -> None:
+def deliver(answer: Accuracy, json_to: str | None) -> None:
+    """Show it, or write it, and end with the exit code that it asks for."""
     from harness import store
     from harness.commands import output
     from harness.report import accuracy as report

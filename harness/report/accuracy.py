@@ -60,10 +60,10 @@ def show(console: Console, answer: Accuracy) -> None:
 
 def _table(results: Sequence[Result]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("%, 95 % interval", ratio=1)
+    table.add_column("%, 95 % interval", ratio=1, overflow="fold")
     labelled = results[0].top1 is not None
     top5 = results[0].top5 is not None
-    names = [*(["top-1", *(["top-5"] if top5 else []), "change"] if labelled else []), "agrees", "logits differ"]
+    names = [*(["top-1", *(["top-5"] if top5 else []), "change"] if labelled else []), "agrees", "Δ logits"]
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
@@ -83,7 +83,7 @@ def _table(results: Sequence[Result]) -> Table:
 def _share(share: Share | None) -> tuple[str, str]:
     if share is None:
         return "", ""
-    return _percent(share.value), f"{_percent(share.lo)} … {_percent(share.hi)}"
+    return _percent(share.value), f"{_percent(share.lo)}…{_percent(share.hi)}"
 
 
 def _percent(value: float) -> str:
@@ -98,7 +98,7 @@ def _change(result: Result) -> tuple[str, str]:
     change = result.top1_change
     if change is None:
         return "", ""
-    return f"{100 * change.value:+.1f}", f"{100 * change.lo:+.1f} … {100 * change.hi:+.1f}"
+    return f"{100 * change.value:+.1f}", f"{100 * change.lo:+.1f}…{100 * change.hi:+.1f}"
 
 
 def _logits(agreement: Agreement | None) -> tuple[str, str]:
@@ -129,7 +129,7 @@ def _notes(answer: Accuracy) -> Iterator[tuple[str, Text]]:
         if result.error:
             yield "!", Text.assemble((result.variant, "bold"), f" could not be run: {first_line(result.error)}")
     if answer.unreadable:
-        could = f"{_count(len(answer.unreadable), 'image')} could not be read and are in no figure"
+        could = f"{_count(len(answer.unreadable), 'image')} unreadable, in no figure"
         yield "!", Text(f"{could}: {_named(answer.unreadable)}")
     for result in answer.results:
         if result.failures:

@@ -19,7 +19,8 @@ def show(console: Console, found: Profile, top: int) -> None:
     console.print(Text.assemble((found.scenario, "bold"), f"  stage {found.stage}, {how}: no measurement, not saved"))
     workers = f" of {found.workers} workers" if found.workers > 1 else ""
     sampled = f"{found.calls} calls{workers} with {found.requests} requests, by {found.source or 'no profiler'}"
-    took = f"a call takes {ms(found.plain_ms)} ms, {ms(found.profiled_ms)} ms while it is watched (p50)"
+    plain = f"{ms(found.plain_ms)} ms, " if found.plain_ms is not None else ""
+    took = f"a call takes {plain}{ms(found.profiled_ms)} ms while it is watched (p50)"
     console.print(Text(f"{sampled}; {took}", style="dim"), "", sep="\n")
     if not found.operators:
         console.print("It calls no operators that a profiler knows. --flame FILE shows its Python code.")
@@ -44,6 +45,7 @@ def _table(console: Console, found: Profile, top: int) -> Table:
         bar = Text(mark * round(BAR * share), style="cyan")
         cells = (*([device] if devices else []), f"{count:.3g}", ms(self_ms), f"{share:.1%}")
         table.add_row(name, *cells, bar)
-    outside = Text("outside operators", style="dim"), *([""] if devices else []), "", "", Text(f"{found.outside:.1%}")
-    table.add_row(*outside, Text(mark * round(BAR * found.outside), style="dim"))
+    skip = ["", "", ""] if devices else ["", ""]
+    bar = Text(mark * round(BAR * found.outside), style="dim")
+    table.add_row(Text("outside operators", style="dim"), *skip, f"{found.outside:.1%}", bar)
     return table

@@ -23,7 +23,9 @@ def share(count: int, of: int, confidence: float = 0.95) -> Share:
     p, z = count / of, NormalDist().inv_cdf((1 + confidence) / 2)
     middle = (p + z * z / (2 * of)) / (1 + z * z / of)
     half = z / (1 + z * z / of) * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
-    return Share(count, of, p, max(middle - half, 0.0) if count else 0.0, min(middle + half, 1.0) if count < of else 1.0)
+    return Share(
+        count, of, p, max(middle - half, 0.0) if count else 0.0, min(middle + half, 1.0) if count < of else 1.0
+    )
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ def paired_difference(both: int, first: int, second: int, neither: int, confiden
     n = both + first + second + neither
     one, other = share(both + first, n, confidence), share(both + second, n, confidence)
     margins = math.prod((both + first, second + neither, both + second, first + neither))
-    cross = both * neither - first * second
-    cross = max(cross - n / 2, 0) if cross > 0 else cross
+    cross = float(both * neither - first * second)
+    cross = max(cross - n / 2, 0.0) if cross > 0 else cross
     phi = cross / math.sqrt(margins) if margins else 0.0
     difference = one.value - other.value
     down = _added(one.value - one.lo, other.hi - other.value, phi)

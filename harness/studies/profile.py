@@ -46,7 +46,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Profile:
-    """What was seen of a stage. plain_ms, profiled_ms: the median call, as it is and while it was watched."""
+    """What was seen of a stage. plain_ms, profiled_ms: the median call, as it is and while it was watched.
+
+    plain_ms is None where the runtime's profiler cannot be off.
+    """
 
     scenario: str
     stage: str
@@ -55,7 +58,7 @@ class Profile:
     workers: int
     calls: int
     requests: int
-    plain_ms: float
+    plain_ms: float | None
     profiled_ms: float
     operators: tuple[Row, ...]
     """The longest first, all of them."""
@@ -156,7 +159,7 @@ def _profile(
         workers=len(samples),
         calls=calls,
         requests=sum(sample["items"] for sample in samples),
-        plain_ms=quantile(_array(plain), 0.5) / 1e6,
+        plain_ms=quantile(_array(plain), 0.5) / 1e6 if plain else None,
         profiled_ms=quantile(_array(profiled), 0.5) / 1e6,
         operators=tuple(sorted(rows, key=lambda row: -row.self_ms)),
         outside=max(0.0, 1 - on_cpu / total_us),

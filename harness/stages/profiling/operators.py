@@ -31,6 +31,8 @@ class OperatorProfiler(Protocol):
 
     source: str
     """Whose times these are."""
+    always_on: bool
+    """It watches from when the model is loaded: there are no calls without it."""
 
     def start(self) -> None:
         """The next call is the first one that counts."""
@@ -56,7 +58,7 @@ def profiler_for(stage: Any) -> OperatorProfiler:
 class _Unknown:
     """For a stage that none of them knows."""
 
-    source = ""
+    source, always_on = "", False
 
     def start(self) -> None:
         pass
@@ -69,15 +71,15 @@ class _Unknown:
 
 
 class _Torch:
-    source = "torch.profiler"
+    source, always_on = "torch.profiler", False
 
     def __init__(self) -> None:
         """Start it once in vain: its first start takes long."""
         import torch
 
-        self._torch = torch
+        self._torch: Any = torch
         activities = [torch.profiler.ProfilerActivity.CPU]
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
+        if self._torch.cuda.is_available() and self._torch.cuda.is_initialized():
             activities.append(torch.profiler.ProfilerActivity.CUDA)
         self._activities = activities
         with torch.profiler.profile(activities=activities):
@@ -93,10 +95,9 @@ class _Torch:
     def stop(self, trace: Path) -> list[Operator]:
         self._profile.stop()
         self._profile.export_chrome_trace(str(trace))
-        cuda = self._torch.autograd.DeviceType.CUDA
         found = []
         for event in self._profile.key_averages():
-            on_device = event.device_type == cuda
+            on_device = event.device_type.name == "CUDA"
             self_us = event.self_device_time_total if on_device else event.self_cpu_time_total
             found.append(Operator(event.key, "cuda" if on_device else "cpu", event.count, float(self_us)))
         return found
@@ -105,7 +106,7 @@ class _Torch:
 class _OnnxRuntime:
     """Its profile begins with the session and ends once: calls before `start` are cut off by their time."""
 
-    source = "ONNX Runtime's profiler"
+    source, always_on = "ONNX Runtime's profiler", True
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -136,7 +137,7 @@ def _device(provider: str) -> str:
 class _OpenVino:
     """Its counters are those of the last call: they are added up call by call. It keeps no timeline."""
 
-    source = "OpenVINO's counters"
+    source, always_on = "OpenVINO's counters", True
 
     def __init__(self, request: Any) -> None:
         self._request = request

@@ -23,7 +23,10 @@ from harness.stages.profiling.operators import Operator, profiler_for
 
 @dataclass
 class Sample:
-    """What one worker saw. plain_ns, profiled_ns: how long each call took; items: requests in the profiled calls."""
+    """What one worker saw. plain_ns, profiled_ns: how long each call took; items: requests in the profiled calls.
+
+    plain_ns is empty where the runtime's profiler cannot be off.
+    """
 
     source: str
     plain_ns: list[int] = field(default_factory=list)
@@ -35,16 +38,14 @@ class Sample:
 class ProfiledStage:
     """Counts its calls from the first one whose row is at least `sampling.from_row`."""
 
+    part_ns: Sequence[int] = ()
+
     def __init__(self, stage: Stage, sampling: Sampling) -> None:
         self._stage = stage
         self._sampling = sampling
         self._flame: Any = None
         self._calls = 0
         self._begun = False
-
-    @property
-    def part_ns(self) -> Sequence[int]:
-        return self._stage.part_ns
 
     def open(self) -> Opened:
         opened = self._stage.open()
@@ -57,6 +58,7 @@ class ProfiledStage:
     def process(self, item: Any, out: NDArray[Any], row: int) -> int:
         begun = self._before(row)
         answer = self._stage.process(item, out, row)
+        self.part_ns = self._stage.part_ns
         self._after(begun, 1)
         return answer
 
@@ -80,7 +82,8 @@ class ProfiledStage:
         if not self._begun:
             return
         if self._calls < calls:
-            self._sample.plain_ns.append(took)
+            if not self._profiler.always_on:
+                self._sample.plain_ns.append(took)
         elif self._calls < 2 * calls:
             self._sample.profiled_ns.append(took)
             self._sample.items += items

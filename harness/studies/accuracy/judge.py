@@ -57,7 +57,7 @@ class Judge:
         return replace(found, top1_change=paired_difference(both, here_only, there_only, neither))
 
     def _is_right(self, outputs: Outputs) -> NDArray[np.bool_]:
-        return outputs.served[self._rows] & (outputs.answers[self._rows] == self._labels)
+        return np.asarray(outputs.served[self._rows] & (outputs.answers[self._rows] == self._labels))
 
     def _labelled(self, found: Result, outputs: Outputs) -> Result:
         if self._labels is None:
@@ -70,7 +70,8 @@ class Judge:
         return replace(found, top5=share(int(among.sum()), count))
 
     def _agreement(self, outputs: Outputs) -> Agreement:
-        served, values, answers = (a[self._rows] for a in (outputs.served, outputs.values, outputs.answers))
+        rows = self._rows
+        served, values, answers = outputs.served[rows], outputs.values[rows], outputs.answers[rows]
         usable = served & np.isfinite(values).all(axis=1) & np.isfinite(self._values).all(axis=1)
         largest = np.abs(values[usable] - self._values[usable]).max(axis=1)
         differ = np.flatnonzero(served & (answers != self._answers))
@@ -126,7 +127,7 @@ def ranks(values: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[Any
     """
     own = np.take_along_axis(values, labels[:, None], axis=1)
     before = (values > own) | ((values == own) & (np.arange(values.shape[1]) < labels[:, None]))
-    return np.where(np.isfinite(values).all(axis=1), before.sum(axis=1), values.shape[1])
+    return np.asarray(np.where(np.isfinite(values).all(axis=1), before.sum(axis=1), values.shape[1]))
 
 
 def gates(result: Result, limits: Limits) -> list[Gate]:

@@ -28,7 +28,9 @@ def combine(
     the only variant when `vary` is empty. Raises ScenarioError for a value that goes with nothing, UsageError.
     """
     choices = [_settings(text) for text in vary]
-    variants, left_out, refused, taken = [], [], {}, set()
+    variants, left_out = [], []
+    refused: dict[str, ScenarioError] = {}
+    taken: set[str] = set()
     for changes in itertools.product(*choices):
         name = ", ".join(change.partition("=")[2] for change in changes) or given
         try:
