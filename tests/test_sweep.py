@@ -268,7 +268,7 @@ def test_a_machine_that_changed_is_noted(tmp_path):
         )
         sweep.record(trial, "completed", saved, None, None)
     (note,) = answer(sweep)["notes"]
-    assert note.startswith("The machine changed during the sweep: 1 and 2 runs differ in cpu (one / two).")
+    assert note.startswith("The machine or its software changed during the sweep: cpu (one / two).")
 
 
 def test_what_is_easily_misread_is_noted(tmp_path):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ load: {arrivals: closed, requests: 40, warmup: 5}
 stages:
   - delay: {name: only, distribution: constant, mean: 1 ms}
 """
-GRID = ("stages.only.workers=1,2", "load.concurrency=1,2,3")
+GRIDS = ("--grid", "stages.only.workers=1,2", "--grid", "load.concurrency=1,2,3")
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
@@ -54,8 +55,7 @@ def done(tmp_path_factory):
     """A folder in which a sweep of real runs has completed."""
     folder = tmp_path_factory.mktemp("done")
     (folder / "tiny.yaml").write_text(TINY)
-    grids = [word for one in GRID for word in ("--grid", one)]
-    return folder, sweep("tiny.yaml", *grids, "--repeat", 2, "--json", "a.json", cwd=folder)
+    return folder, sweep("tiny.yaml", *GRIDS, "--repeat", 2, "--json", "a.json", cwd=folder)
 
 
 def test_every_cell_is_run_and_saved_and_shown(done):
@@ -88,16 +88,17 @@ def test_progress_names_each_cell_and_the_time_left(done):
 def test_showing_it_again_runs_nothing_and_says_the_same(done):
     folder, ended = done
     before = (find("last", folder / "results").path / "index.json").read_bytes()
-    again = sweep("--show", "last", cwd=folder)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout == ended.stdout
+    again = CliRunner().invoke(cli, ["sweep", "--show", "last", "--out", str(folder / "results")])
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert re.sub(r"Saved in .*/results", "Saved in results", again.stdout) == ended.stdout
     assert (find("last", folder / "results").path / "index.json").read_bytes() == before
 
 
-def test_resuming_what_is_complete_runs_nothing(done):
+def test_resuming_what_is_complete_runs_nothing(done, monkeypatch):
     folder, ended = done
-    again = sweep("tiny.yaml", "--grid", GRID[0], "--grid", GRID[1], "--resume", "last", cwd=folder)
-    assert (again.returncode, again.stderr, again.stdout) == (0, "", ended.stdout)
+    monkeypatch.chdir(folder)
+    again = CliRunner().invoke(cli, ["sweep", "tiny.yaml", *GRIDS, "--resume", "last"])
+    assert (again.exit_code, again.stderr, again.stdout) == (0, "", ended.stdout)
 
 
 @pytest.mark.parametrize(
@@ -128,30 +129,35 @@ def test_bad_usage_is_an_error_that_says_what_and_runs_nothing(arguments, says, 
 # Killed, interrupted, failing
 
 
-def test_killed_at_random_moments_it_ends_with_every_cell_once(tmp_path):
+@pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.study)])
+def test_killed_at_random_moments_it_ends_with_every_cell_once(kills, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
-    moments = random.Random(7)
-    command = ["tiny.yaml", *(word for one in GRID for word in ("--grid", one)), "--quiet"]
+    moments = random.Random(kills)
+    command: list[object] = ["tiny.yaml", *GRIDS, "--quiet"]
     looks = 0
-    for kill in range(6):
+    for kill in range(kills):
+        noted = entries(tmp_path)
         with start(*command, cwd=tmp_path) as process:
-            noted = entries(tmp_path)
-            deadline = time.monotonic() + 60
-            while process.poll() is None and time.monotonic() < deadline:
-                now = entries(tmp_path)  # readable at every moment
+            # In turns: about when the next run is noted, and at any moment of the whole life of the process.
+            later_s = moments.uniform(0, 4) if kill % 2 else moments.choice([0.02, 0.3]) * moments.random()
+            begun = time.monotonic()
+            while process.poll() is None and time.monotonic() < begun + 60:
+                new = len(entries(tmp_path)) > len(noted)  # readable at every moment
                 looks += 1
-                if len(now) > len(noted):
-                    time.sleep(moments.random() * (0.3 if kill % 2 else 0.02))
+                if kill % 2 == 0 and new:
+                    time.sleep(later_s)
+                if (kill % 2 == 0 and new) or (kill % 2 and noted and time.monotonic() > begun + later_s):
                     process.kill()
-            process.communicate(timeout=10)
-        there = SweepFolder(find("last", tmp_path / "results").path)
+                    break
+            process.communicate(timeout=60)
+        there = find("last", tmp_path / "results")
         assert set(noted.items()) <= set(entries(tmp_path).items())  # what was noted stays
         command = ["--resume", there.path, "--quiet"]
-    assert looks > 100
+    assert looks > 10 * kills
     last = sweep(*command, cwd=tmp_path)
     assert last.returncode == 0, last.stderr
     spec, found = there.spec, there.index.entries
-    assert set(found) == set(spec.order) and len(spec.order) == 6
+    assert set(found) == set(spec.order) and len(found) == 6
     assert {entry.status for entry in found.values()} == {"completed"}
     runs = [entry.run for entry in found.values()]
     assert len(set(runs)) == 6
@@ -254,7 +260,7 @@ def test_plots_are_drawn_for_one_axis_two_axes_and_values_that_are_no_numbers(li
         folder.mkdir()
         there = sweeps.pretend(sweeps.begin(folder, *grid, settings=("load.requests=1000",)))
         written = plots.save(answer(there), folder)
-        assert len(written) == 4
+        assert [path.suffix for path in written] == [".svg", ".png"]
         assert all(path.stat().st_size > 5000 for path in written)
     text = (tmp_path / "words" / "over-distribution.svg").read_text()
     assert "exponential" in text and "e2e latency p99, ms" in text

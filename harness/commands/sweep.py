@@ -49,7 +49,6 @@ def command(
     """
     from harness.commands import output
     from harness.studies.sweep import folder as folders
-    from harness.studies.sweep.running import run
 
     output.check_json(json_to)
     if resume is not None and show is not None:
@@ -65,6 +64,7 @@ def command(
     else:
         sweep = _begun(scenario, grid, overrides, repeat or 1, 1 if seed is None else seed, out)
     from harness.report.sweep.progress import Lines
+    from harness.studies.sweep.running import run
 
     try:
         received = run(sweep, Lines(quiet=quiet))

@@ -25,7 +25,7 @@ def place(axes: Axes, ends: Sequence[End]) -> None:
     moved = spread([float(y) for _, y in at], [float(x) for x, _ in at])
     for (x, y, name, colour), (_, here), there in zip(ends, at, moved, strict=True):
         shift = there - float(here)
-        tie = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+        tie = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)}
         axes.annotate(
             name,
             (x, y),
@@ -33,7 +33,7 @@ def place(axes: Axes, ends: Sequence[End]) -> None:
             textcoords="offset points",
             va="center",
             fontsize=SIZE,
-            color=colour,
+            color="0.15",
             arrowprops=tie if abs(shift) > 1 else None,
             annotation_clip=False,
         )

@@ -21,6 +21,8 @@ MARKERS = "os^DvPX*"
 MOST_NAMED = len(MARKERS)
 LOADS = ("load.rate", "load.utilisation")
 FORMATS = ("svg", "png")
+LEAST_SPREAD = 1.02
+"""Of throughput, below which there is nothing to weigh against latency."""
 Cell = Mapping[str, Any]
 
 
@@ -43,14 +45,16 @@ def save(answer: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def draw(answer: Mapping[str, Any]) -> dict[str, Figure]:
-    """Figures by name: `front`, and `over-<axis>` for each axis with several values. Empty before a cell completed."""
+    """Figures by name: `over-<axis>` for each axis with several values, and `front` where throughput differs between
+    cells. Empty before a cell has completed."""
     if not any(cell["throughput_rps"] for cell in answer["cells"]):
         return {}
     keys = [axis["key"] for axis in answer["grid"]]
     names = short_names(keys)
     several = [axis for axis in answer["grid"] if len(axis["values"]) > 1]
     figures = {f"over-{names[axis['key']]}": _over(answer, axis) for axis in several}
-    if any(cell["e2e_ms"]["p99"] is not None for cell in answer["cells"]):
+    carried = [cell["throughput_rps"] for cell in answer["cells"] if cell["e2e_ms"]["p99"] is not None]
+    if carried and max(carried) > LEAST_SPREAD * min(carried):
         figures["front"] = _front(answer)
     return figures
 
@@ -80,7 +84,7 @@ def _front(answer: Mapping[str, Any]) -> Figure:
             ends.append((by_rate[-1]["throughput_rps"], by_rate[-1]["e2e_ms"]["p99"], name, look["color"]))
     axes.set(xlabel="completed, requests/s", ylabel="e2e latency p99, ms")
     _scale(axes, [y for _, y in zip(*_xy(shown, "throughput_rps", "p99"), strict=True)])
-    _finish(figure, answer, [(axes, ends)], "filled, on the grey band: Pareto front")
+    _finish(figure, answer, [(axes, ends)], "filled: Pareto front (grey)")
     return figure
 
 
@@ -99,15 +103,17 @@ def _over(answer: Mapping[str, Any], axis: Mapping[str, Any]) -> Figure:
     labels = []
     for axes, measure in zip(panels, what, strict=True):
         ends = []
+        stacked: dict[float, int] = {}
         for number, (name, cells) in enumerate(series.items()):
             look = _look(number, len(series))
             placed = [(_x(cell, key, at, loads), cell) for cell in cells]
             points = [(x, cell) for x, cell in placed if x is not None and _value(cell, measure) is not None]
-            _line(axes, points, measure, look)
+            _line(axes, points, measure, look, joined=loads or numbers(axis["values"]) is not None)
             _twin(axes, placed, measure, answer, look)
-            if measure == "p99":
-                over = [x for x, cell in placed if x is not None and cell["verdict"] == "saturated"]
-                axes.plot(over, [0.99] * len(over), linestyle="", transform=axes.get_xaxis_transform(), **look)
+            if measure != "throughput":
+                _edge(
+                    axes, [x for x, cell in placed if x is not None and cell["verdict"] == "saturated"], stacked, look
+                )
             if points:
                 x, cell = points[-1]
                 ends.append((x, _value(cell, measure), name, look["color"]))
@@ -120,18 +126,33 @@ def _over(answer: Mapping[str, Any], axis: Mapping[str, Any]) -> Figure:
         _x_axis(axes, axis, at, loads)
         labels.append((axes, ends))
     saturated = any(cell["verdict"] == "saturated" for cell in answer["cells"])
-    _finish(figure, answer, labels[1:] if loads else labels, "at the upper edge: saturated" if saturated else "")
+    notes = [
+        "hollow, at the upper edge: saturated" if saturated else "",
+        "dashed: the twin" if answer["twin"] else "",
+    ]
+    _finish(figure, answer, labels[1:] if loads else labels, *notes)
     return figure
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, Cell]], measure: str, look: Mapping[str, Any]) -> None:
+def _line(
+    axes: Axes, points: Sequence[tuple[float, Cell]], measure: str, look: Mapping[str, Any], *, joined: bool
+) -> None:
+    """The points of a series with their intervals. joined: a line stands for what lies between them."""
     xs, cells = [x for x, _ in points], [cell for _, cell in points]
     values = [_value(cell, measure) for cell in cells]
-    axes.plot(xs, values, linewidth=1.3, **look)
+    axes.plot(xs, values, linewidth=1.3 if joined else 0.4, **look)
     for x, cell in points:
         ends = _ends(cell, measure)
         if ends is not None:
             axes.plot([x, x], ends, color=look["color"], linewidth=1, zorder=2)
+
+
+def _edge(axes: Axes, xs: Sequence[float], stacked: dict[float, int], look: Mapping[str, Any]) -> None:
+    """Hollow markers at the upper edge; those of several series stand below one another."""
+    for x in xs:
+        level = stacked[round(x)] = stacked.get(round(x), -1) + 1
+        place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False, "linestyle": ""}
+        axes.plot([x], [1 - 0.045 * level], markerfacecolor="white", **place, **look)
 
 
 def _twin(
@@ -213,7 +234,7 @@ def _look(number: int, count: int) -> dict[str, Any]:
     from matplotlib import colormaps
 
     share = number / max(count - 1, 1)
-    colour = colormaps["viridis"](0.05 + 0.75 * share)
+    colour = colormaps["viridis"](0.05 + 0.65 * share)
     return {"color": colour, "marker": MARKERS[number % len(MARKERS)], "markersize": 5.5}
 
 
@@ -233,20 +254,18 @@ def _scale(axes: Axes, values: Sequence[float]) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
+        axes.margins(y=0.12)
         axes.set_ylim(bottom=0)
 
 
-def _finish(figure: Figure, answer: Mapping[str, Any], labels: Sequence[tuple[Axes, Any]], note: str) -> None:
+def _finish(figure: Figure, answer: Mapping[str, Any], labels: Sequence[tuple[Axes, Any]], *notes: str) -> None:
     """Frame, names at the ends of the lines, and a line that says what is what."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="0.92", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.margins(x=0.06)
-    notes = ["bars: 95 % interval", note]
-    if answer["twin"]:
-        notes.append("dashed: the twin")
-    figure.supxlabel("; ".join(filter(None, notes)), fontsize=8, color="0.35")
+    figure.supxlabel("; ".join(filter(None, ("bars: 95 % interval", *notes))), fontsize=8, color="0.35")
     figure.suptitle(answer["scenario"], fontsize=10, x=0.01, ha="left")
     for axes, ends in labels:
         named = [end for end in ends if end[2]]

@@ -24,8 +24,8 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
     console.print(_title(answer), soft_wrap=True)
     for axis in answer["grid"]:
         console.print(Text(f"  {axis['key']} = {', '.join(map(str, axis['values']))}", style="dim"), soft_wrap=True)
-    console.print()
-    without: list[str] = []
+    console.print(Text("  e2e latency in ms; the interval is that of p99", style="dim"), "", sep="\n")
+    without = [] if any(cell["offered_rps"] for cell in answer["cells"]) else ["offered"]
     for name in ("", *LEAST_NEEDED):
         without.append(name)
         table = _cells(console, answer, keys, without)

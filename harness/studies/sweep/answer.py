@@ -12,9 +12,9 @@ from harness.studies.sweep.figures import LEVELS, of_cells
 from harness.studies.sweep.folder import Index, SweepFolder, replace
 from harness.studies.sweep.frontier import pareto
 from harness.studies.sweep.grid import Trial
-from harness.studies.sweep.prediction import predict
 from harness.studies.sweep.spec import Spec
 
+LONGEST = 40  # of a text that names a machine
 STAGE_FIGURES = (
     ("utilisation",), ("service_ms", "p50"), ("service_ms", "p99"), ("queue_wait_ms", "p99"), ("batch_size", "mean"),
 )  # fmt: skip
@@ -27,7 +27,11 @@ def answer(folder: SweepFolder, simulate: bool = False) -> dict[str, Any]:
     cells = of_cells(folder, spec, entries)
     ranked = [cell for cell in cells if cell["e2e_ms"]["p99"] is not None and cell["throughput_rps"] is not None]
     front = pareto([(cell["throughput_rps"], cell["e2e_ms"]["p99"]) for cell in ranked])
-    twin = predict(folder, spec, entries, cells) if simulate else None
+    twin = None
+    if simulate:
+        from harness.studies.sweep.prediction import predict  # the compiled twin, which nothing else here needs
+
+        twin = predict(folder, spec, entries, cells)
     count = {s: sum(e.status == s for e in entries) for s in ("completed", "failed", "interrupted")}
     return {
         "kind": "sweep",
@@ -130,10 +134,9 @@ def _machines(index: Index) -> list[str]:
     first = index.machines[0]
     names = dict.fromkeys(name for machine in index.machines for name in machine)
     changed = [name for name in names if any(m.get(name) != first.get(name) for m in index.machines)]
-    told = [f"{name} ({' / '.join(dict.fromkeys(str(m.get(name)) for m in index.machines))})" for name in changed]
-    used = [entry.machine for entry in index.entries.values()]
-    share = " and ".join(str(used.count(i)) for i in range(len(index.machines)))
-    return [f"The machine changed during the sweep: {share} runs differ in {', '.join(told)}. Compare with care."]
+    seen = {name: list(dict.fromkeys(str(m.get(name))[:LONGEST] for m in index.machines)) for name in changed}
+    told = [f"{name} ({' / '.join(values[:3])}{' / ...' if len(values) > 3 else ''})" for name, values in seen.items()]
+    return [f"The machine or its software changed during the sweep: {', '.join(told)}. Compare with care."]
 
 
 def _relative(folder: SweepFolder, spec: Spec) -> list[str]:

@@ -225,7 +225,7 @@ def _machine(run: SavedRun) -> dict[str, Any] | None:
             "memory_gb": round((found["memory"]["total_mb"] or 0) / 1000),
             "kernel": found["platform"]["kernel"],
             "python": found["python"]["version"],
-            "commit": (found["git"] or {}).get("commit"),
+            "commit": ((found["git"] or {}).get("commit") or "")[:10] or None,
             **{name: version for name, version in found["libraries"].items() if version},
         }
     except (OSError, ValueError, KeyError, TypeError):

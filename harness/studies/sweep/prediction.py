@@ -21,7 +21,7 @@ from harness.studies.whatif import FREE_TO_CHANGE, Source, ask
 from harness.twin.calibration import Calibration
 from harness.twin.pooling import pooled
 
-EFFORT = Effort(requests=10_000)
+EFFORT = Effort(requests=10_000, bootstraps=0)
 
 
 @dataclass(frozen=True)
