@@ -1,0 +1,234 @@
+"""`harness compare`: scenarios in interleaved blocks, two saved runs, or a saved comparison again."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.studies.compare.running import Compared, Question
+    from harness.studies.compare.sides import Asked
+
+LETTERS = ("a", "b", "c", "d")
+
+
+class _Share(click.ParamType):  # type: ignore[type-arg]
+    """A share: 5% or 0.05."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            share = float(value[:-1]) / 100 if value.endswith("%") else float(value)
+        except ValueError:
+            share = 0.0
+        if not 0.0 < share < 1.0:
+            self.fail(f"{value!r} is not a share such as 5% or 0.05", param, context)
+        return share
+
+
+def _side_option(letter: str) -> Callable[[Any], Any]:
+    text = f"Set a key for side {letter} alone; repeatable."
+    return click.option(f"--{letter}", multiple=True, metavar="KEY=VALUE", help=text)
+
+
+@click.command("compare")
+@click.argument("what", nargs=-1, required=True, metavar="SCENARIO... | RUN RUN | FOLDER")
+@_side_option("a")
+@_side_option("b")
+@_side_option("c")
+@_side_option("d")
+@click.option("--vary", metavar="KEY=V1,V2,...", help="A side for each value of a key.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key for all sides; repeatable.")
+@click.option("--blocks", type=click.IntRange(2, 1000), default=10, show_default=True, help="Into how many it is cut.")
+@click.option("--requests", type=click.IntRange(min=1), help="Of a side, in all blocks; else those of the load.")
+@click.option("--margin", type=_Share(), default="5%", show_default=True, help="A difference that matters.")
+@click.option("--confidence", type=_Share(), default="95%", show_default=True, help="Of all intervals together.")
+@click.option(
+    "--tolerance",
+    multiple=True,
+    metavar="WHAT=X",
+    help="How far outputs may differ: tensor=0.05 (default), logits=X, top1=0.99; or none. Repeatable.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(0, 4096),
+    default=16,
+    show_default=True,
+    help="To compare outputs on; 0: none.",
+)
+@click.option("--fail-if", multiple=True, metavar="LIMIT", help="Such as 'e2e.p99 > +5%': exit code 3. Repeatable.")
+@click.option("--even-so", is_flag=True, help="Compare RUNs also when they differ in what matters.")
+@click.option("--seed", type=click.IntRange(min=0), help="Short for --set load.seed=N.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder under which results are saved.",
+)
+@click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
+def command(
+    what: tuple[str, ...], vary: str | None, settings: tuple[str, ...], blocks: int, requests: int | None,
+    margin: float, confidence: float, tolerance: tuple[str, ...], images: int, fail_if: tuple[str, ...],
+    even_so: bool, seed: int | None, out: Path, json_to: str | None, **own: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Compare two or more settings, scenarios or runs: which is faster, by how much, and is that so?
+
+    \b
+    Example:
+      harness compare scenarios/resnet18_cpu.yaml --a stages.preprocess.backend=torchvision
+          --b stages.preprocess.backend=numba
+      harness compare scenarios/resnet18_cpu.yaml --vary stages.inference.batch.max=1,2,4 --requests 2000
+      harness compare before.yaml after.yaml --fail-if 'e2e.p99 > +5%'
+      harness compare last~1 last
+
+    Scenarios run in interleaved blocks, with the same arrivals and images, all pipelines open at once. Before speed,
+    their outputs on the same images are compared. Each further side is held against the first. RUN: a folder, last,
+    last~1, or a scenario's name. FOLDER: of a saved comparison, which is shown again.
+    """
+    from harness.commands import output
+
+    output.check_json(json_to)
+    files = [reference.endswith((".yaml", ".yml")) for reference in what]
+    sides_given = any(own.values()) or vary is not None
+    if any(files) or sides_given:
+        if not all(files) and len(what) > 1:
+            raise UsageError("expected scenario files, or RUNs, and not both", where=" ".join(what))
+        from harness.studies.compare.running import Question
+        from harness.studies.compare.sameness import Tolerance
+
+        question = Question(margin, confidence, (), Tolerance.parse(tolerance), images)
+        asked = _asked(what, own, vary)
+        common = (*settings, *([f"load.seed={seed}"] if seed is not None else []))
+        _scenarios(asked, common, blocks, requests, question, fail_if, out, json_to)
+        return
+    measured = {"--set": settings, "--requests": requests, "--tolerance": tolerance, "--seed": seed is not None}
+    for name, given in measured.items():
+        if given:
+            raise UsageError(f"{name} goes with scenarios, and these are saved", where=" ".join(what))
+    if len(what) == 1:
+        _again(what[0], json_to)
+    elif len(what) == 2:
+        _runs(what, margin, confidence, fail_if, even_so, out, json_to)
+    else:
+        raise UsageError("two RUNs are compared at a time", where=" ".join(what))
+
+
+def _asked(what: Sequence[str], own: dict[str, tuple[str, ...]], vary: str | None) -> list[Asked]:
+    """The sides that the command line names. Raises UsageError."""
+    from harness.scenario import find
+    from harness.studies.compare.sides import Asked
+    from harness.studies.sweep.grid import Axis
+
+    paths = [find(reference) for reference in what]
+    given = [letter for letter in LETTERS if own[letter]]
+    if len(paths) > 1:
+        if given or vary:
+            raise UsageError("--a, --b, ... and --vary go with one scenario", hint="Use --set for all sides.")
+        return [Asked(path, label=path.stem) for path in paths]
+    if vary is not None:
+        if given:
+            raise UsageError("--vary and --a, --b, ... exclude one another")
+        try:
+            axis = Axis.parse(vary)
+        except UsageError as error:
+            raise UsageError(
+                error.what, where=f"--vary {vary}", hint="Such as --vary stages.inference.batch.max=1,2,4"
+            ) from None
+        return [Asked(paths[0], (f"{axis.key}={value}",)) for value in axis.values]
+    if not given or given == ["a"]:
+        raise UsageError(
+            "there is nothing to compare it with",
+            where=str(paths[0]),
+            hint="Give --b KEY=VALUE (and --a), --vary KEY=V1,V2, or a second scenario.",
+        )
+    last = LETTERS.index(given[-1])
+    missing = [letter for letter in LETTERS[1:last] if not own[letter]]
+    if missing:
+        raise UsageError(f"--{given[-1]} is given, and --{missing[0]} is not")
+    return [Asked(paths[0], own[letter]) for letter in LETTERS[: last + 1]]
+
+
+def _scenarios(
+    asked: Sequence[Asked], common: tuple[str, ...], blocks: int, requests: int | None, question: Question,
+    fail_if: tuple[str, ...], out: Path, json_to: str | None,
+) -> None:  # fmt: skip
+    from harness.report import compare_live
+    from harness.studies.compare.running import compare
+    from harness.studies.compare.sides import common_stages, prepare
+    from harness.studies.gate import parse_limit
+
+    sides = prepare(asked, common, blocks=blocks, requests=requests)
+    limits = [parse_limit(text, common_stages(sides)) for text in fail_if]
+    with compare_live.view(sides) as view:
+        compared = compare(sides, replace(question, limits=limits), out, view.blocks, view.examining)
+    _deliver(compared.document, json_to, compared.error)
+    _exit_code(compared)
+
+
+def _exit_code(compared: Compared) -> None:
+    if compared.blocks is None:
+        raise SystemExit(NOT_MET)
+    ending = compared.blocks.ending
+    if ending.status == "interrupted":
+        raise SystemExit(TERMINATED if ending.signal == signal.SIGTERM else INTERRUPTED)
+    if any(judgement["failed"] for judgement in compared.document["gate"]):
+        raise SystemExit(NOT_MET)
+
+
+def _runs(
+    what: Sequence[str], margin: float, confidence: float, fail_if: Sequence[str], even_so: bool, out: Path,
+    json_to: str | None,
+) -> None:  # fmt: skip
+    from harness import store
+    from harness.stats.metrics import default_metrics
+    from harness.studies import gate
+    from harness.studies.compare.document import of_judgements, of_runs
+    from harness.studies.saved import compare_runs
+
+    a, b = (store.find(reference, out) for reference in what)
+    stages = [name for name in a.summary["stages"] if name in b.summary["stages"]]
+    limits = [gate.parse_limit(text, stages) for text in fail_if]
+    metrics = default_metrics(stages, (limit.metric for limit in limits))
+    found = compare_runs(a, b, even_so=even_so, margin=margin, confidence=confidence, metrics=metrics)
+    judged = of_judgements("b", [gate.judge(limit, found.comparison) for limit in limits])
+    _deliver({**of_runs(a, b, found), "gate": judged}, json_to)
+    if any(judgement["failed"] for judgement in judged):
+        raise SystemExit(NOT_MET)
+
+
+def _again(reference: str, json_to: str | None) -> None:
+    from harness.studies.compare import folder
+
+    _deliver(folder.load(Path(reference)), json_to)
+
+
+def _deliver(document: dict[str, Any], json_to: str | None, error: HarnessError | None = None) -> None:
+    """Show a comparison and write it as JSON; then raise what went wrong."""
+    from harness import store
+    from harness.commands import output
+
+    unwritten = None
+    if json_to == "-":
+        output.say(store.to_json(document))
+    else:
+        from harness.report import compare as report
+
+        report.show(output.screen(), document)
+        if json_to is not None:
+            unwritten = output.write_json(json_to, store.to_json(document), "comparison")
+    if unwritten is not None and error is not None:
+        click.echo(f"error: {unwritten}", err=True)  # the other one is told last, and decides the exit code
+    failed = error or unwritten
+    if failed is not None:
+        raise failed

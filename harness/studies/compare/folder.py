@@ -1,0 +1,76 @@
+"""Saved comparisons: one folder each, `<root>/<scenario>/compare-<timestamp>-<id>/`, complete or not there.
+
+comparison.json   everything that `harness compare --json` tells; the screen is made from it
+failure.txt       the traceback and output of a side that failed
+a/, b/, ...       of each side: records.parquet (all its blocks one after the other, see `blocks` in comparison.json),
+                  scenario.yaml as given, resolved.yaml as run
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness import records, scenario, store
+from harness.errors import HarnessError, UsageError
+from harness.executors.base import Execution
+from harness.executors.blocks import Blocks
+from harness.scenario.model import Trace
+from harness.studies.compare.document import SCHEMA_VERSION
+from harness.studies.compare.sides import Side
+from harness.studies.measure import resolved
+
+FILE = "comparison.json"
+_NEEDED = ("name", "status", "sides", "sameness", "comparisons", "reading")
+
+
+def save(
+    root: Path, document: Mapping[str, Any], sides: Sequence[Side], blocks: Blocks, error: HarnessError | None
+) -> Path:
+    """Write a comparison under `root`, as `store.new_folder` does."""
+    name = sides[0].plan.scenario.name
+
+    def fill(home: Path) -> None:
+        (home / FILE).write_text(store.to_json(document) + "\n", encoding="utf-8")
+        if error is not None:
+            (home / "failure.txt").write_text((error.details or str(error)) + "\n", encoding="utf-8")
+        for side, execution in zip(sides, blocks.sides, strict=True):
+            mine = home / side.name
+            mine.mkdir()
+            (mine / "scenario.yaml").write_text(side.given, encoding="utf-8")
+            (mine / "resolved.yaml").write_text(_resolved(execution), encoding="utf-8")
+            records.save(execution.records, mine / store.RECORDS, {"name": name, "started_at": execution.started_at})
+
+    return store.new_folder(root / name, fill, what="the comparison", prefix="compare-")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The document of a saved comparison. Raises UsageError."""
+    file = path / FILE if path.is_dir() else path
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"not a saved comparison: {error}", where=str(path)) from None
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if not isinstance(version, int) or any(key not in found for key in _NEEDED):
+        raise UsageError("not a saved comparison", where=str(file))
+    if version > SCHEMA_VERSION:
+        raise UsageError(
+            f"a comparison of schema_version {version}, and this is known up to {SCHEMA_VERSION}",
+            where=str(file),
+            hint="It was saved by a newer harness: use that one.",
+        )
+    return {**found, "saved": str(file.parent)}
+
+
+def _resolved(execution: Execution) -> str:
+    """A scenario that runs this side alone, with as many requests in all."""
+    plan = execution.plan
+    assert plan.measured is not None
+    if isinstance(plan.load, Trace):  # begins anew in every block
+        return resolved(plan, execution)
+    whole = scenario.with_overrides(plan.scenario, [f"load.requests={plan.measured * plan.blocks}"])
+    return resolved(replace(plan, scenario=whole), execution)

@@ -1,0 +1,166 @@
+"""A comparison from start to end: sameness, blocks in turns, what the blocks say, everything saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import host
+from harness.errors import HarnessError, RunFailed, SaveError, ScenarioError
+from harness.executors.base import Execution
+from harness.executors.blocks import Blocks, Standing, execute_blocks, order
+from harness.records import Outcome, Phase
+from harness.scenario import located
+from harness.scenario import read as read_scenario
+from harness.stats.comparison import Comparison, compare_many
+from harness.stats.metrics import default_metrics
+from harness.studies.compare import folder
+from harness.studies.compare.document import SCHEMA_VERSION, of_comparisons, of_judgements
+from harness.studies.compare.sameness import Tolerance, examine
+from harness.studies.compare.sides import Side, common_stages
+from harness.studies.gate import Limit, judge
+from harness.studies.measure import facts, signals_wait
+
+_OF_A_SIDE = ("startup_s", "effective", "memory", "context_switches", "cpu_wait_s")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the sides. margin: a relative difference that matters. limits: of a gate.
+
+    images: how many the sides' outputs are compared on; 0 leaves that out.
+    """
+
+    margin: float = 0.05
+    confidence: float = 0.95
+    limits: Sequence[Limit] = ()
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    images: int = 16
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison that has ended, well or not. blocks: None when the outputs were not the same. error: what went wrong
+    in it, or else in saving it.
+    """
+
+    document: dict[str, Any]
+    blocks: Blocks | None = None
+    error: HarnessError | None = None
+
+
+def compare(
+    sides: Sequence[Side],
+    question: Question,
+    out: Path,
+    observe: Callable[[Standing], None] = lambda standing: None,
+    examining: Callable[[Side], None] = lambda side: None,
+) -> Compared:
+    """Compare the sides, and save all of it under `out`. Raises what a side met while its outputs were looked at.
+
+    Sides whose outputs differ by more than the tolerance are not measured, and nothing is saved.
+    """
+    environment = host.describe()
+    try:
+        same = examine(sides, question.tolerance, question.images, examining)
+    except HarnessError as refused:
+        raise _located(refused, sides) from None
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "comparison",
+        "name": sides[0].plan.scenario.name,
+        "status": "not the same",
+        "error": None,
+        "sides": [_asked(side) for side in sides],
+        "sameness": same,
+        "comparisons": [],
+        "reading": [],
+        "gate": [],
+    }
+    if not same.get("met", True):
+        return Compared(document)
+    blocks = execute_blocks([side.plan for side in sides], observe)
+    with signals_wait():
+        error = blocks.ending.error and _located(blocks.ending.error, sides)
+        document |= _of_blocks(sides, blocks, environment)
+        try:
+            found = _compared(sides, blocks, question)
+        except Exception as raised:  # what was measured is not saved yet
+            found, error = (), error or RunFailed(f"{type(raised).__name__}: {raised}", where="the statistics")
+        document |= of_comparisons([(side.name, side.label) for side in sides], found)
+        document["gate"] = [
+            judgement
+            for side, comparison in zip(sides[1:], found, strict=False)
+            for judgement in of_judgements(side.name, [judge(limit, comparison) for limit in question.limits])
+        ]
+        document["error"] = None if error is None else str(error)
+        try:
+            document["saved"] = str(folder.save(out, document, sides, blocks, error))
+        except SaveError as unsaved:
+            error = error or unsaved
+    return Compared(document, blocks, error)
+
+
+def _compared(sides: Sequence[Side], blocks: Blocks, question: Question) -> tuple[Comparison, ...]:
+    if not blocks.complete:
+        return ()
+    measured = [blocks.measured(index) for index in range(len(sides))]
+    metrics = default_metrics(common_stages(sides), [limit.metric for limit in question.limits])
+    return compare_many(measured, margin=question.margin, confidence=question.confidence, metrics=metrics)
+
+
+def _located(error: HarnessError, sides: Sequence[Side]) -> HarnessError:
+    """An error of a side's scenario with the line, or the setting, that it stands in."""
+    side = next((side for side in sides if error.where.startswith(f"side {side.name}")), None)
+    if side is None or not isinstance(error, ScenarioError):
+        return error
+    return located(error, read_scenario(side.path), side.settings)
+
+
+def _of_blocks(sides: Sequence[Side], blocks: Blocks, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What was executed: the load, the turns, how it ended, and what each side is and used."""
+    first, plan = blocks.sides[0], sides[0].plan
+    letters = [side.name for side in sides]
+    rounds = ["".join(letters[side] for side in order(len(sides), block)) for block in range(plan.blocks)]
+    return {
+        "status": blocks.ending.status,
+        "started_at": first.started_at,
+        "load": {
+            "arrivals": plan.load.arrivals,
+            "offered_rps": first.offered_rps,
+            "utilisation_of_a": getattr(plan.load, "utilisation", None),
+            "concurrency": getattr(plan.load, "concurrency", None),
+            "seed": plan.load.seed,
+        },
+        "blocks": {
+            "asked": plan.blocks,
+            "complete": blocks.complete,
+            "requests": plan.measured,
+            "warmup": plan.load.warmup,
+        },
+        "order": rounds,
+        "turns": [{**asdict(turn), "side": letters[turn.side]} for turn in blocks.turns],
+        "sides": [
+            {**_asked(side), **_used(execution, environment)}
+            for side, execution in zip(sides, blocks.sides, strict=True)
+        ],
+        "environment": environment,
+        "during": dict(first.host),
+    }
+
+
+def _asked(side: Side) -> dict[str, Any]:
+    return {"name": side.name, "label": side.label, "scenario": str(side.path), "settings": side.settings}
+
+
+def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:
+    measured = execution.records.of_phase(Phase.MEASURED)
+    known = facts(execution, environment)
+    return {
+        "executor": execution.plan.scenario.executor,
+        "capacity_rps": execution.capacity_rps,
+        "requests": {o.name.lower(): int((measured.outcome == o).sum()) for o in Outcome if o is not Outcome.PENDING},
+        **{key: known[key] for key in _OF_A_SIDE},
+    }
