@@ -42,7 +42,7 @@ def call(example: Example, folder: Path) -> str:
     }
     done = subprocess.run(
         ["bash", "-c", example.command], cwd=folder, env=environment, capture_output=True, text=True,
-        timeout=280, check=False, stdin=subprocess.DEVNULL,
+        timeout=600, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, f"$ {example.command}\n{done.stdout}{done.stderr}"
     return done.stdout or done.stderr
@@ -50,6 +50,8 @@ def call(example: Example, folder: Path) -> str:
 
 def go_through(page: Path, folder: Path, *, studies: bool) -> None:
     for block in blocks(page):
+        if block.language == "yaml" and block.info.strip():
+            (folder / block.info.strip()).write_text(block.text)
         if block.language != "console" or (block.study and not studies):
             continue
         for example in examples(block):
