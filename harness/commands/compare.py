@@ -200,7 +200,9 @@ def _runs(
     stages = [name for name in a.summary["stages"] if name in b.summary["stages"]]
     limits = [gate.parse_limit(text, stages) for text in fail_if]
     metrics = default_metrics(stages, (limit.metric for limit in limits))
-    found = compare_runs(a, b, even_so=even_so, margin=margin, confidence=confidence, metrics=metrics)
+    found = compare_runs(
+        a, b, even_so=even_so, margin=margin, confidence=confidence, metrics=metrics, alone=gate.alone(limits)
+    )
     judged = of_judgements("b", [gate.judge(limit, found.comparison) for limit in limits])
     _deliver({**of_runs(a, b, found), "gate": judged}, json_to)
     if any(judgement["failed"] for judgement in judged):

@@ -53,9 +53,6 @@ class Contrast(Protocol):
         Shapes (blocks of a,) and (blocks of b,).
         """
 
-    def scores_of_b(self, value: float) -> Floats:
-        """How far each block of b lies above a value; their mean is 0 at the figure of b."""
-
 
 @dataclass(frozen=True)
 class Mean:
@@ -71,60 +68,69 @@ class Mean:
 
     @property
     def a(self) -> float:
+        """Of a."""
         return float(self.of_a @ self.a_weights / self.a_weights.sum())
 
     @property
     def b(self) -> float:
+        """Of b."""
         return float(self.of_b @ self.b_weights / self.b_weights.sum())
 
     def scores(self, move: Move) -> tuple[Floats, Floats]:
+        """See `Contrast`."""
         moved = move(self.of_b)
         weight = self.a_weights.sum() + self.b_weights.sum()
         both = float((self.of_a @ self.a_weights + moved @ self.b_weights) / weight)
         one, other = (self.of_a - both) * self.a_weights, (moved - both) * self.b_weights
         return _relative(one, self.a_weights), _relative(other, self.b_weights)
 
-    def scores_of_b(self, value: float) -> Floats:
-        return _relative((self.of_b - value) * self.b_weights, self.b_weights)
+
+@dataclass(frozen=True)
+class Sorted:
+    """The values of a side, sorted in each block, shape (n,)."""
+
+    blocks: tuple[Floats, ...]
+
+    @cached_property
+    def every(self) -> Floats:
+        """All of them, sorted."""
+        return np.sort(np.concatenate(self.blocks), kind="stable")  # which merges what is sorted already
 
 
 @dataclass(frozen=True)
 class Quantile:
-    """The quantile of a level. Blocks: sorted values, each of shape (n,)."""
+    """The quantile of a level."""
 
-    a_blocks: Sequence[Floats]
-    b_blocks: Sequence[Floats]
+    of_a: Sorted
+    of_b: Sorted
     level: float
-
-    @cached_property
-    def _pooled(self) -> tuple[Floats, Floats]:
-        return np.sort(np.concatenate(list(self.a_blocks))), np.sort(np.concatenate(list(self.b_blocks)))
 
     @property
     def a(self) -> float:
-        return _quantile(self._pooled[0], self.level)
+        """Of a."""
+        return _quantile(self.of_a.every, self.level)
 
     @property
     def b(self) -> float:
-        return _quantile(self._pooled[1], self.level)
+        """Of b."""
+        return _quantile(self.of_b.every, self.level)
 
     def scores(self, move: Move) -> tuple[Floats, Floats]:
-        every_a, every_b = self._pooled
-        both = _smallest(every_a, every_b, move, rank(len(every_a) + len(every_b), self.level))
-        return self._above(self.a_blocks, both), self._above(self.b_blocks, both, move)
+        """See `Contrast`."""
+        a, b = self.of_a.every, self.of_b.every
+        both = _smallest(a, b, move, rank(len(a) + len(b), self.level))
+        return self._above(self.of_a, both), self._above(self.of_b, both, move)
 
-    def scores_of_b(self, value: float) -> Floats:
-        return self._above(self.b_blocks, value)
-
-    def _above(self, blocks: Sequence[Floats], value: float, move: Move | None = None) -> Floats:
-        counts = np.array([len(block) for block in blocks], dtype=np.float64)
-        below = [bisect_right(block, value, key=move) for block in blocks]  # type: ignore[call-overload]
+    def _above(self, side: Sorted, value: float, move: Move = lambda values: values) -> Floats:
+        counts = np.array([len(block) for block in side.blocks], dtype=np.float64)
+        below = [bisect_right(block, value, key=move) for block in side.blocks]
         return _relative(counts * self.level - np.array(below), counts)
 
 
 def _relative(scores: Floats, weights: Floats) -> Floats:
     """Scores such that their mean is their sum over the sum of the weights."""
-    return scores * (len(weights) / weights.sum())
+    scaled: Floats = scores * (len(weights) / weights.sum())
+    return scaled
 
 
 def _quantile(ordered: Floats, level: float) -> float:
@@ -213,7 +219,7 @@ def _signs(blocks: int) -> Floats:
     else:
         patterns = np.random.default_rng(blocks).integers(0, 2, (SIGNS, blocks))
         patterns[0] = 0
-    return 1.0 - 2.0 * patterns
+    return np.asarray(1.0 - 2.0 * patterns)
 
 
 def ends(t: Callable[[float], float], estimate: float, step: float, limit: float) -> tuple[float, float]:

@@ -11,29 +11,29 @@ often it errs and what it finds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.records import RunRecords
 from harness.stats import blocks
 from harness.stats.blocks import Contrast, Move
 from harness.stats.metrics import Metric, default_metrics, parse_metric
-from harness.stats.sides import Obstacle, Side, contrast, obstacle
+from harness.stats.sides import Obstacle, Side, contrast, obstacle, own_interval
 
 Verdict = Literal["faster", "slower", "no difference", "inconclusive", "declined"]
 Ends = tuple[float, float]
 POWER = 0.9
-UNKNOWN = 10.0
-"""By what factor to lengthen a run that does not even say how large its error is."""
+FAR = 10.0
+"""The logarithm of a ratio beyond which nothing is looked for."""
 
 
 @dataclass(frozen=True)
 class Effect:
     """One metric of side b against side a. Figures and differences in `unit`; a ratio is b / a.
 
-    a, b: over all blocks; None where there is nothing to measure. The intervals hold for all metrics of the
-    comparison at once, b_interval is that of b alone; None when declined.
+    a, b: over all blocks; None where there is nothing to measure. The intervals of ratio and difference hold for all
+    metrics of the comparison at once; None when declined. b_interval: of b alone, where it was asked for.
     smallest_effect: the relative change (0.03 for 3 %) that this run would have found with a probability of POWER.
     lengthen: by what factor the run has to be longer to find a change of the margin with that probability, and
     requests_needed: how many requests a side that is; None where nothing is missing, or more would not help.
@@ -92,15 +92,16 @@ def compare_sides(
     margin: float = 0.05,
     confidence: float = 0.95,
     metrics: Sequence[str] | None = None,
+    alone: Collection[str] = (),
     paired: bool = True,
 ) -> Comparison:
     """Compare side b with side a. Each is a sequence of RunRecords, one a block.
 
     Only measured, completed requests count: warm-up may stay in the records. metrics: names, by default
-    `metrics.default_metrics`. paired: the i-th blocks of both had the same arrivals. Raises UsageError for an unknown
-    metric, ValueError for blocks that cannot be paired.
+    `metrics.default_metrics`. alone: those of which b's own interval is wanted. paired: the i-th blocks of both had the
+    same arrivals. Raises UsageError for an unknown metric, ValueError for blocks that cannot be paired.
     """
-    return compare_many([a, b], margin=margin, confidence=confidence, metrics=metrics, paired=paired)[0]
+    return compare_many([a, b], margin=margin, confidence=confidence, metrics=metrics, alone=alone, paired=paired)[0]
 
 
 def compare_many(
@@ -109,6 +110,7 @@ def compare_many(
     margin: float = 0.05,
     confidence: float = 0.95,
     metrics: Sequence[str] | None = None,
+    alone: Collection[str] = (),
     paired: bool = True,
 ) -> tuple[Comparison, ...]:
     """Compare every further side with the first, all metrics of all sides corrected together."""
@@ -123,21 +125,30 @@ def compare_many(
     limit = _limit([q for pair in asked for q in pair if not isinstance(q, Obstacle)], confidence, paired)
     comparisons = []
     for other, answers in zip(others, asked, strict=True):
-        requests = first.requests, other.requests
+        longest = max(first.requests, other.requests)
         effects = [
-            _declined(metric, answer, max(requests))
+            _declined(metric, answer, longest)
             if isinstance(answer, Obstacle)
-            else _effect(metric, answer, limit, margin, max(requests), paired)
+            else _effect(metric, answer, limit, margin, longest, paired)
             for metric, answer in zip(wanted, answers, strict=True)
         ]
-        there = min(len(first.blocks), len(other.blocks))
+        effects = [
+            replace(effect, b_interval=own_interval(metric, other, confidence))
+            if effect.metric in alone and effect.b is not None
+            else effect
+            for metric, effect in zip(wanted, effects, strict=True)
+        ]
+        there, requests = min(len(first.blocks), len(other.blocks)), (first.requests, other.requests)
         notes = (*first.notes, *other.notes)
         comparisons.append(Comparison(tuple(effects), there, requests, confidence, margin, paired, notes))
     return tuple(comparisons)
 
 
 def _ask(metric: Metric, a: Side, b: Side, confidence: float) -> Contrast | Obstacle:
-    return obstacle(metric, a, b, confidence) or contrast(metric, a, b)
+    found = obstacle(metric, a, b, confidence) or contrast(metric, a, b)
+    if not isinstance(found, Obstacle) and not min(found.a, found.b) > 0.0:
+        return Obstacle("there is no ratio to 0")
+    return found
 
 
 def _limit(family: Sequence[Contrast], confidence: float, paired: bool) -> float:
@@ -157,16 +168,20 @@ def _effect(metric: Metric, found: Contrast, limit: float, margin: float, reques
         return blocks.statistic(blocks.groups(found.scores(move), paired=paired))
 
     def apart(within: float) -> Ends:
-        return blocks.ends(lambda x: t(_scale(math.exp(x))), math.log(found.b / found.a), blocks.FIRST_STEP, within)
+        return blocks.ends(lambda x: t(_scale(math.exp(x))), math.log(b / a), blocks.FIRST_STEP, within)
 
-    a, b, (low, high) = found.a, found.b, apart(limit)
-    freedom = sum(len(group) - 1 for group in blocks.groups(found.scores(_scale(1.0)), paired=paired))
-    resolution = _resolution(apart(1.0), limit, freedom)
+    a, b = found.a, found.b
+    low, high = apart(limit)
+    one = apart(1.0)
     if math.isinf(high - low):
-        longer = UNKNOWN if math.isinf(resolution) else max(1.0, (resolution / math.log1p(margin)) ** 2)
+        furthest = min(abs(t(_scale(math.exp(x)))) for x, end in ((-FAR, low), (FAR, high)) if math.isinf(end))
+        longer = (1.5 * limit / furthest) ** 2 if furthest else FAR
         return _declined(metric, Obstacle("what is slowest came in too few of the blocks", longer), requests, a, b)
+    # Near the estimate the error of a far quantile is an estimate from few values: the whole interval is the better.
+    error = max((high - low) / (2.0 * limit) if limit else 0.0, (one[1] - one[0]) / 2.0)
+    freedom = sum(len(group) - 1 for group in blocks.groups(found.scores(_scale(1.0)), paired=paired))
+    resolution = _resolution(error, limit, freedom)
     difference = blocks.ends(lambda d: t(_shift(d)), b - a, blocks.FIRST_STEP * max(a, b), limit)
-    alone = blocks.ends(lambda v: blocks.statistic((found.scores_of_b(v),)), b, blocks.FIRST_STEP * b, limit)
     verdict = _verdict(metric, low, high, math.log1p(margin))
     lengthen = None
     if verdict == "inconclusive":
@@ -182,7 +197,7 @@ def _effect(metric: Metric, found: Contrast, limit: float, margin: float, reques
         b,
         (math.exp(low), math.exp(high)),
         difference,
-        alone,
+        None,
         verdict,
         math.expm1(resolution),
         lengthen,
@@ -190,14 +205,10 @@ def _effect(metric: Metric, found: Contrast, limit: float, margin: float, reques
     )
 
 
-def _resolution(within_one: Ends, limit: float, freedom: int) -> float:
-    """The logarithm of the smallest ratio that is found with a probability of POWER, in all but the far tail of t.
-
-    within_one: logarithms of the ratios within one standard error, at which t is +-1.
-    """
+def _resolution(error: float, limit: float, freedom: int) -> float:
+    """The logarithm of the smallest ratio that is found with a probability of POWER, given its standard error."""
     from scipy.special import stdtrit
 
-    error = (within_one[1] - within_one[0]) / 2.0
     return error * (limit + float(stdtrit(freedom, POWER)))
 
 

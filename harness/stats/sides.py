@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.records import Outcome, Phase, RunRecords
-from harness.stats.blocks import Contrast, Floats, Mean, Quantile, fewest_blocks
+from harness.stats.blocks import Contrast, Floats, Mean, Quantile, Sorted, fewest_blocks
+from harness.stats.intervals import dependent
 from harness.stats.metrics import THROUGHPUT, Metric, span_s, values_ms
 from harness.stats.quantiles import requests_needed
 from harness.stats.steady import FEWEST_REQUESTS, steady_state
@@ -56,14 +57,14 @@ class Side:
         judged = [b for b in self.blocks if len(b) >= FEWEST_REQUESTS and np.ptp(b.due)]
         return 2 * sum(steady_state(b.due, b.completed).verdict == "saturated" for b in judged) > len(self.blocks)
 
-    def values(self, metric: Metric) -> list[Floats]:
-        """The values behind a latency or a service, sorted, ms: an array of each block."""
-        if metric.source not in self._sorted:
-            self._sorted[metric.source] = [np.sort(values_ms(metric, block)) for block in self.blocks]
-        return self._sorted[metric.source]
+    def values(self, metric: Metric) -> Sorted:
+        """The values behind a latency or a service, ms."""
+        if metric.source not in self._values:
+            self._values[metric.source] = Sorted(tuple(np.sort(values_ms(metric, block)) for block in self.blocks))
+        return self._values[metric.source]
 
     @cached_property
-    def _sorted(self) -> dict[str, list[Floats]]:
+    def _values(self) -> dict[str, Sorted]:
         return {}
 
 
@@ -87,7 +88,7 @@ def obstacle(metric: Metric, a: Side, b: Side, confidence: float) -> Obstacle | 
         if metric.of_e2e and side.saturated:
             return Obstacle(f"{side.name} is saturated: its latency measures the length of the run")
     if metric.level is not None:
-        values = min(sum(map(len, side.values(metric))) for side in (a, b))
+        values = min(len(side.values(metric).every) for side in (a, b))
         needed = requests_needed(metric.level)
         if values < needed:
             return Obstacle(f"{values:,} values a side; {needed:,} are needed", needed / values)
@@ -102,12 +103,31 @@ def contrast(metric: Metric, a: Side, b: Side) -> Contrast:
     return Mean(of_a, of_b, a_weights, b_weights)
 
 
+def own_interval(metric: Metric, side: Side, confidence: float) -> tuple[float, float] | None:
+    """The interval for the figure of a side alone; None where it declines.
+
+    Of a quantile the dependence-aware one of all requests in order: so few blocks do not tell how skewed their counts
+    are, which cancels in a difference and not here. Of a mean Student's, of the blocks.
+    """
+    from scipy.special import stdtrit
+
+    if metric.level is not None:
+        found = dependent(np.concatenate([values_ms(metric, b) for b in side.blocks]), metric.level, confidence)
+        return None if found.lo is None or found.hi is None else (found.lo, found.hi)
+    of_blocks, weights = _means(metric, side)
+    figure = float(of_blocks @ weights / weights.sum())
+    shares = weights / weights.mean()
+    error = float(np.std((of_blocks - figure) * shares, ddof=1)) / len(weights) ** 0.5
+    width = error * float(stdtrit(len(weights) - 1, (1.0 + confidence) / 2.0))
+    return figure - width, figure + width
+
+
 def _means(metric: Metric, side: Side) -> tuple[Floats, Floats]:
     """Of each block, the mean and the number of its values, or the rate and the time."""
     if metric.source == THROUGHPUT:
         spans = np.array([span_s(block) for block in side.blocks])
         return np.array([len(block) for block in side.blocks]) / spans, spans
-    values = side.values(metric)
+    values = side.values(metric).blocks
     return np.array([v.mean() for v in values]), np.array([len(v) for v in values], dtype=np.float64)
 
 

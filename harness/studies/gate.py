@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,17 +92,24 @@ def parse_limit(text: str, stages: Sequence[str]) -> Limit:
 _EXAMPLES = "For example 'e2e.p99 > +5%', 'e2e.p99 > +3ms', 'e2e.p99 > 200ms' or 'throughput < -3%'."
 
 
+def alone(limits: Iterable[Limit]) -> set[str]:
+    """The metrics of which b's own interval is wanted, as `compare_many` takes them."""
+    return {limit.metric for limit in limits if limit.against == "figure"}
+
+
 def judge(limit: Limit, comparison: Comparison) -> Judgement:
     """Hold a comparison that has the limit's metric against it. Raises KeyError where it has not."""
     effect = comparison.effect(limit.metric)
     estimate, interval = _seen(limit, effect)
     if estimate is None or interval is None:
-        message = f"{limit.text}: cannot be judged: {effect.reason}{_longer(effect)}"
+        why = effect.reason or "too few requests for an interval"
+        message = f"{limit.text}: cannot be judged: {why}{_longer(effect)}"
         return Judgement(limit, "not judged", estimate, None, message)
     low, high = interval
     beyond = (low > limit.value, high > limit.value) if limit.above else (high < limit.value, low < limit.value)
     outcome: Outcome = "failed" if all(beyond) else "undecided" if any(beyond) else "kept"
-    told = f"{_write(limit, estimate)} ({comparison.confidence:.0%} interval {_write(limit, low)} to {_write(limit, high)})"
+    told = f"{_write(limit, estimate)} ({comparison.confidence:.0%} interval {_write(limit, low)} to"
+    told += f" {_write(limit, high)})"
     ending = f": this run cannot tell{_longer(effect)}" if outcome == "undecided" else ""
     return Judgement(limit, outcome, estimate, interval, f"{limit.text}: {outcome}: {told}{ending}")
 

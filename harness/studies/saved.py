@@ -1,13 +1,14 @@
 """Two saved runs against each other: may they be compared, and what is the difference?
 
-Each run is cut into blocks of requests in a row, long against the correlation of latencies, which then count as in any
-comparison (`harness.stats.comparison`). With the same arrivals in both, blocks are paired. Nothing was interleaved: what
-changed on the machine between the runs is part of the difference and in no interval, which the answer says.
+Each run is cut into blocks of requests in a row, long against the correlation of latencies, which then count as in
+any comparison (`harness.stats.comparison`). With the same arrivals in both, blocks are paired. Nothing was
+interleaved: what changed on the machine between the runs is part of the difference and in no interval, which the
+answer says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -62,6 +63,7 @@ def compare_runs(
     margin: float = 0.05,
     confidence: float = 0.95,
     metrics: Sequence[str] | None = None,
+    alone: Collection[str] = (),
 ) -> SavedComparison:
     """Compare run b with run a. Raises UsageError when they differ in what matters, unless `even_so`."""
     found = tuple(differences(a, b))
@@ -80,6 +82,7 @@ def compare_runs(
         margin=margin,
         confidence=confidence,
         metrics=metrics,
+        alone=alone,
         paired=_same_arrivals(first, second),
     )
     return SavedComparison(comparison, found, (NOT_INTERLEAVED, *_doubts(a), *_doubts(b)))

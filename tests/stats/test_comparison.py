@@ -13,6 +13,7 @@ from harness.records import Outcome, RunRecords
 from harness.stats.comparison import compare_many, compare_sides
 
 FEW = ("e2e.mean", "e2e.p50", "throughput", "stages.s0.service.mean")
+BOUNDED = (*FEW, "e2e.p90")
 FOUND = ("e2e.p90", "throughput")
 seeds = st.integers(0, 2**32 - 1)
 
@@ -72,7 +73,7 @@ def test_the_order_of_the_pairs_does_not_matter(seed):
 def test_an_interval_holds_its_estimate_and_agrees_with_its_verdict():
     for seed, slower in ((1, 1.0), (2, 1.05), (3, 1.5), (4, 0.7)):
         a, b = sides(seed, n=400, slower=slower)
-        for effect in compare_sides(a, b, metrics=(*FEW, "e2e.p90")).effects:
+        for effect in compare_sides(a, b, metrics=BOUNDED, alone=BOUNDED).effects:
             low, high = effect.ratio_interval
             assert low <= effect.ratio <= high
             assert effect.difference_interval[0] <= effect.difference <= effect.difference_interval[1]
@@ -198,6 +199,21 @@ def test_a_constant_difference_has_an_interval_of_no_width():
     assert effect.verdict == "slower"
     assert effect.ratio_interval == pytest.approx((1.5, 1.5), rel=1e-3)
     assert effect.difference_interval == pytest.approx((0.1, 0.1), rel=1e-2)
+
+
+def test_bs_own_interval_is_given_where_it_is_asked_for():
+    a, b = sides(19, n=1000)
+    comparison = compare_sides(a, b, alone=["e2e.p50", "throughput"])
+    assert comparison.effect("e2e.p50").b_interval[0] < math.log(2) / 0.5 < comparison.effect("e2e.p50").b_interval[1]
+    assert comparison.effect("throughput").b_interval[0] < 500 < comparison.effect("throughput").b_interval[1]
+    assert comparison.effect("e2e.mean").b_interval is None
+
+
+def test_a_figure_of_0_has_no_ratio():
+    due = 1_000_000 * np.arange(1, 101)
+    instant = [records(due, np.zeros(100, np.int64), due) for _ in range(8)]
+    effect = compare_sides(instant, instant).effect("e2e.mean")
+    assert (effect.verdict, effect.reason) == ("declined", "there is no ratio to 0")
 
 
 def test_an_unknown_metric_is_refused_with_those_that_there_are():

@@ -20,7 +20,7 @@ from harness.studies.compare import folder
 from harness.studies.compare.document import SCHEMA_VERSION, of_comparisons, of_judgements
 from harness.studies.compare.sameness import Tolerance, examine
 from harness.studies.compare.sides import Side, common_stages
-from harness.studies.gate import Limit, judge
+from harness.studies.gate import Limit, alone, judge
 from harness.studies.measure import facts, signals_wait
 
 _OF_A_SIDE = ("startup_s", "effective", "memory", "context_switches", "cpu_wait_s")
@@ -108,7 +108,8 @@ def _compared(sides: Sequence[Side], blocks: Blocks, question: Question) -> tupl
         return ()
     measured = [blocks.measured(index) for index in range(len(sides))]
     metrics = default_metrics(common_stages(sides), [limit.metric for limit in question.limits])
-    return compare_many(measured, margin=question.margin, confidence=question.confidence, metrics=metrics)
+    margin, confidence, own = question.margin, question.confidence, alone(question.limits)
+    return compare_many(measured, margin=margin, confidence=confidence, metrics=metrics, alone=own)
 
 
 def _located(error: HarnessError, sides: Sequence[Side]) -> HarnessError:
