@@ -18,10 +18,10 @@ import numpy as np
 import torch
 import yaml
 from harness.kernels import Recipe
+from harness.kernels.torchvision_import import import_torchvision
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
-from torchvision import models
 
 from harness import kernels
 from harness.scenario import Source
@@ -71,7 +71,7 @@ def fit(name: str, inputs: torch.Tensor, labels: torch.Tensor) -> nn.Module:
     """A model of torchvision with random layers, fitted normalisation, and a last layer by ridge regression."""
     torch.manual_seed(0)
     classes = int(labels.max()) + 1
-    model = models.get_model(name, weights=None, num_classes=classes)
+    model: nn.Module = import_torchvision().models.get_model(name, weights=None, num_classes=classes)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the plain mean over all that it sees
