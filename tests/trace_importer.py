@@ -35,7 +35,7 @@ def load(events: list[Event]) -> Imported:
     found = Imported()
     stacks: dict[int, list[Event]] = defaultdict(list)
     owners: dict[int, int] = {}
-    open_waits: dict[tuple[str, str], Event] = {}
+    open_waits: dict[tuple[int, str, str], Event] = {}
     flow_names: dict[int, tuple[str, str]] = {}
     closed: set[int] = set()
     last = 0
@@ -73,12 +73,12 @@ def load(events: list[Event]) -> Imported:
                 stack.append(event)
                 found.slices[event["tid"]].append(event)
             case "b":
-                key = (event["cat"], event["id"])
+                key = (event["pid"], event["cat"], event["id2"]["local"])
                 if open_waits.setdefault(key, event) is not event:
                     complain("begun twice")
             case "e":
-                begun = open_waits.pop((event["cat"], event["id"]), None)
-                if begun is None or (begun["pid"], begun["name"]) != (event["pid"], event["name"]):
+                begun = open_waits.pop((event["pid"], event["cat"], event["id2"]["local"]), None)
+                if begun is None or begun["name"] != event["name"]:
                     complain("ended without a beginning")
                 else:
                     found.waits[event["pid"], event["name"]].append((ns(begun["ts"]), when))

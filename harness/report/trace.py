@@ -223,7 +223,7 @@ class _Trace:
         """An asynchronous event: many of one name may overlap and are drawn as one track."""
         if begin <= 0 or end <= begin:
             return
-        event = {"cat": "wait", "name": name, "pid": pid, "tid": pid * THREADS, "id": f"{pid * 10**9 + row:#x}"}
+        event = {"cat": "wait", "name": name, "pid": pid, "tid": pid * THREADS, "id2": {"local": f"{row + 1:#x}"}}
         self._add(begin, BEGIN, {"ph": "b", **event, "args": {"request": self._called(row)}})
         self._add(end, END, {"ph": "e", **event})
 
