@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,11 @@ def _learnt(state: State) -> list[str]:
         return []
     last = candidate.evidence[-1]
     limits = state.goal.limits
-    kept = f"{limits[0].name} {ms(last.long_run * limits[0].limit_ns / 1e6)} ms" if len(limits) == 1 else "the SLO"
-    said = f"   {kept}, {last.verdict}" + (", no steady state" if last.saturated else "")
+    said = f"   {last.verdict}"
+    if math.isinf(last.long_run) or last.saturated:
+        said += ": no steady state"
+    elif len(limits) == 1:
+        said += f": {limits[0].name} {ms(last.long_run * limits[0].limit_ns / 1e6)} ms"
     if last.purpose == "calibrate":
         predicted = sorted((c for c in state.candidates if c.predicted), key=lambda c: -c.estimate.rate_rps)
         shown = "; ".join(f"{c.configuration.name} {_rate(c.estimate.rate_rps)}" for c in predicted[:MOST_PREDICTED])

@@ -149,12 +149,10 @@ def _verdict(state: State, index: int, best: int | None) -> str:
     if index == best:
         return "best"
     if not candidate.runs:
-        if candidate.predicted is None or not candidate.predicted.rate_rps:
-            return "not measured"
-        rival = best is None or candidate.estimate.hi_rps > state.candidates[best].estimate.rate_rps
-        return "not measured, a rival" if rival else "not measured, predicted lower"
+        least = 0.0 if best is None else state.candidates[best].estimate.rate_rps
+        return "predicted lower" if candidate.estimate.hi_rps < least else "not measured"
     if not candidate.estimate.rate_rps:
-        return "keeps it at no load"
+        return "at no load"
     return "no difference" if best is not None and _alike(state, index, best) else "lower"
 
 
@@ -264,10 +262,10 @@ def _how_it_ended(state: State, best: int | None) -> list[str]:
     rivals = [
         state.candidates[i].configuration.name
         for i in range(len(state.candidates))
-        if _verdict(state, i, best) == "not measured, a rival"
+        if _verdict(state, i, best) == "not measured"
     ]
     unmeasured = f" Not measured: {', '.join(rivals)}." if rivals and best is not None else ""
-    asked = f"the interval is within ±{state.goal.within:.1%}"
+    asked = f"the interval was within ±{state.goal.within * 100:.3g} %"
     match state.status:
         case "budget spent":
             return [f"The budget was spent before {asked}.{unmeasured}"]

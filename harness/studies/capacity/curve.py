@@ -40,8 +40,8 @@ class Size:
     """
 
     requests: int = 25_000
-    replications: int = 20
-    copies: int = 16
+    replications: int = 12
+    copies: int = 12
     resamples: int = 200
     seed: int = 1
 

@@ -106,7 +106,8 @@ class Candidate:
 class State:
     """All that is known.
 
-    overhead_s: what a run took besides its load. last: whose run was the latest. signal: what interrupted it, else 0.
+    overhead_s: what the last run took besides its load, with what was made of it. last: whose it was. signal: what
+    interrupted it, else 0.
     """
 
     goal: Goal
@@ -161,13 +162,13 @@ def search(
     while (step := next_step(state)) is not None:
         yield state, step
         configuration = state.candidates[step.candidate].configuration
-        plan, before = configuration.at(step.overrides), clock()
+        plan = configuration.at(step.overrides)
         ran = measure(plan, (*configuration.settings, *step.overrides))
-        took = clock() - before
-        state = absorb(state, step, plan, ran)
-        last = state.candidates[step.candidate].evidence[-1:]
-        overhead_s = max(took - last[0].seconds, 0.0) if last and not ran.error else state.overhead_s
-        state = replace(state, elapsed_s=clock() - begun, overhead_s=overhead_s)
+        before = state
+        state = absorb(before, step, plan, ran)
+        elapsed_s = clock() - begun
+        overhead_s = elapsed_s - before.elapsed_s - (state.measured_s - before.measured_s)
+        state = replace(state, elapsed_s=elapsed_s, overhead_s=max(overhead_s, 0.0))
     yield replace(state, status=ended(state)), None
 
 
