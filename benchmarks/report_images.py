@@ -15,9 +15,9 @@ from harness.commands.report import write
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-WIDTH, HEIGHT = 1280, 1000
-TOP = "#where"
-"""The section at the top of the second picture; the first shows the head of the page."""
+WIDTH = 1280
+PICTURES = (("light", "main", 1370), ("dark", "#time", 1000))
+"""Colour scheme, the element at the top, and the height of each."""
 
 
 def main() -> int:
@@ -33,12 +33,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         report = write([saved], Path(folder, "report.html"))
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        for scheme, section in (("light", None), ("dark", TOP)):
-            context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
+        for scheme, element, height in PICTURES:
+            context = browser.new_context(viewport={"width": WIDTH, "height": height}, color_scheme=scheme)
             page = context.new_page()
             page.goto(report.as_uri())
-            if section:
-                page.evaluate(f"document.querySelector('{section}').scrollIntoView()")
+            page.evaluate(f"document.querySelector('{element}').scrollIntoView()")
             page.screenshot(path=IMAGES / f"report-{scheme}.png")
             context.close()
         browser.close()

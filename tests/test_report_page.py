@@ -20,6 +20,7 @@ from harness.report.html.figures import STYLES
 from harness.scenario import dump
 from harness.store import SavedRun
 from harness.studies.measure import measure
+from tests import sweeps
 from tests.pipelines import scenario
 
 SERVER = {"delay": {"name": "server", "mean": "1 ms", "capacity": 1000}}
@@ -224,6 +225,44 @@ def test_the_latencies_of_all_runs_have_the_same_scales(saved, tmp_path):
     panels = [c for c in json.loads(found.blocks["charts"]) if c["id"].startswith("latency-")]
     assert len(panels) == 2
     assert len({(*panel["x"]["range"], *panel["y"]["range"]) for panel in panels}) == 1
+
+
+# Studies
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory) -> Path:
+    """A sweep of four cells, whose runs the twin made."""
+    folder = tmp_path_factory.mktemp("sweep")
+    return sweeps.pretend(sweeps.begin(folder, "load.rate=40/s,60/s", "stages.second.batch.max=1,4")).path
+
+
+def test_a_sweep_s_report_has_its_table_and_its_plots(sweep):
+    result = invoke(sweep)
+    assert result.output == f"Report in {sweep / 'report.html'}\n"
+    written = (sweep / "report.html").read_text(encoding="utf-8")
+    found = Page(written)
+    assert "4 cells, all completed" in found.text
+    images = [text for text in found.loaded if text != "data:,"]
+    assert len(images) == 3  # over each axis, and the Pareto front
+    for image in images:
+        svg = base64.b64decode(image.removeprefix("data:image/svg+xml;base64,")).decode()
+        assert "<svg" in svg and "<script" not in svg
+    assert found.styled == []
+
+
+@pytest.mark.parametrize("more", [["--text"], ["--png", "plots"], ["last"]])
+def test_a_study_has_one_report_of_its_own(sweep, more):
+    with pytest.raises(Exception, match="a sweep has a report of its own") as caught:
+        invoke(sweep, *more)
+    assert caught.value.exit_code == 2
+
+
+def test_a_search_for_the_capacity_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "capacity.json").write_text("{}")
+    with pytest.raises(Exception, match="not the answer of a search for the capacity") as caught:
+        invoke(tmp_path)
+    assert caught.value.exit_code == 2
 
 
 # The command

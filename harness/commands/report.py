@@ -13,6 +13,7 @@ from harness.errors import SaveError, UsageError
 
 if TYPE_CHECKING:
     from harness.report.html import Run
+    from harness.report.html.study import Study
     from harness.store import SavedRun
 
 FILE = "report.html"
@@ -50,15 +51,22 @@ def command(
       harness report resnet18_cpu --png plots
       harness report last --text
 
-    RUN: a folder, last, last~1, or a scenario's name; last where none is given. The file needs no network.
+    RUN: a folder, last, last~1, or a scenario's name; last where none is given; or the folder of a sweep, of a
+    comparison or of a search for the capacity. The file needs no network.
     """
     from harness import store
 
     if len(runs) > MOST_RUNS:
         raise UsageError(f"{len(runs)} runs side by side, and at most {MOST_RUNS} can be told apart")
-    saved = [store.find(run, out) for run in runs or ("last",)]
     if target is not None:
         _check(target)
+    study = _study(runs, text or png or svg)
+    if study is not None:
+        from harness.report import html
+
+        click.echo(f"Report in {_save(html.render_study(study), target or study.path / FILE)}")
+        return
+    saved = [store.find(run, out) for run in runs or ("last",)]
     if text:
         for one in saved:
             _print(one)
@@ -78,8 +86,10 @@ def write(saved: Sequence[SavedRun], target: Path | None = None) -> Path:
     """Write the HTML report of saved runs, by default where `command` says. Returns its path. Raises SaveError."""
     from harness.report import html
 
-    path = target or (saved[0].path / FILE if len(saved) == 1 else Path(FILE))
-    page = html.render(_read(saved))
+    return _save(html.render(_read(saved)), target or (saved[0].path / FILE if len(saved) == 1 else Path(FILE)))
+
+
+def _save(page: str, path: Path) -> Path:
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_text(page, encoding="utf-8")
@@ -89,6 +99,16 @@ def write(saved: Sequence[SavedRun], target: Path | None = None) -> Path:
             partial.unlink()
         raise SaveError(f"cannot write the report: {error.strerror}", where=str(path)) from None
     return path
+
+
+def _study(runs: Sequence[str], otherwise: object) -> Study | None:
+    """The study that the only argument names, if it does. Raises UsageError."""
+    from harness.report.html import study
+
+    found = next(filter(None, (study.read(Path(run)) for run in runs if Path(run).is_dir())), None)
+    if found is not None and (len(runs) > 1 or otherwise):
+        raise UsageError(f"a {found.kind} has a report of its own, as HTML", where=str(found.path))
+    return found
 
 
 def _read(saved: Sequence[SavedRun]) -> list[Run]:

@@ -16,6 +16,7 @@ from harness.report import terminal
 from harness.report.html import charts
 from harness.report.html.figures import FILTERS, Figures
 from harness.report.html.run import Run
+from harness.report.html.study import Study
 from harness.scenario import read as read_scenario
 from harness.stats import side_by_side
 from harness.stats.series import by_kind
@@ -27,19 +28,28 @@ MARKS = {"ok": "✓", "warning": "!", "invalid": "✗"}
 
 def render(runs: Sequence[Run]) -> str:
     """The page of one run, or of several side by side."""
+    return _page(_one(runs[0]) if len(runs) == 1 else _several(runs))
+
+
+def render_study(study: Study) -> str:
+    """The page of a study: its screen and its plots."""
+    images = {name: f"data:image/svg+xml;base64,{_base64(text.encode())}" for name, text in study.plots.items()}
+    return _page({"template": "study.html", "title": study.name, "study": study, "plots": images, "charts": _data([])})
+
+
+def _page(content: dict[str, Any]) -> str:
     style = _static("report.css")
     script = '"use strict";\n(() => {\n' + "\n".join(_static(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     shared = {
         "style": Markup(style),
         "script": Markup(script),
-        "policy": f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'",
+        "policy": policy,
         "marks": MARKS,
         "verdicts": terminal.LEVEL_WORDS,
         "components": terminal.COMPONENTS,
-        "patterns": ("queue_wait", "batch_wait", "blocked", "producer"),
     }
-    page = _one(runs[0]) if len(runs) == 1 else _several(runs)
-    return _templates().get_template(page.pop("template")).render(**shared, **page)
+    return _templates().get_template(content["template"]).render(**shared, **content)
 
 
 def _one(run: Run) -> dict[str, Any]:
@@ -101,4 +111,8 @@ def _static(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return "sha256-" + _base64(hashlib.sha256(text.encode()).digest())
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

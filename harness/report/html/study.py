@@ -1,0 +1,82 @@
+"""What the report shows of a saved study, a sweep, a comparison or a search for the capacity: its screen and its plots.
+
+A study is more than one run, and has a screen of its own; the report carries that text, and its plots as SVG.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.errors import UsageError
+from harness.report.figures import WIDEST
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's folder. kind: in a word; text: its screen; plots: name -> SVG."""
+
+    path: Path
+    kind: str
+    name: str
+    text: str
+    plots: Mapping[str, str]
+
+
+def read(path: Path) -> Study | None:
+    """The study that a folder holds; None where it holds none. Raises UsageError."""
+    for file, kind in (("sweep.json", _sweep), ("comparison.json", _comparison), ("capacity.json", _capacity)):
+        if (path / file).is_file():
+            return kind(path)
+    return None
+
+
+def _sweep(path: Path) -> Study:
+    from harness.report.sweep import plots, table
+    from harness.studies.sweep.answer import answer
+    from harness.studies.sweep.folder import SweepFolder
+
+    sweep = SweepFolder(path)
+    found = answer(sweep)
+    drawn = {name: _svg(figure.savefig) for name, figure in plots.draw(found).items()}
+    return Study(path, "sweep", sweep.spec.scenario, _screen(lambda console: table.show(console, found)), drawn)
+
+
+def _comparison(path: Path) -> Study:
+    from harness.report import compare
+    from harness.studies.compare import folder
+
+    found = folder.load(path)
+    return Study(path, "comparison", found["name"], _screen(lambda console: compare.show(console, found)), {})
+
+
+def _capacity(path: Path) -> Study:
+    from harness.report import capacity
+
+    try:
+        found: dict[str, Any] = json.loads((path / "capacity.json").read_text(encoding="utf-8"))
+        text = _screen(lambda console: capacity.show(console, found))
+        plots = {"capacity": _svg(lambda file, **keys: capacity.plot(found, file))} if found["answer"] else {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"not the answer of a search for the capacity: {error}", where=str(path)) from None
+    return Study(path, "capacity", found["scenario"], text, plots)
+
+
+def _screen(show: Callable[[Console], None]) -> str:
+    text = io.StringIO()
+    show(Console(file=text, width=WIDEST, highlight=False, no_color=True))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _svg(save: Callable[..., Any]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "plot.svg")
+        save(file, bbox_inches="tight")
+        return file.read_text(encoding="utf-8")
