@@ -50,15 +50,17 @@ def test_every_convolution_of_the_model_is_counted(folder: Path, where: str) -> 
     assert convolutions["count"] == CONVOLUTIONS
     shares = sum(row["share"] for row in found["operators"] if row["device"] == "cpu")
     assert shares + found["outside"] == pytest.approx(1)
-    assert sum(row["self_ms"] for row in found["operators"]) <= 1.05 * found["profiled_ms"] * 8
+    assert sum(row["self_ms"] for row in found["operators"]) <= 1.001 * found["profiled_ms"]
     assert not (folder / "results").exists(), "a profile is not saved as a run"
 
 
+@pytest.mark.study
 def test_every_worker_is_sampled(folder: Path) -> None:
     found = profiled(folder, "--set", "stages.inference.workers=2", "--set", "load.concurrency=6")
     assert (found["workers"], found["calls"]) == (2, 16)
 
 
+@pytest.mark.study
 def test_a_batch_is_one_call_of_several_requests(folder: Path) -> None:
     found = profiled(folder, "--alone", "--set", "stages.inference.batch.max=4")
     assert (found["calls"], found["requests"]) == (8, 32)
@@ -66,6 +68,7 @@ def test_a_batch_is_one_call_of_several_requests(folder: Path) -> None:
     assert convolutions["count"] == CONVOLUTIONS
 
 
+@pytest.mark.study
 @pytest.mark.parametrize(
     ("runtime", "modules", "name"),
     [("onnxruntime", ("onnx", "onnxruntime"), "Conv"), ("openvino", ("openvino",), "Convolution")],
@@ -78,25 +81,30 @@ def test_a_runtimes_own_profile_goes_into_the_same_table(
     found = profiled(folder, "--set", f"stages.inference.runtime={runtime}")
     rows = [row for row in found["operators"] if row["name"].startswith(name)]
     assert sum(row["count"] for row in rows) == pytest.approx(CONVOLUTIONS, abs=1)
-    assert 0.2 < sum(row["share"] for row in rows) <= 1
+    assert all(row["self_ms"] > 0 for row in rows)
     assert sorted(path.name for path in folder.iterdir()) == ["small.yaml"], "nothing is left behind"
 
 
+@pytest.mark.study
 def test_a_trace_holds_the_sampled_operators(folder: Path) -> None:
     profiled(folder, "--trace", "trace.json")
     events = json.loads((folder / "trace.json").read_text())["traceEvents"]
     assert sum(event.get("name") == "aten::convolution" for event in events) == 8 * CONVOLUTIONS
 
 
+@pytest.mark.study
 def test_a_flame_view_shows_python_of_the_stage(folder: Path) -> None:
     pytest.importorskip("pyinstrument")
     profiled(folder, "--flame", "flame.html")
     assert "forward" in (folder / "flame.html").read_text()
 
 
-def test_a_stage_without_operators_says_so(folder: Path) -> None:
-    done = harness("profile", "small.yaml", "--stage", "postprocess", "--calls", "5", cwd=folder)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.study
+def test_a_stage_without_operators_says_so_and_has_no_trace(folder: Path) -> None:
+    options = ("--stage", "postprocess", "--calls", "5", "--trace", "x.json")
+    done = harness("profile", "small.yaml", *options, cwd=folder)
+    assert done.returncode == 2
+    assert "--trace x.json: nothing to write" in done.stderr
     assert "no measurement, not saved" in done.stdout
     assert "no operators that a profiler knows" in done.stdout
 
@@ -117,8 +125,6 @@ def test_the_screen_fits_80_columns_and_has_the_heaviest_operator_first(folder: 
     [
         (["--stage", "inferenz"], 2, "there is no stage 'inferenz': small has preprocess, inference, postprocess"),
         (["--calls", "5000"], 1, "there were not 5001 calls to sample"),
-        (["--stage", "postprocess", "--trace", "x.json", "--calls", "5"], 2, "--trace x.json: nothing to write"),
-        (["--set", "stages.inference.model=resnet19"], 2, "small.yaml:6"),
     ],
 )
 def test_what_cannot_be_profiled_is_a_clear_error(folder: Path, options: list[str], code: int, says: str) -> None:

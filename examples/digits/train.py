@@ -15,19 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch import nn
 
 from examples.digits.model import network
-from harness import kernels
+from examples.training import fit, read
 from harness.scenario import Preprocess, load
-from harness.stages.preprocess import recipe
 
 SCENARIO = Path(__file__).with_name("digits.yaml")
-EPOCHS, BATCH = 20, 64
+EPOCHS, RATE = 20, 3e-3
 
 
 def write_images(folder: Path) -> None:
@@ -43,39 +40,13 @@ def write_images(folder: Path) -> None:
             Image.fromarray(np.round(digits.images[place] * (255 / 16)).astype(np.uint8)).save(path)
 
 
-def read(folder: Path, options: Preprocess) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Every image below `folder` as the scenario's preprocessing makes it, and its label."""
-    backend = kernels.load("torchvision", recipe(options))
-    paths = sorted(folder.glob("*/*.png"))
-    inputs = np.empty((len(paths), *recipe(options).output_shape), np.float32)
-    for path, out in zip(paths, inputs, strict=True):
-        backend.run(np.asarray(Image.open(path).convert("RGB")), out)
-    return inputs, np.array([int(path.parent.name) for path in paths])
-
-
-def train(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> nn.Module:
-    """The network, trained: Adam on shuffled batches, its rate falling along a cosine."""
-    torch.set_num_threads(1)  # the same sums in the same order everywhere
-    torch.manual_seed(0)
-    model, x, y = network(), torch.from_numpy(inputs), torch.from_numpy(labels)
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    steps = EPOCHS * -(-len(x) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in range(EPOCHS):
-        for batch in torch.randperm(len(x)).split(BATCH):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
-            optimizer.step()
-            schedule.step()
-    return model.eval()
-
-
 def make(folder: Path) -> Path:
     """All of it; return the scenario."""
     write_images(folder)
     scenario = Path(shutil.copy(SCENARIO, folder))
     options = next(stage for stage in load(scenario).stages if isinstance(stage, Preprocess))
-    model = train(*read(folder / "train", options))
+    torch.manual_seed(0)
+    model = fit(network(), *read(folder / "train", options), EPOCHS, RATE)
     torch.save(model.state_dict(), folder / "digits.pt")
     return scenario
 

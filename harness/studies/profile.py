@@ -16,9 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from harness.errors import HarnessError, RunFailed, SaveError, UsageError
 from harness.executors.progress import Observer
 from harness.executors.serial.serve import serve
@@ -27,7 +24,6 @@ from harness.plan import Plan, StagePlan
 from harness.scenario.model import Inference
 from harness.stages.base import Sampling
 from harness.stages.source import load
-from harness.stats.quantiles import quantile
 
 WARM_UP = 5
 """Calls before those that are sampled, of a stage alone."""
@@ -46,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Profile:
-    """What was seen of a stage. plain_ms, profiled_ms: the median call, as it is and while it was watched.
+    """What was seen of a stage. plain_ms, profiled_ms: a call on average, as it is and while it was watched.
 
     plain_ms is None where the runtime's profiler cannot be off.
     """
@@ -159,15 +155,11 @@ def _profile(
         workers=len(samples),
         calls=calls,
         requests=sum(sample["items"] for sample in samples),
-        plain_ms=quantile(_array(plain), 0.5) / 1e6 if plain else None,
-        profiled_ms=quantile(_array(profiled), 0.5) / 1e6,
+        plain_ms=sum(plain) / len(plain) / 1e6 if plain else None,
+        profiled_ms=total_us / 1e3 / calls,
         operators=tuple(sorted(rows, key=lambda row: -row.self_ms)),
         outside=max(0.0, 1 - on_cpu / total_us),
     )
-
-
-def _array(values: Sequence[int]) -> NDArray[np.int64]:
-    return np.array(values, np.int64)
 
 
 def _keep(folder: str, files: Files) -> HarnessError | None:

@@ -1,6 +1,6 @@
 """Operators and their times, from torch.profiler, ONNX Runtime's profile and OpenVINO's counters.
 
-A profiler is started before the calls that are sampled, stopped behind them, and told of each of them.
+A profiler is made when the stage is open, started before the calls that are sampled and stopped behind them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class OperatorProfiler(Protocol):
         """The next call is the first one that counts."""
 
     def after_call(self) -> None:
-        """A call that counts has ended."""
+        """A call has ended, sampled or not."""
 
     def stop(self, trace: Path) -> list[Operator]:
         """The operators since `start`. Writes a Chrome trace to `trace` where the runtime keeps a timeline."""
@@ -51,7 +51,7 @@ def profiler_for(stage: Any) -> OperatorProfiler:
         if hasattr(runtime, "session"):
             return _OnnxRuntime(runtime.session)
         if hasattr(runtime, "request"):
-            return _OpenVino(runtime.request)
+            return _OpenVino(runtime)
     return _Torch() if "torch" in sys.modules else _Unknown()
 
 
@@ -135,24 +135,42 @@ def _device(provider: str) -> str:
 
 
 class _OpenVino:
-    """Its counters are those of the last call: they are added up call by call. It keeps no timeline."""
+    """Its counters are means over all calls since the model was compiled, so what opening the stage cost is taken off.
 
-    source, always_on = "OpenVINO's counters", True
+    Calls before `start` stay in: the mean of a few sampled calls would be lost in the rounding to microseconds.
+    """
 
-    def __init__(self, request: Any) -> None:
-        self._request = request
+    source, always_on = "OpenVINO's counters since the start", True
+
+    def __init__(self, runtime: Any) -> None:
+        """Right after `open`, which has called it once with each size of batch."""
+        self._request, self._opening = runtime.request, len(runtime.inputs)
+        self._first_us = self._means_us()
+        self._calls = self._sampled = 0
+
+    def _means_us(self) -> dict[str, float]:
+        executed = (node for node in self._request.profiling_info if node.status.name == "EXECUTED")
+        return {node.node_name: node.real_time.total_seconds() * 1e6 for node in executed}
 
     def start(self) -> None:
-        self._nodes: list[tuple[str, str, int, float]] = []
+        self._sampled = 0
 
     def after_call(self) -> None:
-        for node in self._request.profiling_info:
-            microseconds = node.real_time.total_seconds() * 1e6
-            if microseconds > 0:
-                self._nodes.append((f"{node.node_type} ({node.exec_type})", "cpu", 1, microseconds))
+        self._calls += 1
+        self._sampled += 1
 
     def stop(self, trace: Path) -> list[Operator]:
-        return _summed(self._nodes)
+        means_us, kinds = (
+            self._means_us(),
+            {n.node_name: (n.node_type, n.exec_type) for n in self._request.profiling_info},
+        )
+        found = []
+        for name, mean_us in means_us.items():
+            total_us = mean_us * (self._opening + self._calls) - self._first_us.get(name, 0.0) * self._opening
+            node_type, exec_type = kinds[name]
+            a_call_us = max(total_us, 0.0) / self._calls
+            found.append((f"{node_type} ({exec_type})", "cpu", self._sampled, a_call_us * self._sampled))
+        return _summed(found)
 
 
 def _summed(executions: Iterable[tuple[str, str, int, float]]) -> list[Operator]:

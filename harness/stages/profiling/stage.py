@@ -78,6 +78,8 @@ class ProfiledStage:
 
     def _after(self, begun: int, items: int) -> None:
         took = now_ns() - begun
+        if not self._sample.operators:
+            self._profiler.after_call()
         calls = self._sampling.calls
         if not self._begun:
             return
@@ -87,7 +89,6 @@ class ProfiledStage:
         elif self._calls < 2 * calls:
             self._sample.profiled_ns.append(took)
             self._sample.items += items
-            self._profiler.after_call()
         self._calls += 1
         if self._calls == 2 * calls:
             self._write_operators()
