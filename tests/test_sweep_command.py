@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from rich.console import Console
 
 from harness import store
 from harness.commands import cli
-from harness.errors import UsageError
+from harness.errors import SaveError, UsageError
 from harness.report.sweep import labels, plots, table, words
 from harness.studies.sweep.answer import answer
 from harness.studies.sweep.folder import SweepFolder, find
@@ -46,7 +47,7 @@ def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
 
 def sweep(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     with start(*arguments, cwd=cwd) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=290)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -194,7 +195,7 @@ def test_ctrl_c_keeps_what_has_run_and_says_how_to_go_on(tmp_path):
     assert f"interrupted. Go on with: harness sweep --resume {there.path.relative_to(tmp_path)}" in err
     assert "Traceback" not in err and "runs completed" in out
     statuses = [entry.status for entry in there.index.entries.values()]
-    assert statuses.count("interrupted") == 1
+    assert statuses.count("interrupted") == 1 and "interrupted" in out
     assert len(there.index.pending(there.spec)) == 3 - statuses.count("completed")
 
 
@@ -210,6 +211,42 @@ def test_a_cell_that_fails_is_noted_and_the_others_go_on(tmp_path):
     assert "startup 1 ns failed" in ended.stdout
     there = find("last", tmp_path / "results")
     assert [trial.cell for trial in there.index.pending(there.spec)] == [2]
+
+
+def test_results_that_cannot_be_written_end_the_sweep_and_lose_nothing(tmp_path, monkeypatch):
+    there = sweeps.begin(tmp_path, "stages.only.workers=1,2", text=TINY)
+    (there.path / "runs").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    result = CliRunner().invoke(cli, ["sweep", "--resume", str(there.path)])
+    assert isinstance(result.exception, SaveError)
+    assert f"Go on with: harness sweep --resume {there.path}" in result.stderr
+    assert len(list(store.list_runs(tmp_path / "harness-results"))) == 1
+    (there.path / "runs").unlink()
+    assert CliRunner().invoke(cli, ["sweep", "--resume", str(there.path), "--quiet"]).exit_code == 0
+    assert len(there.index.entries) == 2
+
+
+DELAYS = """\
+name: delays
+load: {arrivals: poisson, rate: 40/s, duration: 12 s, warmup: 20}
+stages:
+  - delay: {name: first, distribution: lognormal, cv: 0.5, mean: 3 ms}
+  - delay: {name: second, distribution: exponential, mean: 12 ms, capacity: 64, batch: {timeout: 2 ms}}
+"""
+
+
+@pytest.mark.study
+def test_the_twin_predicts_what_real_delay_stages_do(tmp_path):
+    """Twelve runs of 12 s: four minutes at most."""
+    (tmp_path / "delays.yaml").write_text(DELAYS)
+    grid = ["--grid", "stages.second.batch.max=1,2,4", "--grid", "load.rate=20/s,40/s,55/s,120/s"]
+    ended = sweep("delays.yaml", *grid, "--simulate", "--json", "a.json", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    print(ended.stdout)
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert [cell["cell"] for cell in found["cells"] if cell["verdict"] == "saturated"] == [4]
+    assert not found["twin"]["by_cell"]["4"]["steady"]
+    assert found["twin"]["score"]["cells"] == 9 and found["twin"]["score"]["median_apart"] < 0.2
 
 
 # What it shows

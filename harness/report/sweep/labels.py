@@ -15,8 +15,9 @@ End = tuple[float, float, str, Any]
 """x, y, the name, and the colour of its line."""
 
 
-def place(axes: Axes, ends: Sequence[End]) -> None:
-    """Write each name to the right of its point; a name that had to move away is tied to the point by a thin line."""
+def place(axes: Axes, ends: Sequence[End], lift: float = 0.0) -> None:
+    """Write each name to the right of its point, and so many points above it; a name that had to move away is tied to
+    its point by a thin line."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # only now it is known where the points are
@@ -29,7 +30,7 @@ def place(axes: Axes, ends: Sequence[End]) -> None:
         axes.annotate(
             name,
             (x, y),
-            xytext=(GAP + (4 if abs(shift) > 1 else 0), shift),
+            xytext=(GAP + (4 if abs(shift) > 1 else 0), shift + lift),
             textcoords="offset points",
             va="center",
             fontsize=SIZE,

@@ -21,6 +21,7 @@ MARKERS = "os^DvPX*"
 MOST_NAMED = len(MARKERS)
 LOADS = ("load.rate", "load.utilisation")
 FORMATS = ("svg", "png")
+ABOVE = 6.0  # points, for a name that an interval to the right would run through
 LEAST_SPREAD = 1.02
 """Of throughput, below which there is nothing to weigh against latency."""
 Cell = Mapping[str, Any]
@@ -74,17 +75,18 @@ def _front(answer: Mapping[str, Any]) -> Figure:
     series = _series(shown, [key for key in keys if not key.startswith("load")])
     ends = []
     for number, (name, cells) in enumerate(series.items()):
-        look = _look(number, len(series))
+        named = len(series) <= MOST_NAMED or any(cell["cell"] in answer["front"] for cell in cells)
+        look = _look(number, len(series)) if named else {**_look(number, len(series)), "color": "0.75", "zorder": 2}
         by_rate = sorted(cells, key=lambda cell: cell["throughput_rps"])
-        axes.plot(*_xy(by_rate, "throughput_rps", "p99"), color=look["color"], linewidth=1, zorder=2)
+        axes.plot(*_xy(by_rate, "throughput_rps", "p99"), color=look["color"], linewidth=1, zorder=look["zorder"] - 0.5)
         for cell in by_rate:
             inside = look["color"] if cell["cell"] in answer["front"] else "white"
             _bars(axes, [cell], "throughput_rps", "p99", {**look, "markerfacecolor": inside})
-        if len(series) <= MOST_NAMED or any(cell["cell"] in answer["front"] for cell in cells):
+        if named:
             ends.append((by_rate[-1]["throughput_rps"], by_rate[-1]["e2e_ms"]["p99"], name, look["color"]))
     axes.set(xlabel="completed, requests/s", ylabel="e2e latency p99, ms")
     _scale(axes, [y for _, y in zip(*_xy(shown, "throughput_rps", "p99"), strict=True)])
-    _finish(figure, answer, [(axes, ends)], "filled: Pareto front (grey)")
+    _finish(figure, answer, [(axes, ends)], "filled: Pareto front (grey)", lift=ABOVE)
     return figure
 
 
@@ -226,7 +228,7 @@ def _bars(axes: Axes, cells: Sequence[Cell], x: str, y: str, look: Mapping[str, 
             axes.plot([here[0]] * 2, cell["e2e_ms"][f"{y}_ci"], color=look["color"], linewidth=1, zorder=2)
         if cell["throughput_ci"]:
             axes.plot(cell["throughput_ci"], [here[1]] * 2, color=look["color"], linewidth=1, zorder=2)
-        axes.plot(*here, zorder=3, **look)
+        axes.plot(*here, **look)
 
 
 def _look(number: int, count: int) -> dict[str, Any]:
@@ -235,7 +237,7 @@ def _look(number: int, count: int) -> dict[str, Any]:
 
     share = number / max(count - 1, 1)
     colour = colormaps["viridis"](0.05 + 0.65 * share)
-    return {"color": colour, "marker": MARKERS[number % len(MARKERS)], "markersize": 5.5}
+    return {"color": colour, "marker": MARKERS[number % len(MARKERS)], "markersize": 5.5, "zorder": 3}
 
 
 def _figure(width: float) -> Figure:
@@ -258,7 +260,9 @@ def _scale(axes: Axes, values: Sequence[float]) -> None:
         axes.set_ylim(bottom=0)
 
 
-def _finish(figure: Figure, answer: Mapping[str, Any], labels: Sequence[tuple[Axes, Any]], *notes: str) -> None:
+def _finish(
+    figure: Figure, answer: Mapping[str, Any], labels: Sequence[tuple[Axes, Any]], *notes: str, lift: float = 0.0
+) -> None:
     """Frame, names at the ends of the lines, and a line that says what is what."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
@@ -269,4 +273,4 @@ def _finish(figure: Figure, answer: Mapping[str, Any], labels: Sequence[tuple[Ax
     figure.suptitle(answer["scenario"], fontsize=10, x=0.01, ha="left")
     for axes, ends in labels:
         named = [end for end in ends if end[2]]
-        place(axes, named if len(named) <= MOST_NAMED else [named[0], named[-1]])
+        place(axes, named if len(named) <= MOST_NAMED else [named[0], named[-1]], lift)

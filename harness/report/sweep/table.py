@@ -87,7 +87,7 @@ def _figures(cell: Mapping[str, Any], twin: Mapping[str, Any] | None, to: str) -
 
 def _interval(cell: Mapping[str, Any], to: str) -> Text:
     """The interval on p99, or why there is none."""
-    if cell["verdict"] in ("saturated", "failed", "not run"):
+    if cell["verdict"] in ("saturated", "failed", "interrupted", "not run"):
         return Text(cell["verdict"], style="yellow")
     if cell["e2e_ms"]["p99_ci"] is None:
         return Text("too few requests", style="dim")

@@ -75,7 +75,7 @@ def of_cells(folder: SweepFolder, spec: Spec, entries: Sequence[Entry]) -> list[
                 "values": spec.values(cell),
                 "completed_runs": len(repeats),
                 "reason": reasons[0] if reasons else None,
-                **(figures(repeats) if repeats else _nothing(bool(reasons))),
+                **(figures(repeats) if repeats else _nothing({entry.status for entry in mine})),
             }
         )
     return found
@@ -151,11 +151,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _nothing(failed: bool) -> dict[str, Any]:
+def _nothing(statuses: set[str]) -> dict[str, Any]:
     """Of a cell without a completed run."""
     keys = (
         "offered_rps", "throughput_rps", "throughput_ci", "busiest", "utilisation", "batch_size", "dropped", "slo_met",
         "validity",
     )  # fmt: skip
-    verdict = "failed" if failed else "not run"
+    verdict = next((status for status in ("failed", "interrupted") if status in statuses), "not run")
     return {"verdict": verdict, **dict.fromkeys(keys), "e2e_ms": dict.fromkeys(LATENCIES)}
