@@ -4,7 +4,7 @@
     python -m benchmarks.accuracy digits     # one of digits, resnet18, mobilenet_v3_small
 
 Makes what it needs below build/ and prints the tables of `harness accuracy`. Ends with exit code 3 when a float32
-variant gives another answer than the reference for more than 1 % of the images (719 digits, 512 crops), or when an int8
+variant gives another answer than the reference for more than 1 % of the images (719 digits, 560 crops), or when an int8
 one loses more than a percentage point on the digits.
 """
 
