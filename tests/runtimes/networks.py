@@ -1,4 +1,4 @@
-"""A user's own code, as scenarios name it: networks that are small, and functions that go wrong."""
+"""Small networks as a user would write them, factories that go wrong, and the network as an ONNX file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 SIDE, CLASSES = 32, 5
@@ -60,23 +59,6 @@ def hangs() -> torch.nn.Module:
 
 def a_number() -> int:
     return 7
-
-
-def brightness() -> Any:
-    """A preprocessing: the mean colour everywhere."""
-    return lambda pixels: np.broadcast_to(
-        pixels.mean((0, 1), dtype=np.float32)[:, None, None] / np.float32(255), SHAPE
-    ).astype(np.float32)
-
-
-def doubles() -> Any:
-    """A preprocessing that makes something else than it should."""
-    return lambda pixels: np.zeros(SHAPE)
-
-
-def least() -> Any:
-    """A postprocessing: the least probable class."""
-    return lambda answer: int(np.argmin(answer))
 
 
 def onnx_file(path: Path, network: Network, *, side: int = SIDE, batch: int | str = "batch") -> Path:

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ScenarioError
 from harness.stages.inference import cache
+from tests.runtimes.making import keep
 from tests.runtimes.opening import stage
-
-
-def made_by(counter: Path, folder: Path) -> None:
-    with counter.open("a") as file:
-        file.write("made\n")
-    time.sleep(0.3)
-    (folder / "model").write_text("whole")
-
-
-def keep(cache_home: str, counter: Path, key: str) -> None:
-    os.environ["XDG_CACHE_HOME"] = cache_home
-    entry = cache.kept(key, lambda folder: made_by(counter, folder))
-    assert (entry / "model").read_text() == "whole"
 
 
 def test_workers_that_need_the_same_at_once_make_it_once(tmp_path: Path) -> None:
@@ -77,7 +63,7 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path, monkeyp
         cache.folder("models")
 
 
-def test_an_exported_model_is_found_again_and_other_weights_are_another_one(cache: Path) -> None:
+def test_an_exported_model_is_found_again(cache: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     options = {"runtime": "onnxruntime", "model": "squeezenet1_1"}
@@ -85,5 +71,3 @@ def test_an_exported_model_is_found_again_and_other_weights_are_another_one(cach
     before = set(cache.iterdir())
     stage(**options).open()
     assert set(cache.iterdir()) == before
-    stage(**options, classes=7).open()
-    assert len(set(cache.iterdir()) - before) == 2, "an entry and its lock"
