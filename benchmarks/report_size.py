@@ -2,13 +2,15 @@
 
 python -m benchmarks.report_size                       (1 million requests; about a minute)
 python -m benchmarks.report_size --requests 100000 --check
---check ends with 1 where it takes more than 20 s or 10 MB; --keep leaves the run and its report in a folder.
+--check ends with 1 where it takes more than 20 s or 10 MB; --keep leaves the run and its report in a folder;
+--browser opens it in headless Chromium (needs '.[browser]') and times what a reader waits for.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -30,6 +32,10 @@ from harness.twin.pipeline import of_plan
 
 MOST_S, MOST_MB = 20.0, 10.0
 RATE_RPS = 50.0
+PRESS = """(keys) => { const chart = document.querySelector('#latency > svg'); return keys.map((key) => {
+    const begun = performance.now(); chart.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+    chart.getBoundingClientRect(); return performance.now() - begun; }); }"""
+"""Milliseconds that each key takes at the chart of latencies, layout included."""
 SERVICE_MS = {"decode": 8.0, "inference": 15.0, "postprocess": 2.0}
 SCENARIO: dict[str, Any] = {
     "name": "a_million",
@@ -47,6 +53,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--browser", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         saved = simulated(asked.requests, asked.keep or Path(folder))
@@ -56,7 +63,26 @@ def main() -> int:
         print(f"{asked.requests:,} requests: a report of {megabytes:.1f} MB in {seconds:.1f} s")
         if asked.keep:
             print(path)
+        if asked.browser:
+            opened(path)
         return int(asked.check and (seconds > MOST_S or megabytes > MOST_MB))
+
+
+def opened(path: Path) -> None:
+    """Print how long a reader waits: for the page, for all charts over time to zoom, for the cursor."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        begun = time.perf_counter()
+        page.goto(path.as_uri())
+        seconds = time.perf_counter() - begun
+        zooms, moves = (page.evaluate(PRESS, keys) for keys in (["+", "+", "-", "0"] * 5, ["ArrowRight"] * 20))
+        print(
+            f"opens in {seconds:.1f} s; zooms in {max(zooms):.0f} ms at most, the cursor moves in {max(moves):.0f} ms"
+        )
+        browser.close()
 
 
 def simulated(requests: int, out: Path) -> SavedRun:

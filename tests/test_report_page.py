@@ -251,6 +251,18 @@ def test_a_sweep_s_report_has_its_table_and_its_plots(sweep):
     assert found.styled == []
 
 
+def test_a_comparison_s_report_has_its_screen(tmp_path):
+    given = tmp_path / "pair.yaml"
+    load = "load: {arrivals: closed, requests: 20}"
+    given.write_text(f"name: pair\nexecutor: asyncio\n{load}\nstages: [{{delay: {{name: work, mean: 1 ms}}}}]\n")
+    sides = ["--b", "stages.work.mean=2ms", "--blocks", "2", "--requests", "20"]
+    CliRunner().invoke(cli, ["compare", str(given), *sides, "--out", str(tmp_path)])
+    (comparison,) = (tmp_path / "pair").glob("compare-*")
+    assert invoke(comparison).output == f"Report in {comparison / 'report.html'}\n"
+    found = Page((comparison / "report.html").read_text(encoding="utf-8"))
+    assert "b  work.mean=2ms" in found.text and "throughput /s" in found.text
+
+
 @pytest.mark.parametrize("more", [["--text"], ["--png", "plots"], ["last"]])
 def test_a_study_has_one_report_of_its_own(sweep, more):
     with pytest.raises(Exception, match="a sweep has a report of its own") as caught:

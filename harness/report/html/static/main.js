@@ -2,15 +2,23 @@
 
 const PAPER_WIDTH = 690;
 
+// What lies under the cursor, beside a point of a chart; it stays there when the page scrolls.
 const tip = {
   box: document.getElementById("tip"),
-  show(lines, x, y) {
-    this.box.replaceChildren(...lines.map((line, i) => Object.assign(document.createElement(i ? "span" : "b"), { textContent: line })));
+  show(lines, element, x, y) {
+    this.box.replaceChildren(...lines.map((line, i) => html(i ? "span" : "b", {}, null, line)));
     this.box.hidden = false;
+    this.at = { element, x, y };
+    this.place();
+  },
+  place() {
+    if (this.box.hidden) return;
+    const { left, top } = this.at.element.getBoundingClientRect();
     const { width, height } = this.box.getBoundingClientRect();
-    const left = Math.min(Math.max(x + 14, 4), document.documentElement.clientWidth - width - 4);
-    this.box.style.left = `${x + 14 + width > document.documentElement.clientWidth ? Math.max(x - width - 14, 4) : left}px`;
-    this.box.style.top = `${Math.max(y - height / 2, 4)}px`;
+    const right = left + this.at.x + 14;
+    const fits = right + width < document.documentElement.clientWidth;
+    this.box.style.left = `${fits ? right : Math.max(right - width - 28, 4)}px`;
+    this.box.style.top = `${top + this.at.y - height / 2}px`;
   },
   hide() {
     this.box.hidden = true;
@@ -56,4 +64,4 @@ window.addEventListener("afterprint", () => {
   drawAll();
 });
 document.addEventListener("keydown", (event) => event.key === "Escape" && tip.hide());
-document.addEventListener("scroll", () => tip.hide(), { passive: true });
+document.addEventListener("scroll", () => tip.place(), { passive: true });

@@ -5,13 +5,18 @@ const MARGIN = { left: 56, right: 14, top: 20, bottom: 28 };
 class Group {
   constructor() {
     this.plots = [];
-    this.full = [Infinity, -Infinity];
     this.cursor = null;
   }
 
-  add(plot, low, high) {
+  add(plot) {
     this.plots.push(plot);
-    this.full = [Math.min(this.full[0], low), Math.max(this.full[1], high)];
+    this.fit();
+  }
+
+  // All that is shown, and nothing else.
+  fit() {
+    const extents = this.plots.map((plot) => plot.extent());
+    this.full = [Math.min(...extents.map(([low]) => low)), Math.max(...extents.map(([, high]) => high))];
     this.view = this.full;
   }
 
@@ -41,10 +46,7 @@ class Plot {
     Object.assign(this, { host, spec, group });
     this.tx = transform(spec.x);
     this.series = spec.series.map((s) => ({ ...s, x: floats(s.x).map(this.tx), y: floats(s.y), numbers: s.numbers && floats(s.numbers) }));
-    const [low, high] = spec.x.range
-      ? spec.x.range.map(this.tx)
-      : [Math.min(...this.series.map((s) => s.x[0])), Math.max(...this.series.map((s) => s.x[s.x.length - 1]))];
-    group.add(this, low, high);
+    group.add(this);
     if (this.series.length > 1) this.legend();
     this.svg = svg("svg", { tabindex: 0, role: "group", "aria-roledescription": "chart", "aria-label": spec.label }, host);
     this.reset = html("button", { type: "button", class: "reset", hidden: "" }, host, "Reset zoom");
@@ -62,13 +64,20 @@ class Plot {
       button.addEventListener("click", () => {
         series.hidden = !series.hidden;
         button.setAttribute("aria-pressed", String(!series.hidden));
-        this.draw();
+        this.group.fit();
+        this.group.reset();
       });
     }
   }
 
   get shown() {
     return this.series.filter((series) => !series.hidden);
+  }
+
+  extent() {
+    if (this.spec.x.range) return this.spec.x.range.map(this.tx);
+    const drawn = this.shown.length ? this.shown : this.series;
+    return [Math.min(...drawn.map((s) => s.x[0])), Math.max(...drawn.map((s) => s.x[s.x.length - 1]))];
   }
 
   // The indices to draw: one before and one after what is visible.
@@ -206,8 +215,7 @@ class Plot {
 
   point(at) {
     this.group.point(at);
-    const box = this.svg.getBoundingClientRect();
-    tip.show(this.read(at), box.left + this.sx(at), box.top + MARGIN.top);
+    tip.show(this.read(at), this.svg, this.sx(at), MARGIN.top);
   }
 
   listen() {

@@ -97,8 +97,7 @@ class Rows {
       return;
     }
     item.element.classList.add("picked");
-    const box = this.svg.getBoundingClientRect();
-    tip.show(item.lines, box.left + item.x, box.top + item.y);
+    tip.show(item.lines, this.svg, item.x, item.y);
   }
 
   key(event) {
