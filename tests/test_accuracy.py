@@ -434,6 +434,7 @@ def test_the_exit_code_tells_a_missed_limit_and_an_interruption(
     assert ("not met" if code == 3 else "Interrupted") in capsys.readouterr().out
 
 
+@pytest.mark.study
 def test_without_data_the_scenarios_images_are_judged_by_agreement_alone(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(
         "name: x\nload: {arrivals: closed, requests: 5}\nstages:\n  - preprocess: {resize: 40, crop: 32}\n"
@@ -445,6 +446,17 @@ def test_without_data_the_scenarios_images_are_judged_by_agreement_alone(tmp_pat
     assert (answer["data"], answer["images"], answer["mapped_by"]) == ("photos", 4, "")
     assert answer["results"][1]["top1"] is None
     assert "without labels" in done.stdout
+
+
+def test_a_model_that_hangs_while_it_loads_ends_at_the_deadline(tmp_path: Path) -> None:
+    (tmp_path / "hang.py").write_text("import time\ndef model():\n    time.sleep(600)\n")
+    (tmp_path / "x.yaml").write_text(
+        "name: x\nload: {arrivals: closed, requests: 5}\ndeadlines: {startup: 2 s}\nstages:\n"
+        "  - preprocess: {resize: 40, crop: 32}\n  - inference: {model: {factory: 'hang:model'}}\n"
+    )
+    done = harness("accuracy", "x.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "deadlines.startup: not ready after 2 s" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -133,11 +133,12 @@ def _events(told: Instructions, threads: int, deadlines: Deadlines) -> Iterator[
 
 
 def _lines(events: IO[bytes], deadlines: Deadlines) -> Iterator[dict[str, Any]]:
-    """Each event as it comes. Raises StalledError when none comes within its deadline."""
-    rest, ready = b"", False
+    """Each event as it comes. Raises StalledError when it is not ready, or no image through, within the deadline."""
+    rest, ready, begun = b"", False, time.monotonic()
     while True:
         allowed_s = (deadlines.progress if ready else deadlines.startup) / 1e9
-        if not select.select([events], [], [], allowed_s)[0]:
+        left_s = allowed_s if ready else max(allowed_s + begun - time.monotonic(), 0.0)
+        if not select.select([events], [], [], left_s)[0]:
             raise StalledError(
                 f"no image was served for {allowed_s:g} s" if ready else f"not ready after {allowed_s:g} s",
                 where=f"deadlines.{'progress' if ready else 'startup'}",
