@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.stats.timeline import Mask
 
 MOST = 20_000
-"""Requests of a trace that was not limited to a window: some 40 MB of JSON, which a browser still opens."""
+"""Requests of a trace that was not limited to a window: some 60 MB of JSON, which a browser still opens."""
 
 
 @click.command("trace")

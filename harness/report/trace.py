@@ -48,8 +48,9 @@ def write(path: Path, found: Sequence[Event], about: Mapping[str, Any]) -> None:
     """Write a trace file, gzipped when its name ends in .gz. Raises SaveError."""
     try:
         with _open(path) as file:
-            file.write('{"otherData": ' + json.dumps(about) + ',\n"traceEvents": [\n')
-            file.write(",\n".join(map(json.dumps, found)))
+            encode = json.JSONEncoder(ensure_ascii=False).encode  # some importers do not read escapes
+            file.write(f'{{"otherData": {encode(about)},\n"traceEvents": [\n')
+            file.write(",\n".join(map(encode, found)))
             file.write("\n]}\n")
     except OSError as error:
         raise SaveError(f"cannot write the trace: {error.strerror}", where=str(path)) from None
