@@ -45,9 +45,18 @@ SHARE = _Share()
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key of the scenario; repeatable.")
 @click.option("--vary", multiple=True, metavar="KEY=A,B", help="Compare these values; repeatable: every combination.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="N of the images, drawn with the load's seed.")
-@click.option("--min-top1", type=SHARE, metavar="SHARE", help="Every variant is at least so often right.")
-@click.option("--max-drop", type=SHARE, metavar="SHARE", help="... at most so much less often than the reference.")
-@click.option("--min-agreement", type=SHARE, metavar="SHARE", help="... at least so often of the reference's opinion.")
+@click.option(
+    "--min-top1", type=SHARE, metavar="SHARE", help="Limit: every variant is right at least so often, such as 97%."
+)
+@click.option(
+    "--max-drop", type=SHARE, metavar="SHARE", help="Limit: ... and less often than the reference by at most so much."
+)
+@click.option(
+    "--min-agreement",
+    type=SHARE,
+    metavar="SHARE",
+    help="Limit: ... and gives the reference's answer at least so often.",
+)
 @click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
 def command(
     scenario: Path, data: Path | None, class_map: Path | None, unlabelled: bool, overrides: tuple[str, ...],
