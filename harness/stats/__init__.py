@@ -7,5 +7,7 @@ steady     steady state, trends, Little's law
 checks     is the run valid
 reading    what the figures say, in words
 summary    all of it, as `summary.json` holds it
+series     what pictures of a run are drawn from
+side_by_side  figures and settings of several runs
 proportions  shares of images, and the difference of two, with intervals
 """
