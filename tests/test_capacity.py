@@ -405,7 +405,7 @@ def test_real_runs_are_saved_and_so_is_the_answer(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
     done = CliRunner().invoke(
         cli,
-        ["capacity", str(tmp_path / "one.yaml"), "--slo", "p99=120ms", "--run-length", "2s", "--within", "50%",
+        ["capacity", str(tmp_path / "one.yaml"), "--slo", "p99=120ms", "--run-length", "1s", "--within", "50%",
          "--set", "load.calibration=1s", "--out", str(tmp_path / "out"), "--json", str(tmp_path / "answer.json")],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -421,7 +421,7 @@ def test_real_runs_are_saved_and_so_is_the_answer(tmp_path: Path) -> None:
 def test_ctrl_c_shows_and_saves_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
     command = [sys.executable, "-m", "harness", "capacity", str(tmp_path / "one.yaml"), "--slo", "p99=120ms"]
-    command += ["--set", "load.calibration=1s", "--run-length", "2s", "--within", "0.1%", "--out", str(tmp_path)]
+    command += ["--set", "load.calibration=1s", "--run-length", "1s", "--within", "0.1%", "--out", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while len(list(list_runs(tmp_path))) < 2 and time.monotonic() < deadline:
@@ -436,7 +436,7 @@ def test_ctrl_c_shows_and_saves_what_is_known(tmp_path: Path) -> None:
 
 def test_an_slo_that_no_load_keeps_is_exit_code_3(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
-    command = ["capacity", str(tmp_path / "one.yaml"), "--slo", "p50=1ms", "--run-length", "2s"]
+    command = ["capacity", str(tmp_path / "one.yaml"), "--slo", "p50=1ms", "--run-length", "1s"]
     done = CliRunner().invoke(cli, [*command, "--set", "load.calibration=1s", "--out", str(tmp_path)])
     assert done.exit_code == 3
     assert "no load keeps it" in done.output

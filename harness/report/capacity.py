@@ -18,7 +18,7 @@ from harness.studies.capacity import State, Step
 
 VERDICTS = {"met": "green", "not met": "red", "undecided": "yellow", "best": "bold green", "failed": "red"}
 MOST_PREDICTED = 4
-SHORT_NAME = 34
+ROOMY = 96  # columns from which on tables are spaced out
 
 
 # ------------------------------------------------------------------ while it lasts
@@ -69,17 +69,18 @@ def _coming(state: State, step: Step | None) -> list[str]:
 def show(console: Console, answer: Mapping[str, Any]) -> None:
     """Print an answer; readable at 80 columns and without colour."""
     console.width = min(console.width, WIDEST)
+    gap = 2 if console.width >= ROOMY else 1
     slo = " and ".join(f"{row['limit']} <= {row['limit_ms']:,.6g} ms" for row in answer["slo"])
     console.print(
         Text.assemble((f"capacity of {answer['scenario']}", "bold"), f"  {slo}"), _headline(answer), "", sep="\n"
     )
-    console.print(_configurations(answer), "", sep="\n")
+    console.print(_configurations(answer, gap), "", sep="\n")
     for row in answer["configurations"]:
         if row["verdict"] == "failed":
             console.print(Text(f"{row['name']}: {first_line(row['failed'])}", style="red"))
     shown = _shown(answer["configurations"])
     if shown is not None:
-        console.print(Text(f"Runs of {shown['name']}", style="bold"), _runs(shown, answer["slo"]), "", sep="\n")
+        console.print(Text(f"Runs of {shown['name']}", style="bold"), _runs(shown, answer["slo"], gap), "", sep="\n")
     bullet = "-" if console.options.ascii_only else "•"
     sentences = Table.grid(padding=(0, 1))
     for sentence in answer["sentences"]:
@@ -100,9 +101,9 @@ def _headline(answer: Mapping[str, Any]) -> Text:
     return Text.assemble((_rate(found["rate_rps"]), style), exact)
 
 
-def _configurations(answer: Mapping[str, Any]) -> Table:
+def _configurations(answer: Mapping[str, Any], gap: int) -> Table:
     """The best first, the failed last."""
-    table = _table("configuration", "predicted", "measured", "95 % interval", "")
+    table = _table(gap, "configuration", "predicted", "measured", "95 % interval", "")
     rows = sorted(
         answer["configurations"],
         key=lambda row: (row["verdict"] == "failed", -(row["measured_rps"] or 0), -(row["predicted_rps"] or 0)),
@@ -123,11 +124,11 @@ def _shown(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return best or max((row for row in rows if row["runs"]), key=lambda row: len(row["runs"]), default=None)
 
 
-def _runs(row: Mapping[str, Any], slo: Sequence[Mapping[str, Any]]) -> Table:
+def _runs(row: Mapping[str, Any], slo: Sequence[Mapping[str, Any]], gap: int) -> Table:
     """Runs by rate. Of several limits the worst one counts, and figures are shares of it."""
     one = len(slo) == 1
     name = f"{slo[0]['limit']}, ms" if one else "of the SLO"
-    table = _table("rate", "requests", name, "95 %", "long run", "95 %", "verdict", "capacity")
+    table = _table(gap, "rate", "requests", name, "95 %", "long run", "95 %", "verdict", "capacity")
     table.columns[6].justify = "left"
 
     def figure(value: float | None) -> str:
@@ -153,8 +154,8 @@ def _runs(row: Mapping[str, Any], slo: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _table(*names: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+def _table(gap: int, *names: str) -> Table:
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
     for index, name in enumerate(names):
         table.add_column(name, justify="left" if index == 0 or not name else "right", no_wrap=index > 0)
     return table
@@ -212,7 +213,7 @@ def _draw_curve(axes: Any, found: Mapping[str, Any] | None, scale: float) -> flo
         if excess is not None
     ]
     axes.plot(*zip(*points, strict=True), color="#4d4d4d", linewidth=1.2, label="twin, scaled to the runs")
-    return max(y for _, y in points)
+    return max(float(y) for _, y in points)
 
 
 def _draw_run(axes: Any, run: Mapping[str, Any], scale: float) -> float:

@@ -194,8 +194,8 @@ def _sentences(state: State, best: int | None, figures: Mapping[str, Any] | None
     found = candidate.estimate
     who = f"With {candidate.configuration.name} the" if candidate.configuration.settings else "The"
     said = [
-        f"{who} pipeline keeps {slo} up to {_rate(found.rate_rps)}"
-        f" (95 % interval {_rate(found.lo_rps)} to {_rate(found.hi_rps)}); below the lower end it is safe."
+        f"{who} pipeline keeps {slo} up to {_rate(found.rate_rps)} (95 % interval {_rate(found.lo_rps)} to"
+        f" {_rate(found.hi_rps)}). Offer no more than the lower end to be safe."
     ]
     alike = [
         f"{c.configuration.name} ({_rate(c.estimate.rate_rps)})"
@@ -204,8 +204,8 @@ def _sentences(state: State, best: int | None, figures: Mapping[str, Any] | None
     ]
     if alike:
         said.append(f"Within the noise of it: {', '.join(alike)}.")
-    said += [_limit(figures), *_more_load(figures, state.goal.limits), *_how_it_ended(state, best)]
-    return said
+    said += [_limit(figures), *_more_load(figures, state.goal.limits), *_doubts(candidate.runs)]
+    return [*said, *_how_it_ended(state, best)]
 
 
 def _without(state: State) -> list[str]:
@@ -256,6 +256,17 @@ def _more_load(figures: Mapping[str, Any], limits: Sequence[Limit]) -> list[str]
         ms = coming["excess"] * limits[0].limit_ns / 1e6
         return [f"10 % more load would take {limits[0].name} to about {three(ms)} ms ({coming['excess'] - 1:+.0%})."]
     return [f"10 % more load would exceed the SLO by about {coming['excess'] - 1:.0%}."]
+
+
+def _doubts(runs: Sequence[Evidence]) -> list[str]:
+    """Runs whose own checks say that their latencies are not to be believed, but for those that had no steady state."""
+    wrong = {
+        check["name"]: check["message"]
+        for e in runs
+        for check in e.summary["checks"]
+        if check["level"] == "invalid" and check["name"] != "steady state"
+    }
+    return [f"Not every run is valid, {name}: {message}." for name, message in wrong.items()]
 
 
 def _how_it_ended(state: State, best: int | None) -> list[str]:

@@ -97,13 +97,25 @@ class Crossing:
 
 
 def crossing(given: Curve, near_rps: float | None = None) -> Crossing:
-    """Find it from above; near_rps: look within 30 % of it first."""
-    if near_rps is not None:
-        low, high = near_rps / 1.3, near_rps * 1.3
-        if not given.pipeline.shed:
-            high = min(high, SHARES[0] * given.throughput_rps)
-        if low < high and given.excess(low) <= 1.0 < given.excess(high):
-            return Crossing(_between(given, low, high), "slo", 1.0, low)
+    """Find it near a rate, where one is given and it is there; else from above, first roughly."""
+    found = None if near_rps is None else _near(given, near_rps)
+    if found is None:
+        rough = _from_above(replace(given, size=smaller(given.size, 5)))
+        found = (rough.limited_by == "slo" and _near(given, rough.rate_rps)) or rough
+    return found
+
+
+def _near(given: Curve, near_rps: float) -> Crossing | None:
+    """The crossing within 30 % of a rate, if there is one."""
+    low, high = near_rps / 1.3, near_rps * 1.3
+    if not given.pipeline.shed:
+        high = min(high, SHARES[0] * given.throughput_rps)
+    if low < high and given.excess(low) <= 1.0 < given.excess(high):
+        return Crossing(_between(given, low, high), "slo", 1.0, low)
+    return None
+
+
+def _from_above(given: Curve) -> Crossing:
     shares = (*BEYOND, *SHARES) if given.pipeline.shed else SHARES
     seen: list[tuple[float, float]] = []
     for share in shares:
