@@ -130,7 +130,7 @@ def test_bad_usage_is_an_error_that_says_what_and_runs_nothing(arguments, says, 
 # Killed, interrupted, failing
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.study)])
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.study)])
 def test_killed_at_random_moments_it_ends_with_every_cell_once(kills, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     moments = random.Random(kills)
