@@ -48,8 +48,8 @@ def command(
       harness run scenarios/resnet18_cpu.yaml --set stages.preprocess.backend=torchvision --set load.rate=20/s
       harness run scenarios/resnet18_cpu.yaml --requests 2000 --json - | jq .e2e_ms
 
-    SCENARIO is a file, or the bare name of one in ./scenarios. The live view goes to standard error, the result to
-    standard output. The run is saved also when it fails or is interrupted with Ctrl-C.
+    SCENARIO is a file, or the name of one in ./scenarios or of one that comes with the tool. The live view goes to
+    standard error, the result to standard output. The run is saved also when it fails or is interrupted with Ctrl-C.
     """
     from harness.commands import output
     from harness.commands.planning import plan_of, with_line

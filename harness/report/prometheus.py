@@ -34,7 +34,7 @@ EDGES_NS = tuple(digit * 10**power for power in range(4, 11) for digit in (1, 2,
 """Upper ends of the buckets, 10 us to 50 s; le=+Inf follows."""
 NICE = 10
 CLIENT_TIMEOUT_S = 5
-LONGEST_WAIT_S = 15
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 2, 15
 COUNTED = {
     Outcome.COMPLETED: "completed",
     Outcome.FAILED: "failed",
@@ -123,9 +123,9 @@ class Metrics(Collector):
         self._state = self._new("ended", records.of_phase(Phase.MEASURED).rows)
 
     def await_last_scrape(self) -> None:
-        """Let a client that has come twice or more come for the final figures: as long as it took, at most 15 s."""
+        """Let a client that has come twice or more come for the final figures, for about as long as it took before."""
         if self._state.phase == "ended" and self._interval_ns:
-            self._final.wait(min(1.5 * self._interval_ns / 1e9, LONGEST_WAIT_S))
+            self._final.wait(min(max(1.5 * self._interval_ns / 1e9, SHORTEST_WAIT_S), LONGEST_WAIT_S))
 
     def collect(self) -> Iterator[Metric]:
         """The families, for prometheus_client."""
