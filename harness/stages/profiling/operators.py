@@ -110,6 +110,7 @@ class _OnnxRuntime:
 
     def __init__(self, session: Any) -> None:
         self._session = session
+        self._calls = 0
 
     def start(self) -> None:
         self._calls = 0
