@@ -21,6 +21,7 @@ VERDICTS = {
     "declined": "yellow",
 }
 JUDGED = {"kept": "green", "failed": "bold red", "undecided": "yellow", "not judged": "bold red"}
+LEVELS = {"warning": "yellow", "invalid": "bold red"}
 LEAST_NEEDED = ("difference interval", "difference")
 """Columns in the order in which a narrow screen loses them."""
 SHOWN_ORDER = 6
@@ -43,6 +44,9 @@ def show(console: Console, document: Mapping[str, Any]) -> None:
         console.print(heading, _pair(pair, console), *_below(pair), "", sep="\n")
     if document["comparisons"]:
         console.print(_legend(document["comparisons"][0]), "", sep="\n")
+    doubts = _doubts(document)
+    if doubts:
+        console.print(Text("Validity", style="bold"), *doubts, "", sep="\n")
     if document["gate"]:
         console.print(Text("Limits", style="bold"), _gate(document["gate"]), "", sep="\n")
     said = [*_misses(document), *document["reading"], *document.get("caveats", ())]
@@ -220,6 +224,16 @@ def _legend(pair: Mapping[str, Any]) -> Text:
         f" {_percent(pair['margin'])}.",
         style="dim",
     )
+
+
+def _doubts(document: Mapping[str, Any]) -> list[Text]:
+    """The checks of the sides that are not fine."""
+    return [
+        Text.assemble((side["name"], "bold"), (f"  {check['name']}: ", LEVELS[check["level"]]), check["message"])
+        for side in document["sides"]
+        for check in side.get("checks", ())
+        if check["level"] != "ok"
+    ]
 
 
 def _gate(judgements: Sequence[Mapping[str, Any]]) -> Table:

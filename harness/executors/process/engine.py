@@ -156,16 +156,22 @@ class ProcessEngine:
         events_read, events_write = os.pipe()
         object.__setattr__(told, "events_fd", events_write)
         log = tempfile.TemporaryFile()  # noqa: SIM115 - without a name; closed in stop()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-X", "faulthandler", "-m", f"harness.executors.process.{module}"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            pass_fds=[fd for fd in {*fds, events_write, self._fd} if fd >= 0],
-            env=environment(threads),
-            process_group=0,
-        )
-        os.close(events_write)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-X", "faulthandler", "-m", f"harness.executors.process.{module}"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=[fd for fd in {*fds, events_write, self._fd} if fd >= 0],
+                env=environment(threads),
+                process_group=0,
+            )
+        except BaseException:  # such as a deadline that passes meanwhile
+            os.close(events_read)
+            log.close()
+            raise
+        finally:
+            os.close(events_write)
         report.pid = process.pid
         child = _Child(report, process, log)
         self._children.append(child)

@@ -16,13 +16,13 @@ SCHEMA_VERSION = 1
 
 
 def of_comparisons(sides: Sequence[tuple[str, str]], comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """Comparisons of further sides with the first, and what they say. sides: name and label of each."""
+    """Comparisons of further sides with the first, and what they say. sides: name and label, which may be empty."""
     first, *others = sides
     pairs = [
         {"a": first[0], "b": other[0], **asdict(found), "effects": [_effect(e) for e in found.effects]}
         for other, found in zip(others, comparisons, strict=False)
     ]
-    called = {name: f"{name} ({label})" for name, label in sides}
+    called = {name: f"{name} ({label})" if label else name for name, label in sides}
     return {
         "comparisons": pairs,
         "reading": [sentence for pair in pairs for sentence in read(pair, called[pair["a"]], called[pair["b"]])],
@@ -41,7 +41,7 @@ def of_runs(a: SavedRun, b: SavedRun, found: SavedComparison) -> dict[str, Any]:
         "sides": [{"name": name, "label": path.name, "run": str(path)} for name, path in sides],
         "differences": [asdict(difference) for difference in found.differences],
         "caveats": found.caveats,
-        **of_comparisons([(name, path.name) for name, path in sides], [found.comparison]),
+        **of_comparisons([(name, "") for name, _ in sides], [found.comparison]),
     }
 
 

@@ -16,7 +16,7 @@ from harness.scenario import located
 from harness.scenario import read as read_scenario
 from harness.stats.comparison import Comparison, compare_many
 from harness.stats.metrics import default_metrics
-from harness.studies.compare import folder
+from harness.studies.compare import folder, validity
 from harness.studies.compare.document import SCHEMA_VERSION, of_comparisons, of_judgements
 from harness.studies.compare.sameness import Tolerance, examine
 from harness.studies.compare.sides import Side, common_stages
@@ -162,6 +162,7 @@ def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any
     return {
         "executor": execution.plan.scenario.executor,
         "capacity_rps": execution.capacity_rps,
+        "checks": [asdict(check) for check in validity.checks_of(execution)],
         "requests": {o.name.lower(): int((measured.outcome == o).sum()) for o in Outcome if o is not Outcome.PENDING},
         **{key: known[key] for key in _OF_A_SIDE},
     }

@@ -1,0 +1,34 @@
+"""May the figures of a side be believed? What the checks of a run say, as far as they hold in blocks."""
+
+from __future__ import annotations
+
+from harness.executors.base import Execution
+from harness.records import Outcome, Phase
+from harness.scenario.model import Closed
+from harness.stats import checks
+from harness.stats.budget import budget
+from harness.stats.checks import Check
+
+
+def checks_of(execution: Execution) -> list[Check]:
+    """Threads as requested, stamps in order, the producer on time, and a load that the side can carry."""
+    plan, records = execution.plan, execution.records
+    effective = {worker.name: worker.effective for worker in execution.workers}
+    found = [checks.threads({stage.name: stage.options.threads for stage in plan.stages}, effective)]
+    done = records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
+    if not len(done):
+        return found
+    found.append(checks.ordered(records))
+    if not isinstance(plan.load, Closed):
+        batching = {stage.name for stage in plan.stages if stage.batch_max > 1}
+        found += [checks.schedule(budget(done, open_load=True, batching=batching)), *_carried(execution)]
+    return found
+
+
+def _carried(execution: Execution) -> list[Check]:
+    """Whether a calibrated side can carry what was offered."""
+    capacity_rps, offered_rps = execution.capacity_rps, execution.offered_rps
+    if capacity_rps is None or offered_rps is None or offered_rps < capacity_rps:
+        return []
+    what = f"{checks.three(offered_rps)}/s are offered, and it carries {checks.three(capacity_rps)}/s"
+    return [Check("load", "invalid", f"{what}: its latency measures the length of a block")]
