@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.errors import SaveError
-from harness.plan import Plan, resolve
 from harness.studies.sweep.figures import LEVELS, of_cells
 from harness.studies.sweep.folder import Index, SweepFolder, replace
 from harness.studies.sweep.frontier import pareto
@@ -154,8 +153,8 @@ def _relative(folder: SweepFolder, spec: Spec) -> list[str]:
 def _capped(folder: SweepFolder, spec: Spec) -> list[str]:
     """Batches that cannot get as large as an axis says."""
     asked = {key.split(".")[1] for key in spec.keys if key.startswith("stages.") and key.endswith(".batch.max")}
-    plans: list[Plan] = [resolve(folder.scenario(cell)) for cell in spec.cells] if asked else []
-    stages = [s for plan in plans for s in plan.stages if s.name in asked and s.options.batching.max > s.capacity]
+    scenarios = [folder.scenario(cell) for cell in spec.cells] if asked else []
+    stages = [s for found in scenarios for s in found.stages if s.name in asked and s.batching.max > s.capacity]
     return [
         f"{name}: batches are limited to the stage's capacity of {min(s.capacity for s in stages if s.name == name)}."
         f" Raise stages.{name}.capacity with the batch."
