@@ -132,7 +132,7 @@ HEADS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comparisons", type=int, default=400, help="A against A with independent services, in all")
-    parser.add_argument("--power", type=int, default=50, help="planted comparisons of each case")
+    parser.add_argument("--power", type=int, default=40, help="planted comparisons of each case")
     parser.add_argument("--all", action="store_true", help="planted ones also at 0.8 with independent services")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--check", action="store_true", help="exit with 3 when a target is missed")

@@ -80,7 +80,7 @@ def row(args: argparse.Namespace, utilisation: float, requests: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--requests", type=int, nargs="+", default=[2000, 5000, 10_000, 20_000, 50_000])
+    parser.add_argument("--requests", type=int, nargs="+", default=[2000, 4000, 5000, 10_000, 20_000, 30_000, 50_000])
     parser.add_argument("--utilisation", type=float, nargs="+", default=[0.5, 0.8])
     parser.add_argument("--quantile", type=float, default=0.99)
     parser.add_argument("--confidence", type=float, default=0.95)

@@ -21,6 +21,9 @@ from harness.stats.quantiles import rank, requests_needed
 INDEPENDENT = "independent order statistics"
 DEPENDENT = "effective sample size"
 
+NARROWLY, SCARCE = 0.25, 0.3
+"""Up to so much longer than it has to be, a run counts as scarcely answered; and what then is left of its weight."""
+
 MIN_EFFECTIVE = 3
 """Effective requests beyond the quantile below which there are not enough clusters to judge their sizes by."""
 
@@ -82,7 +85,9 @@ def dependent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Inter
        inflation was estimated from (Korn and Graubard, Survey Methodology 24, 1998, who do it for clustered samples).
        m effective requests beyond the quantile are m clusters of equal size or 2 m of geometrically distributed
        size; t has 3/2 m + 1 degrees of freedom.
-    3. The order statistics at the two probabilities are the ends.
+    3. The order statistics at the two probabilities are the ends. A run that is only just long enough to be answered
+       is likely one that met few long busy periods, for which both its quantile and its inflation come out low: the
+       upper end then is that of fewer effective requests, down to SCARCE of them at the limit.
 
     It declines on two criteria: fewer than MIN_TAIL independent requests beyond the quantile, judged by the
     correlation about the median, or fewer than MIN_EFFECTIVE, judged by the inflation of step 1. The first is the one
@@ -186,7 +191,8 @@ def _upper(values: NDArray[Any], q: float, confidence: float) -> Interval:
         return Interval(None, None, DEPENDENT, confidence, n_effective, needed)
     half = (1.0 - confidence) / 2.0
     reduced = n_effective * (ndtri(half) / stdtrit(1.5 * beyond + 1.0, half)) ** 2
-    fewest = n * float(betaincinv(reduced * tail, reduced * q + 1.0, half))
+    scarce = reduced * min(1.0, SCARCE + (1.0 - SCARCE) * (n / needed - 1.0) / NARROWLY)
+    fewest = n * float(betaincinv(scarce * tail, scarce * q + 1.0, half))
     most = n * float(betaincinv(reduced * tail + 1.0, reduced * q, 1.0 - half))
     ordered = np.sort(values)
     lo = ordered[max(n - 1 - math.floor(most), 0)]

@@ -72,6 +72,15 @@ def test_dependent_interval_holds_or_declines(utilisation, n):
     assert answered < 0.05 or 0.93 <= held <= 0.97
 
 
+def test_runs_that_are_only_just_answered_are_not_those_that_err():
+    """Less than half of such runs are long enough by their own estimate, and these met few long busy periods."""
+    rng = np.random.default_rng(14)
+    truth = math.log(100) / 0.5
+    held, answered = coverage(lambda v: dependent(v, 0.99), mm1_sojourns(rng, 600, 3_900, 0.5), truth)
+    assert 0.2 < answered < 0.6
+    assert held >= 0.92  # 95 % and two standard errors of 0.014; 0.91 without the correction
+
+
 def test_dependent_declines_when_a_run_met_too_few_busy_periods():
     rng = np.random.default_rng(10)
     answers = [dependent(v, 0.99) for v in mm1_sojourns(rng, 50, 5_000, 0.8)]
