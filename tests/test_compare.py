@@ -420,3 +420,21 @@ def test_progress_goes_to_standard_error_a_line_a_block(place: Path) -> None:
     assert lines[0] == "pair: starting the workers of side a"
     assert any(line.startswith("pair: block 1 of 2, side a: ") for line in lines)
     assert "\x1b" not in done.stderr
+
+
+# Saved runs
+
+
+def test_two_saved_runs_are_compared_unless_they_differ_in_what_matters(place: Path) -> None:
+    for settings in ((), (), ("--set", "stages.work.mean=2ms")):
+        asyncio_run = ("run", "pair.yaml", "--quiet", "--set", "executor=asyncio", *settings)
+        assert harness(*asyncio_run, cwd=place).returncode == 0
+    document = compare(place, "last~2", "last~1")
+    assert document["kind"] == "runs"
+    assert {effect["metric"] for effect in document["comparisons"][0]["effects"]} >= {"e2e.p99", "throughput"}
+    refused = harness("compare", "last~1", "last", cwd=place)
+    assert refused.returncode == 2
+    assert "stages.work.mean: 1 ms and 2 ms" in refused.stderr
+    shown = harness("compare", "last~1", "last", "--even-so", cwd=place)
+    assert shown.returncode == 0
+    assert "Differs" in shown.stdout
