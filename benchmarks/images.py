@@ -25,7 +25,8 @@ def parts_of_photographs(count: int, seed: int) -> NDArray[np.float32]:
 def network_with_statistics(name: str, path: Path) -> None:
     """Save a state dict of a torchvision model: random weights, but batch-norm statistics of photographs.
 
-    The bias of the last layer is such that the mean answer is zero; else one class would win for every image.
+    The last layer is such that answers have a mean of zero and a standard deviation of one over the photographs; else
+    one class would win for every image.
     """
     import torch
 
@@ -45,4 +46,7 @@ def network_with_statistics(name: str, path: Path) -> None:
         module.eval()
         last = [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)][-1]
         last.bias -= module(inputs).mean(0)
+        spread = module(inputs).std()
+        last.weight /= spread
+        last.bias /= spread
     torch.save(module.state_dict(), path)

@@ -127,7 +127,6 @@ def contenders(options: Sequence[dict[str, Any]]) -> Iterator[list[Contender | s
             theirs.close()
             said, seconds = ours.recv()
             started.append(said if seconds is None else Contender(process, ours, said, seconds))
-            print(".", end="", file=sys.stderr, flush=True)
         yield started
     finally:
         for contender in started:
@@ -142,6 +141,7 @@ def compare(name: str, folder: Path, rounds: int, calls: int) -> list[str]:
     network_with_statistics(name, weights)
     inputs = parts_of_photographs(HELD_OUT, seed=3)
     options = [{"model": name, "weights": str(weights), **one} for one in CONTENDERS.values()]
+    print(f"{name}: {len(options)} runtimes load one after the other", file=sys.stderr)
     with contenders(options) as started:
         ready = {label: one for label, one in zip(CONTENDERS, started, strict=True) if isinstance(one, Contender)}
         times: dict[str, list[list[int]]] = {label: [] for label in ready}

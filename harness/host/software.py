@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-# Distributions whose version can change a result; the last four are for those who have them installed.
+# Distributions whose version can change a result; the last seven are for those who have them installed.
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -30,6 +30,9 @@ LIBRARIES = (
     "rich",
     "onnxruntime",
     "openvino",
+    "nncf",
+    "onnx",
+    "onnxscript",
     "opencv-python-headless",
     "opencv-python",
 )
