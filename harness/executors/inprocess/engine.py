@@ -228,6 +228,8 @@ class InProcessEngine:
             started, done, results, reason = begun, now_ns(), [], str(error)
         record[rows, base + 3] = started
         record[rows, base + 4] = done
+        for part in range(0 if reason else len(stage.parts)):
+            record[rows, base + 7 + part] = instance.part_ns[part]
         for slot, _ in taken:
             channel.release(slot)
         for i, row in enumerate(rows):
