@@ -41,7 +41,7 @@ def write_images(folder: Path) -> int:
             name, pixels = named[index % len(named)]
             side = int(rng.integers(SMALLEST, LARGEST + 1))
             top, left = (int(rng.integers(0, length - side + 1)) for length in pixels.shape[:2])
-            crop = pixels[top : top + side, left : left + side, :]
+            crop = pixels[top : top + side, left : left + side]
             crop = crop[:, ::-1] if rng.random() < 0.5 else crop
             path = folder / part / name / f"{index:04}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
