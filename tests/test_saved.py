@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from harness import scenario, store
-from harness.errors import UsageError
+from harness.commands import cli
+from harness.errors import HarnessError, UsageError
 from harness.plan import Plan
 from harness.stats.summary import summarise_run
 from harness.store import SavedRun
@@ -130,6 +132,39 @@ def test_an_invalid_run_is_told(tmp_path: Path) -> None:
     summary["checks"].append({"name": "conservation", "level": "invalid", "message": "3 lost"})
     file.write_text(json.dumps(summary), encoding="utf-8")
     assert any("conservation: 3 lost" in caveat for caveat in compare_runs(run, run).caveats)
+
+
+def test_the_command_refuses_compares_and_gates(tmp_path: Path) -> None:
+    a, b = (str(saved(tmp_path, planned(mean=mean)).path) for mean in ("1 ms", "1.4 ms"))
+    with pytest.raises(UsageError, match="stages.s0.mean: 1 ms and 1400 us"):
+        invoke("compare", a, b)
+    assert "slower" in invoke("compare", a, b, "--even-so").output
+    gate = ("--even-so", "--fail-if", "stages.s0.service.mean > +10%", "--json", "-")
+    failed = invoke("compare", a, b, *gate)
+    assert failed.exit_code == 3
+    assert json.loads(failed.stdout)["gate"][0]["outcome"] == "failed"
+    assert invoke("compare", a, a, *gate).exit_code == 0
+
+
+def test_a_band_of_a_saved_run_is_shown(tmp_path: Path) -> None:
+    run = str(saved(tmp_path, planned()).path)
+    told = json.loads(invoke("show", run, "--band", "p90..p99", "--json").stdout)
+    assert (told["completed"], told["attribution"]["count"]) == (6000, 541)
+    assert sum(told["attribution"]["shares"].values()) == pytest.approx(1)
+    # By the summary's own reckoning for the slowest 1 %.
+    slowest = json.loads(invoke("show", run, "--band", "p99..", "--json").stdout)["attribution"]
+    assert slowest["shares"] == SavedRun(Path(run)).summary["tail"]["shares"]
+    assert "541 of 6,000 requests" in invoke("show", run, "--band", "p90..p99").output
+    with pytest.raises(UsageError, match="two quantiles or latencies"):
+        invoke("show", run, "--band", "p99")
+
+
+def invoke(*arguments: str) -> Any:
+    """Run the command line; what a user could act on is raised."""
+    result = CliRunner().invoke(cli, list(arguments))
+    if isinstance(result.exception, HarnessError):
+        raise result.exception
+    return result
 
 
 def test_blocks_are_the_requests_in_order(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
 def _table(found: Mapping[str, Any], mark: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True)
-    for name in ("mean ms", "at the median", "change"):
+    for name in ("mean ms", "at the median", "points"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("in the band", no_wrap=True)
     for name, share in found["shares"].items():
@@ -42,7 +42,7 @@ def _table(found: Mapping[str, Any], mark: str) -> Table:
         style = "" if max(share, before) >= NOTED else "dim"
         bar = Text(f"{share:4.0%} ", style=style)
         bar.append(mark * round(max(share, 0.0) * BAR_WIDTH), style="cyan")
-        cells = (_label(name), ms(found["mean_ms"][name]), f"{before:.0%}", f"{round(100 * (share - before)):+d} %p")
+        cells = (_label(name), ms(found["mean_ms"][name]), f"{before:.0%}", f"{round(100 * (share - before)):+d}")
         table.add_row(*(Text(cell, style=style) for cell in cells), bar)
     table.add_row("all", ms(sum(found["mean_ms"].values())), "100%", "", "100%")
     return table
