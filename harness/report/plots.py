@@ -59,12 +59,15 @@ def _figure(width: float, height: float) -> Figure:
 def _budget(runs: Sequence[Run]) -> Figure:
     figure = _figure(8, 1.0 + 0.95 * 2 * len(runs))
     axes = figure.add_subplot()
-    names = []
+    bars = {}
     for run in runs:
         assert run.series is not None
-        for name, parts in (("typical", run.series.typical_ms), ("slowest 1 %", run.series.slowest_ms)):
-            names.append(f"{run.label} {name}".strip())
-            _bar(axes, len(names) - 1, parts)
+        bars[f"{run.label} typical".strip()] = run.series.typical_ms
+        bars[f"{run.label} slowest 1 %".strip()] = run.series.slowest_ms
+    names = list(bars)
+    most = max(sum(parts.values()) for parts in bars.values())
+    for at, parts in enumerate(bars.values()):
+        _bar(axes, at, parts, most)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("mean of each component, ms")
@@ -76,12 +79,12 @@ def _budget(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def _bar(axes: Axes, at: int, parts: Any) -> None:
-    total, left = sum(parts.values()), 0.0
+def _bar(axes: Axes, at: int, parts: Any, most_ms: float) -> None:
+    left = 0.0
     for key, value in parts.items():
         fill, hatch = KINDS[kind(key)]
         axes.barh(at, value, 0.6, left, color=fill, hatch=hatch, edgecolor=ACCENT if hatch else fill, linewidth=0.6)
-        if value > 0.12 * total:
+        if value > 0.16 * most_ms:
             colour, halo = ("white", ACCENT) if kind(key) == "service" else (INK, "white")
             text = f"{component(key)}\n{ms(value)} ms"
             box = {"facecolor": halo, "edgecolor": "none", "pad": 1.5}
@@ -136,23 +139,24 @@ def _over_time(run: Run) -> Figure:
     for mask, colour, size in ((~slow, GREY, 2), (slow, ACCENT, 9)):
         latency.scatter(found.latency.x[mask], found.latency.y[mask], size, colour, linewidths=0, rasterized=True)
     latency.set_ylabel("latency, ms")
-    _steps(waiting, found.waiting, "waiting")
-    _steps(rates, found.rates, "requests/s")
+    _lines(waiting, found.waiting, "waiting")
+    _lines(rates, found.rates, "requests/s")
     late.plot(found.lateness.x, found.lateness.y, color=ACCENT, linewidth=0.8, rasterized=True)
     late.set_ylabel("lateness, ms")
     for axes in cpu:
-        _steps(axes, run.cpu, "CPU, %")
+        _lines(axes, run.cpu, "CPU, %", "default")
         axes.set_ylim(0, 100)
     for axes in (latency, waiting, rates, late, *cpu):
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylim(bottom=0)
     figure.align_ylabels()
-    (cpu or [late])[-1].set(xlabel="s since the first request was due", xlim=(0, None))
+    (cpu or [late])[-1].set(xlabel="s since the first request was due", xlim=(0, found.in_system.x[-1]))
     return figure
 
 
-def _steps(axes: Axes, series: Any, label: str) -> None:
+def _lines(axes: Axes, series: Any, label: str, style: str = "steps-post") -> None:
     for (name, one), (colour, dash) in zip(series.items(), LINES, strict=False):
-        axes.step(one.x, one.y, where="post", color=colour, linestyle=dash, linewidth=0.9, label=name, rasterized=True)
+        look: dict[str, Any] = {"color": colour, "linestyle": dash, "drawstyle": style, "label": name}
+        axes.plot(one.x, one.y, linewidth=0.9, rasterized=True, **look)
     axes.set_ylabel(label)
-    axes.legend(frameon=False, fontsize=7, ncols=4, loc="upper right")
+    axes.legend(frameon=False, fontsize=7, ncols=8, loc="lower right", bbox_to_anchor=(1, 0.94), borderpad=0)

@@ -56,8 +56,8 @@ def runs(tmp_path_factory) -> list[SavedRun]:
         {"delay": {"name": "server", "mean": "1 ms", "capacity": 1000}},
     )
     found = []
-    for rate in ("300/s", "150/s"):
-        load = {"arrivals": "poisson", "rate": rate, "requests": 400, "warmup": 10}
+    for rate in ("300/s", "200/s"):
+        load = {"arrivals": "poisson", "rate": rate, "requests": 250, "warmup": 10}
         plan = resolve(scenario(*stages, load=load, executor="asyncio", slo={"p99": "1 s"}))
         found.append(SavedRun(Path(measure(plan, "", out).summary["saved"])))
     return found

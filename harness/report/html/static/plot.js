@@ -191,7 +191,7 @@ class Plot {
     this.cursorLine?.setAttribute("d", px < MARGIN.left ? "" : `M${px.toFixed(1)} ${MARGIN.top}V${this.bottom}`);
   }
 
-  // What lies at a transformed x: of dots the slowest within a few pixels.
+  // What lies at a transformed x: of dots the slowest within a few pixels, or the nearest.
   read(at) {
     const lines = [`${this.spec.x.name} ${this.spec.x.nines ? percentile(at) : three(restore(this.spec.x)(at))} ${this.spec.x.suffix}`];
     for (const series of this.shown) {
@@ -206,9 +206,10 @@ class Plot {
 
   slowestNear(series, at) {
     const reach = this.sx.invert(4) - this.sx.invert(0);
-    let best = -1;
+    const next = Math.min(above(series.x, at), series.x.length - 1);
+    let best = next > 0 && at - series.x[next - 1] < series.x[next] - at ? next - 1 : next;
     for (let i = above(series.x, at - reach); i < series.x.length && series.x[i] <= at + reach; i++) {
-      if (best < 0 || series.y[i] > series.y[best]) best = i;
+      if (series.y[i] > series.y[best]) best = i;
     }
     return best;
   }
