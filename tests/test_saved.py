@@ -136,7 +136,7 @@ def test_an_invalid_run_is_told(tmp_path: Path) -> None:
 
 def test_the_command_refuses_compares_and_gates(tmp_path: Path) -> None:
     a, b = (str(saved(tmp_path, planned(mean=mean)).path) for mean in ("1 ms", "1.4 ms"))
-    with pytest.raises(UsageError, match="stages.s0.mean: 1 ms and 1400 us"):
+    with pytest.raises(UsageError, match=r"stages.s0.mean: 1 ms and 1400 us"):
         invoke("compare", a, b)
     assert "slower" in invoke("compare", a, b, "--even-so").output
     gate = ("--even-so", "--fail-if", "stages.s0.service.mean > +10%", "--json", "-")
