@@ -5,7 +5,7 @@ python -m benchmarks.interval_coverage [--runs 1000] [--requests 2000 5000 10000
 Simulates M/M/1 runs, whose true quantiles are known, and prints a Markdown table: the dependence-aware interval of
 `harness.stats.intervals` beside the one for independent requests. An interval method is right when it holds the
 truth in 95 % of the runs that it answers; one that declines says how many requests it needs. With 1,000 runs the
-standard error of a share near 95 % is 0.7 %. Takes about a minute on one core.
+standard error of a share near 95 % is 0.7 %. Takes about two minutes on one core.
 """
 
 from __future__ import annotations
