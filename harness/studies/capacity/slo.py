@@ -55,11 +55,6 @@ def excess(latency_ns: Floats, limits: Sequence[Limit]) -> float:
     return max(limit.excess(latency_ns) for limit in limits)
 
 
-def binding(latency_ns: Floats, limits: Sequence[Limit]) -> Limit:
-    """The limit that is met last."""
-    return max(limits, key=lambda limit: limit.excess(latency_ns))
-
-
 def interval(latency_ns: Floats, limits: Sequence[Limit]) -> tuple[float, float] | None:
     """The interval of the excess from these latencies alone; None where one of the limits has none."""
     found = [limit.interval(latency_ns) for limit in limits]
