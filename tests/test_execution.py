@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.errors import StalledError
 from harness.executors.pipeline import saturated_rate
 from harness.executors.session import execute
 from harness.records import Outcome, Phase
@@ -251,7 +252,15 @@ def test_a_duration_ends_an_open_and_a_closed_load(executor: str) -> None:
 
 def test_saturated_rate_is_right_when_batches_complete_in_steps() -> None:
     batches = np.repeat(np.arange(1, 26) * 40_000_000, 4)  # 4 every 40 ms
-    assert saturated_rate(batches, 26 * 40_000_000) == pytest.approx(100, rel=0.01)
+    assert saturated_rate(batches, 0, 26 * 40_000_000) == pytest.approx(100, rel=0.01)
+
+
+def test_a_saturated_rate_is_not_that_within_one_batch() -> None:
+    """One batch is done, within microseconds, when the last request is offered; three more follow."""
+    batches = (np.arange(1, 5)[:, None] * 2_000_000_000 + np.arange(4) * 1000).reshape(-1)
+    assert saturated_rate(batches, 0, 3_000_000_000) == pytest.approx(2, rel=0.2)
+    with pytest.raises(StalledError, match="too short"):
+        saturated_rate(batches[:4], 0, 3_000_000_000)
 
 
 stage = st.fixed_dictionaries(

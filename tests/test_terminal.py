@@ -192,10 +192,10 @@ def test_a_narrow_screen_keeps_p50_and_p99_whole(measured, width):
 
 def test_an_error_of_many_lines_is_one_line_on_the_screen(measured):
     summary = copy.deepcopy(measured["steady"])
-    summary |= {"error": "stages.server: ValueError: first\nsecond", "failures": {"third\nfourth": 1}}
+    summary |= {"error": "stages.server: ValueError: first\nfollowing", "failures": {"third\nfourth": 1}}
     text = screen(summary, 100)
     assert "failed: stages.server: ValueError: first" in text and "third" in text
-    assert "second" not in text and "fourth" not in text
+    assert "following" not in text and "fourth" not in text
 
 
 # harness runs

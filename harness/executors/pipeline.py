@@ -25,6 +25,8 @@ from harness.stages import source
 
 LEAD_NS = 20_000_000  # between the command to issue and the start of the schedule
 POLL_S = 0.02
+SHORTEST = 0.02
+"""Of the calibration: completions that lie closer together are one batch."""
 
 
 class OpenPipeline:
@@ -86,7 +88,7 @@ class OpenPipeline:
             why = next(iter(engine.failures.values()), "no reason was given")
             raise RunFailed(f"every request of the calibration failed: {why}", where="load.calibration")
         last = plan.layout.columns[f"{plan.layout.stages[-1]}.done"]
-        self.capacity_rps = saturated_rate(done[:, last], issued[-1, due])
+        self.capacity_rps = saturated_rate(done[:, last], issued[0, due], issued[-1, due])
 
     def begin(self) -> None:
         """From now on it is measured what the processes and the host do."""
@@ -220,17 +222,20 @@ def make_engine(plan: Plan, images: source.ImageSet | None) -> Engine:
     return ProcessEngine(plan, images)
 
 
-def saturated_rate(done_ns: NDArray[np.int64], last_due_ns: int) -> float:
+def saturated_rate(done_ns: NDArray[np.int64], first_due_ns: int, last_due_ns: int) -> float:
     """Completions per second of a saturated pipeline, from when it is full until the last request was offered.
 
     done_ns: completion times of its requests. The slope of their rank over time, by least squares: batches complete
-    in steps, and a rate between two single completions would depend on where in a step they lie.
+    in steps, and a rate between two single completions would depend on where in a step they lie. Completions within
+    less than SHORTEST of the time are such a step: then those of the requests that were still in it count too.
+    Raises StalledError where they do not help.
     """
+    shortest = SHORTEST * (last_due_ns - first_due_ns)
     times = np.sort(done_ns[done_ns <= last_due_ns])
     times = times[len(times) // 5 :]
-    if len(times) < 3 or times[-1] == times[0]:
+    if len(times) < 3 or times[-1] - times[0] <= shortest:
         times = np.sort(done_ns)
-    if len(times) < 2 or times[-1] == times[0]:
+    if len(times) < 2 or times[-1] - times[0] <= shortest:
         raise StalledError(
             "the calibration was too short to find the capacity",
             where="load.calibration",
