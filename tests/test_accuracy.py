@@ -384,6 +384,7 @@ def some_digits(digits: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.study
 def test_the_screen_says_all_of_it_and_one_variant_costs_the_others_nothing(digits: Path, some_digits: Path) -> None:
     """Classes in another order than the network's, a corrupt image, limits that are missed, weights that are none."""
     shifted, broken = some_digits.parent / "shifted.txt", some_digits.parent / "broken.pt"

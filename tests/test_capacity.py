@@ -130,6 +130,7 @@ def test_the_best_configuration_is_found_and_clearly_worse_ones_are_not_measured
     assert rows[0]["predicted_rps"] == pytest.approx(mm1_rate(0.06), rel=0.1)
 
 
+@pytest.mark.study
 def test_configurations_within_the_noise_of_each_other_are_listed() -> None:
     answer = conclude(
         last(configurations(delay(), over=["stages.server.capacity=3000,4000"]), goal("p99=100ms", within=0.1), twin)
@@ -192,6 +193,7 @@ def weigh_of(planned: Plan, records: RunRecords, *limits: Limit) -> Evidence:
     return weigh(planned, records, summary, given, replace(SIZE, copies=8), settings=(), path="", purpose="lower edge")
 
 
+@pytest.mark.study
 def test_a_run_says_more_than_its_p99_and_how_much_it_says_is_true() -> None:
     """Over independent runs of 1,500 requests: errors as large as stated, and far below those of the p99 alone."""
     cv = 0.5

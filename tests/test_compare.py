@@ -199,6 +199,7 @@ def test_a_tolerance_lets_a_known_difference_pass(place: Path) -> None:
     assert document["sameness"]["met"] and document["blocks"]["complete"] == 2
 
 
+@pytest.mark.study
 def test_logits_and_answers_of_a_model_are_compared(place: Path) -> None:
     (place / "model.yaml").write_text(
         IMAGES.replace("images\n", "model\n", 1) + "  - inference: {model: squeezenet1_1, classes: 10}\n"
