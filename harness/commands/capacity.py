@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands import options
 from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, ScenarioError, UsageError
 
 if TYPE_CHECKING:
@@ -27,13 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--budget", metavar="TIME", help="Time after which no run is begun, such as 10min.")
 @click.option("--run-length", default="20s", show_default=True, metavar="TIME", help="Of the first measured runs.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which the runs and the answer are saved.",
-)
+@options.out("the runs and the answer are")
 @click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curve (PNG, SVG or PDF).")
 @click.option("--quiet", "-q", is_flag=True, help="No progress: only the answer.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands import options
 from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -69,13 +70,7 @@ def _side_option(letter: str) -> Callable[[Any], Any]:
 @click.option("--fail-if", multiple=True, metavar="LIMIT", help="Such as 'e2e.p99 > +5%': exit code 3. Repeatable.")
 @click.option("--even-so", is_flag=True, help="Compare RUNs also when they differ in what matters.")
 @click.option("--seed", type=click.IntRange(min=0), help="Short for --set load.seed=N.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which results are saved.",
-)
+@options.out("results are")
 @click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
 def command(
     what: tuple[str, ...], vary: str | None, settings: tuple[str, ...], blocks: int, requests: int | None,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.commands import options
 from harness.errors import UsageError
 
 
@@ -16,13 +17,7 @@ from harness.errors import UsageError
     "--calibrate", "learn", multiple=True, metavar="RUN", help="Take service times from this run; repeatable."
 )
 @click.option("--score", multiple=True, metavar="RUN", help="Predict this run from those, and compare; repeatable.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which runs are saved.",
-)
+@options.out()
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(run: str | None, learn: tuple[str, ...], score: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Hold a saved run against theory and the twin, or score predictions on runs that were held out.

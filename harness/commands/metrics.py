@@ -6,17 +6,13 @@ from pathlib import Path
 
 import click
 
+from harness.commands import options
+
 
 @click.command("metrics")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--update", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The table's file.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which runs are saved.",
-)
+@options.out()
 def command(runs: tuple[str, ...], update: Path | None, out: Path) -> None:
     """Print runs as a Markdown table, one row a run, or keep such a table in a file.
 

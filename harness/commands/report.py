@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands import options
 from harness.errors import SaveError, UsageError
 
 if TYPE_CHECKING:
@@ -32,13 +33,7 @@ MOST_RUNS = 8
 @click.option("--png", type=click.Path(path_type=Path, file_okay=False), help="Draw the plots as PNG into a folder.")
 @click.option("--svg", type=click.Path(path_type=Path, file_okay=False), help="Draw the plots as SVG into a folder.")
 @click.option("--text", is_flag=True, help="Print it instead, with the percentile curve.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which runs are saved.",
-)
+@options.out()
 def command(
     runs: tuple[str, ...], target: Path | None, png: Path | None, svg: Path | None, text: bool, out: Path
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands import options
 from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError, ScenarioError
 
 if TYPE_CHECKING:
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key of the scenario; repeatable.")
 @click.option("--requests", type=click.IntRange(min=1), help="Short for --set load.requests=N.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which the run is saved.",
-)
+@options.out("the run is")
 @click.option(
     "--json", "json_to", metavar="PATH", help="Write the summary as JSON to a file, or to - and nothing else."
 )

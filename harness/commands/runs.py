@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands import options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,13 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("runs")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which runs are saved.",
-)
+@options.out()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one run a line.")
 @click.option("-n", "limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many to list.")
 def command(out: Path, as_json: bool, limit: int) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.commands import options
+
 
 @click.command("show")
 @click.argument("run", default="last")
@@ -14,13 +16,7 @@ import click
     metavar="LOW..HIGH",
     help="Only the requests of a band of e2e latency (p90..p99, 100ms..200ms, p99..): where did their time go?",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which runs are saved.",
-)
+@options.out()
 @click.option("--json", "as_json", is_flag=True, help="Print the summary, or the band, as JSON.")
 def command(run: str, band: str | None, out: Path, as_json: bool) -> None:
     """Show a saved run as `harness run` showed it. RUN: a folder, last, last~1, or a scenario's name.

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.commands import options
 from harness.errors import UsageError
 
 
@@ -67,13 +68,7 @@ TIME, RATE = _Quantity("time"), _Quantity("rate")
 )
 @click.option("--replications", type=click.IntRange(2, 1000), default=20, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which runs are saved.",
-)
+@options.out()
 @click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curve (PNG, SVG or PDF).")
 def command(

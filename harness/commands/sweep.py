@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands import options
 from harness.errors import INTERRUPTED, RUN_FAILED, TERMINATED, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -23,13 +24,7 @@ if TYPE_CHECKING:
 @click.option("--resume", metavar="FOLDER", help="Go on with a sweep: run what is lacking or has failed.")
 @click.option("--show", metavar="FOLDER", help="Show a sweep as far as it has come, and run nothing.")
 @click.option("--simulate", is_flag=True, help="Predict every cell by the twin, which learns from a few of them.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which the sweep is saved.",
-)
+@options.out("the sweep is")
 @click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no table: only where the sweep was saved.")
 def command(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands import options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,13 +26,7 @@ MOST = 20_000
 @click.option("--slowest", type=click.IntRange(0, 500), default=10, show_default=True,
               help="How many of the slowest requests get a line of their own.")  # fmt: skip
 @click.option("--window", metavar="FROM..TO", help="Only what was in flight then, counted from the first due time.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder under which runs are saved.",
-)
+@options.out()
 def command(run: str, output: Path, slowest: int, window: str | None, out: Path) -> None:
     """Write a saved run as a trace that ui.perfetto.dev opens. RUN: a folder, last, last~1, or a scenario's name.
 
