@@ -110,6 +110,7 @@ def test_one_of_several_outputs_of_a_file_is_the_answer(runtime: str, output: in
     np.testing.assert_allclose(answers(opened, given), -expected(given), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.study
 def test_a_factorys_model_is_exported_with_its_answer_alone() -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
