@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.commands.accuracy import SHARE, deliver
+from harness.commands.accuracy import deliver
+from harness.commands.options import Share
 from harness.errors import ScenarioError, UsageError
 from harness.executors.serial.serve import Outputs, serve
 from harness.scenario.model import Source
@@ -280,7 +281,7 @@ def test_ranks_are_places_in_a_stable_sort(seed: int, count: int, classes: int) 
 
 @pytest.mark.parametrize(("text", "value"), [("0.97", 0.97), ("97%", 0.97), ("1", 1.0), ("0.5%", 0.005)])
 def test_a_share_is_written_either_way(text: str, value: float) -> None:
-    assert SHARE.convert(text, None, None) == pytest.approx(value)
+    assert Share().convert(text, None, None) == pytest.approx(value)
 
 
 # The process
@@ -457,7 +458,7 @@ def test_a_model_that_hangs_while_it_loads_ends_at_the_deadline(tmp_path: Path) 
     ("arguments", "says"),
     [
         (["--min-top1", "0.9"], "--min-top1: a limit on accuracy needs labelled images"),
-        (["--min-top1", "90"], "'90' is no share"),
+        (["--min-top1", "90"], "'90' is not a share"),
         (["--unlabelled"], "Add --data FOLDER"),
         (["--data", "absent"], "--data absent: there is no such folder"),
         (["--vary", "stages.inference.runtime=torch,onx"], "stages.inference.runtime"),

@@ -366,7 +366,6 @@ def test_runs_of_all_configurations_meet_the_same_arrivals_and_no_two_of_one_do(
         (["--slo", "p99=1s", "--over", "stages.server.workers=0,1"], "expected at least 1, got 0"),
         (["--slo", "p99=1s", "--set", "load.rate=3/s"], "what the search finds"),
         (["--slo", "p99=1s", "--set", "load.arrivals=closed"], "a closed load has no rate"),
-        (["--slo", "p99=1s", "--set", "slo.max=1s", "--within", "0"], "percentage"),
         (["--slo", "p99=1s", "--budget", "10"], "a duration with its unit"),
         (["--set", "slo.max=1s"], "grows with the number of requests"),
     ],
@@ -379,6 +378,14 @@ def test_bad_usage_is_refused_before_anything_runs(tmp_path: Path, arguments: li
             cli, ["capacity", str(file), "--out", str(tmp_path / "out"), *arguments], catch_exceptions=False
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("within", ["0", "51%", "five"])
+def test_a_width_that_no_interval_can_have_is_refused(tmp_path: Path, within: str) -> None:
+    arguments = ["capacity", str(tmp_path / "one.yaml"), "--slo", "p99=1s", "--within", within]
+    refused = CliRunner().invoke(cli, arguments)
+    assert refused.exit_code == 2
+    assert f"'{within}' is not a share such as 5% or 0.05, from 0.001 to 0.5" in " ".join(refused.output.split())
 
 
 def test_a_closed_load_is_refused_with_the_reason() -> None:

@@ -5,34 +5,17 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands import options
 from harness.errors import INTERRUPTED, NOT_MET, UsageError
 
 if TYPE_CHECKING:
     from harness.studies.accuracy import Accuracy
 
 SCHEMA_VERSION = 1
-
-
-class _Share(click.ParamType):  # type: ignore[type-arg]
-    """A share, as 0.97 or 97%."""
-
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
-        try:
-            share = float(value[:-1]) / 100 if value.endswith("%") else float(value)
-        except ValueError:
-            share = -1.0
-        if not 0 <= share <= 1:
-            self.fail(f"{value!r} is no share: expected one such as 0.97 or 97%", param, context)
-        return share
-
-
-SHARE = _Share()
 
 
 @click.command("accuracy")
@@ -46,14 +29,20 @@ SHARE = _Share()
 @click.option("--vary", multiple=True, metavar="KEY=A,B", help="Compare these values; repeatable: every combination.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="N of the images, drawn with the load's seed.")
 @click.option(
-    "--min-top1", type=SHARE, metavar="SHARE", help="Limit: every variant is right at least so often, such as 97%."
+    "--min-top1",
+    type=options.Share(),
+    metavar="SHARE",
+    help="Limit: every variant is right at least so often, such as 97%.",
 )
 @click.option(
-    "--max-drop", type=SHARE, metavar="SHARE", help="Limit: ... and less often than the reference by at most so much."
+    "--max-drop",
+    type=options.Share(),
+    metavar="SHARE",
+    help="Limit: ... and less often than the reference by at most so much.",
 )
 @click.option(
     "--min-agreement",
-    type=SHARE,
+    type=options.Share(),
     metavar="SHARE",
     help="Limit: ... and gives the reference's answer at least so often.",
 )

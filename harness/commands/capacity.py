@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 @click.option("--over", multiple=True, metavar="KEY=A,B,...", help="A key to vary, and its values; repeatable.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any other key; repeatable.")
 @click.option(
-    "--within", default="5%", show_default=True, metavar="PERCENT", help="Half width of the answer's interval."
+    "--within",
+    type=options.Share(0.001, 0.5),
+    default="5%",
+    show_default=True,
+    help="Half width of the answer's interval.",
 )
 @click.option("--budget", metavar="TIME", help="Time after which no run is begun, such as 10min.")
 @click.option("--run-length", default="20s", show_default=True, metavar="TIME", help="Of the first measured runs.")
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curve (PNG, SVG or PDF).")
 @click.option("--quiet", "-q", is_flag=True, help="No progress: only the answer.")
 def command(
-    scenario: Path, limits: tuple[str, ...], over: tuple[str, ...], overrides: tuple[str, ...], within: str,
+    scenario: Path, limits: tuple[str, ...], over: tuple[str, ...], overrides: tuple[str, ...], within: float,
     budget: str | None, run_length: str, out: Path, json_to: str | None, plot: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Find the highest load that keeps an SLO, and the configuration that carries it.
@@ -58,7 +62,7 @@ def command(
     configurations = _configurations(scenario, over, overrides)
     goal = capacity.Goal(
         limits=capacity.limits_of(configurations[0].plan.scenario, limits),
-        within=_share(within),
+        within=within,
         run_s=_seconds("--run-length", run_length),
         budget_s=float("inf") if budget is None else _seconds("--budget", budget),
     )
@@ -138,16 +142,6 @@ def _deliver(finding: Finding, json_to: str | None, plot: Path | None) -> None:
     unwritten = output.write_json(json_to, text, "answer") if json_to not in (None, "-") else None
     if unwritten is not None:
         raise unwritten
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text.strip().removesuffix("%")) / 100
-    except ValueError:
-        value = 0.0
-    if not 0.001 <= value <= 0.5:
-        raise UsageError("expected a percentage from 0.1% to 50%", where=f"--within {text}")
-    return value
 
 
 def _seconds(option: str, text: str) -> float:

@@ -20,23 +20,6 @@ if TYPE_CHECKING:
 LETTERS = ("a", "b", "c", "d")
 
 
-class _Share(click.ParamType):  # type: ignore[type-arg]
-    """A share: 5% or 0.05."""
-
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            share = float(value[:-1]) / 100 if value.endswith("%") else float(value)
-        except ValueError:
-            share = 0.0
-        if not 0.0 < share < 1.0:
-            self.fail(f"{value!r} is not a share such as 5% or 0.05", param, context)
-        return share
-
-
 def _side_option(letter: str) -> Callable[[Any], Any]:
     text = f"Set a key for side {letter} alone; repeatable."
     return click.option(f"--{letter}", multiple=True, metavar="KEY=VALUE", help=text)
@@ -52,8 +35,16 @@ def _side_option(letter: str) -> Callable[[Any], Any]:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key for all sides; repeatable.")
 @click.option("--blocks", type=click.IntRange(2, 1000), default=10, show_default=True, help="Into how many it is cut.")
 @click.option("--requests", type=click.IntRange(min=1), help="Of a side, in all blocks; else those of the load.")
-@click.option("--margin", type=_Share(), default="5%", show_default=True, help="A difference that matters.")
-@click.option("--confidence", type=_Share(), default="95%", show_default=True, help="Of all intervals together.")
+@click.option(
+    "--margin", type=options.Share(0.0001, 0.9999), default="5%", show_default=True, help="A difference that matters."
+)
+@click.option(
+    "--confidence",
+    type=options.Share(0.0001, 0.9999),
+    default="95%",
+    show_default=True,
+    help="Of all intervals together.",
+)
 @click.option(
     "--tolerance",
     multiple=True,

@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle
 import queue
 import signal
-import struct
 import threading
 import traceback
 from collections.abc import Iterator
@@ -19,8 +17,8 @@ from typing import Any
 
 from harness import clock
 from harness.errors import HarnessError
+from harness.lifeline import receive
 
-ORPHANED = 70
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -28,12 +26,6 @@ _THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-
-
-def pack(message: Any) -> bytes:
-    """A message as it goes down a child's standard input."""
-    data = pickle.dumps(message)
-    return struct.pack("<q", len(data)) + data
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -46,7 +38,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
-        self.instructions = _receive()
+        self.instructions = receive()
         self.commands: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._events_fd: int = self.instructions.events_fd
         threading.Thread(target=self._listen, daemon=True).start()
@@ -54,7 +46,7 @@ class Supervisor:
 
     def _listen(self) -> None:
         while True:
-            self.commands.put(_receive())
+            self.commands.put(receive())
 
     def tell(self, event: str, **details: Any) -> None:
         """Send one event, a line of JSON."""
@@ -74,18 +66,3 @@ class Supervisor:
         except BaseException as error:
             self.tell("crashed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
             raise SystemExit(1) from None
-
-
-def _receive() -> Any:
-    """The next message. Reads the descriptor itself: a thread that waits in it holds no lock that exit needs."""
-    return pickle.loads(_read_exactly(struct.unpack("<q", _read_exactly(8))[0]))
-
-
-def _read_exactly(count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        more = os.read(0, count - len(data))
-        if not more:
-            os._exit(ORPHANED)
-        data += more
-    return data

@@ -19,7 +19,8 @@ from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, St
 from harness.executors.base import Issue, WorkerReport
 from harness.executors.process import producer, worker
 from harness.executors.process.channel import Channel
-from harness.executors.process.child import environment, pack
+from harness.executors.process.child import environment
+from harness.lifeline import pack
 from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, StageFailed, StalledError
-from harness.executors.process.child import environment, pack
+from harness.executors.process.child import environment
 from harness.executors.serial.child import Instructions
+from harness.lifeline import pack
 from harness.memory import allocate, attach, budget
 from harness.plan import Plan, StagePlan
 from harness.scenario.model import Deadlines

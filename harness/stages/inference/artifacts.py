@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import pickle
 import platform
-import struct
 import subprocess
 import sys
 import tempfile
@@ -23,6 +21,7 @@ from typing import Any, Literal
 from harness.errors import ScenarioError
 from harness.host.cpu import simd
 from harness.host.files import ROOT, text
+from harness.lifeline import pack
 from harness.scenario.model import OwnModel, Source
 from harness.stages.inference.base import Setup
 from harness.stages.inference.cache import hash_of, kept, kept_by_content, key_of
@@ -173,9 +172,8 @@ def run(task: Task) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         with process, process.stdin as told, process.stdout as answer:
-            message = pickle.dumps(task)
             with contextlib.suppress(BrokenPipeError):  # it died at once: its log says why
-                told.write(struct.pack("<q", len(message)) + message)
+                told.write(pack(task))
                 told.flush()
             said = answer.read()
             code = process.wait()

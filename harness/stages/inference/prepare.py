@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
-import struct
 import sys
 import threading
 import traceback
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.lifeline import receive
 from harness.stages.inference.artifacts import Task
 from harness.stages.inference.base import first_line
 
-FAILED, ORPHANED = 1, 70
+FAILED = 1
 
 
 def main() -> int:
     """Return the exit code."""
     answer = os.dup(1)
     os.dup2(2, 1)  # what libraries print goes to the log
-    task: Task = pickle.loads(_read(struct.unpack("<q", _read(8))[0]))
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    task: Task = receive()
+    threading.Thread(target=receive, daemon=True).start()  # nothing more is sent: it ends this process with its parent
     try:
         _do(task)
     except HarnessError as error:
@@ -47,21 +46,6 @@ def _do(task: Task) -> None:
     from harness.stages.inference import quantisation
 
     quantisation.write(task.setup, Path(task.model), folder)
-
-
-def _read(count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        more = os.read(0, count - len(data))
-        if not more:
-            os._exit(ORPHANED)
-        data += more
-    return data
-
-
-def _end_with_the_parent() -> None:
-    """The parent keeps standard input open for as long as it lives."""
-    _read(1)
 
 
 if __name__ == "__main__":
