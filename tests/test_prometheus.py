@@ -44,7 +44,7 @@ def parse(text: str) -> Samples:
 
 
 def scrape(url: str) -> Samples:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return parse(answer.read().decode())
 
 
