@@ -128,17 +128,27 @@ def test_latencies_over_time_are_those_of_the_records(executed, found):
 
 def test_the_area_below_the_number_in_the_system_is_the_sum_of_the_latencies(executed, found):
     records = executed.records
-    area = float(found.in_system.y[:-1] @ np.diff(found.in_system.x))
-    assert area == pytest.approx((records.completed - records.due).sum() / 1e9)
-    assert found.in_system.y[-1] == 0
+    steps = found.in_system.steps
+    assert float(steps.y[:-1] @ np.diff(steps.x)) == pytest.approx((records.completed - records.due).sum() / 1e9)
+    assert steps.y[-1] == 0
 
 
 def test_the_area_below_the_requests_that_wait_is_the_sum_of_their_waits(executed, found):
     stage = executed.records.stages[1]
     ready = np.maximum(stage.accepted, executed.records.stages[0].done)
-    waiting = found.waiting["server"]
-    area = float(waiting.y[:-1] @ np.diff(waiting.x))
-    assert area == pytest.approx((stage.taken - ready).sum() / 1e9)
+    steps = found.waiting["server"].steps
+    assert float(steps.y[:-1] @ np.diff(steps.x)) == pytest.approx((stage.taken - ready).sum() / 1e9)
+
+
+@given(st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 300)), max_size=60), st.integers(1, 20))
+def test_the_means_of_a_depth_are_those_of_its_intervals_however_it_is_thinned(intervals, spans):
+    begin, length = np.array(intervals, np.int64).reshape(-1, 2).T
+    edges = np.linspace(100.0, 900.0, spans + 1)
+    mean = series.depth(begin, begin + length, edges, spans=1).mean
+    for low, high, found in zip(edges[:-1], edges[1:], mean.y[:-1], strict=True):
+        inside = np.minimum(begin + length, high) - np.maximum(begin, low)
+        assert found == pytest.approx(np.maximum(inside, 0).sum() / (high - low))
+    assert mean.x == pytest.approx((edges - 100) / 1e9)
 
 
 def test_the_area_below_the_throughput_is_the_number_of_requests(found):

@@ -43,7 +43,7 @@ def _course(series: RunSeries, plain: bool) -> Table:
     """A line for each: the highest value of each fortieth of the run, against the highest of all."""
     table = _table("highest of each span", "at most", "")
     rows = [("e2e latency, ms", series.latency), ("producer lateness, ms", series.lateness)]
-    rows += [(f"waiting for {name}", waiting) for name, waiting in series.waiting.items()]
+    rows += [(f"waiting for {name}", waiting.steps) for name, waiting in series.waiting.items()]
     end = float(series.latency.x[-1])
     for name, found in rows:
         highest = found.highest(COLUMNS, end)

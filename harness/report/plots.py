@@ -139,7 +139,7 @@ def _over_time(run: Run) -> Figure:
     for mask, colour, size in ((~slow, GREY, 2), (slow, ACCENT, 9)):
         latency.scatter(found.latency.x[mask], found.latency.y[mask], size, colour, linewidths=0, rasterized=True)
     latency.set_ylabel("latency, ms")
-    _lines(waiting, found.waiting, "waiting")
+    _lines(waiting, {name: depth.mean for name, depth in found.waiting.items()}, "mean waiting")
     _lines(rates, found.rates, "requests/s")
     late.plot(found.lateness.x, found.lateness.y, color=ACCENT, linewidth=0.8, rasterized=True)
     late.set_ylabel("lateness, ms")
@@ -150,7 +150,7 @@ def _over_time(run: Run) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylim(bottom=0)
     figure.align_ylabels()
-    (cpu or [late])[-1].set(xlabel="s since the first request was due", xlim=(0, found.in_system.x[-1]))
+    (cpu or [late])[-1].set(xlabel="s since the first request was due", xlim=(0, found.in_system.steps.x[-1]))
     return figure
 
 

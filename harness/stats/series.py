@@ -21,9 +21,9 @@ NS_PER_S = 1e9
 TAIL = 0.99
 SPANS = 100_000
 """Spans of the latencies over time; queues and lateness, which nobody reads to the request, have a fifth of it."""
-RATE_SPANS = 150
+MEAN_SPANS = 150
 FEWEST_PER_SPAN = 20
-"""Completions of a span of the throughput, on average: fewer would show the noise of counting."""
+"""Completions of a span of the throughput and of the mean queue, on average: fewer would show the noise of counting."""
 RANKS, LAST_RANKS = 400, 200
 BINS_PER_DECADE = 16
 CURVE_LEVELS = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 0.99999, 0.999999)
@@ -48,6 +48,14 @@ class Series:
         found = np.zeros(spans)
         np.maximum.at(found, of, self.y[inside])
         return found
+
+
+@dataclass(frozen=True)
+class Depth:
+    """A number of requests over time, as steps that hold from their x on; and its time average in equal spans."""
+
+    steps: Series
+    mean: Series
 
 
 @dataclass(frozen=True)
@@ -103,8 +111,8 @@ class RunSeries:
     latency: Series
     requests: Ints
     lateness: Series
-    waiting: Mapping[str, Series]
-    in_system: Series
+    waiting: Mapping[str, Depth]
+    in_system: Depth
     rates: Mapping[str, Series]
     e2e: Distribution
     response: Distribution
@@ -138,15 +146,19 @@ def of_run(
     loaded = records.select(records.column("phase") != Phase.CALIBRATION)
     lateness_ms = (done.issued - done.due)[order] / NS_PER_MS
     late = thinned(due_s, lateness_ms, spans // 5)
+    edges = _edges(measured, done, start)
     typical, slowest = compositions(split)
     return RunSeries(
         start_ns=start,
         latency=Series(due_s[shown], e2e_ms[shown]),
         requests=number[order][shown],
         lateness=Series(due_s[late], lateness_ms[late]),
-        waiting=_waiting(loaded, start, spans // 5),
-        in_system=depth(loaded.due, timeline.ended(loaded), start, spans // 5),
-        rates=_rates(measured, done, start, open_load=open_load),
+        waiting={
+            stage.name: depth(timeline.ready(loaded, i), stage.taken, edges, spans // 5)
+            for i, stage in enumerate(loaded.stages)
+        },
+        in_system=depth(loaded.due, timeline.ended(loaded), edges, spans // 5),
+        rates=_rates(measured, done, edges, open_load=open_load),
         e2e=distribution(split.e2e),
         response=distribution(done.completed - done.issued),
         components={name: distribution(values) for name, values in split.components.items()},
@@ -176,19 +188,25 @@ def thinned(x: Floats, y: Floats, spans: int, keep: NDArray[np.bool_] | None = N
     return np.flatnonzero(needed)
 
 
-def depth(begin_ns: Ints, end_ns: Ints, start_ns: int, spans: int) -> Series:
-    """How many intervals there are over time, as steps: y holds from its x on. See `timeline.depth`."""
+def depth(begin_ns: Ints, end_ns: Ints, edges_ns: Floats, spans: int) -> Depth:
+    """How many intervals there are over time, and their mean between each two edges; x counts from the first edge.
+
+    See `timeline.depth`. The steps are thinned, the means are exact.
+    """
     times, number = timeline.depth(begin_ns, end_ns)
-    x, y = _since(start_ns, times), number.astype(np.float64)
+    x, y = _since(edges_ns[0], times), number.astype(np.float64)
     shown = thinned(x, y, spans)
-    return Series(x[shown], y[shown])
+    edges_s = _since(edges_ns[0], edges_ns)
+    area = np.concatenate([[0.0], np.cumsum(y[:-1] * np.diff(x))])
+    means = np.diff(np.interp(edges_s, x, area)) / np.diff(edges_s) if len(x) else np.zeros(len(edges_s) - 1)
+    return Depth(Series(x[shown], y[shown]), Series(edges_s, np.append(means, means[-1])))
 
 
-def rate(times_ns: Ints, edges_ns: Floats, start_ns: int) -> Series:
-    """Events per second in each span between two edges, as steps: y holds from its x on."""
-    counts = np.histogram(times_ns, edges_ns)[0]
-    per_second = counts / (np.diff(edges_ns) / NS_PER_S)
-    return Series((edges_ns - start_ns) / NS_PER_S, np.append(per_second, per_second[-1]))
+def rate(times_ns: Ints, edges_ns: Floats) -> Series:
+    """Events per second between each two edges, as steps: y holds from its x on. x counts from the first edge."""
+    edges_s = _since(edges_ns[0], edges_ns)
+    per_second = np.histogram(times_ns, edges_ns)[0] / np.diff(edges_s)
+    return Series(edges_s, np.append(per_second, per_second[-1]))
 
 
 def cpu(shares: Mapping[str, Sequence[float]], start_ns: int) -> dict[str, Series]:
@@ -249,24 +267,21 @@ def slowest_requests(split: Budget, number: Ints, due_ns: Ints, count: int = SLO
     )
 
 
-def _since(start_ns: int, times_ns: Ints) -> Floats:
-    seconds: Floats = (times_ns - start_ns) / NS_PER_S
-    return seconds
+def _since(start_ns: float, times_ns: Ints | Floats) -> Floats:
+    return (np.asarray(times_ns, np.float64) - start_ns) / NS_PER_S
 
 
-def _waiting(records: RunRecords, start_ns: int, spans: int) -> dict[str, Series]:
-    """Requests that lie ready in the channel of each stage and wait for a worker."""
-    ready = (timeline.ready(records, i) for i in range(len(records.stages)))
-    return {s.name: depth(since, s.taken, start_ns, spans) for s, since in zip(records.stages, ready, strict=True)}
-
-
-def _rates(measured: RunRecords, done: RunRecords, start_ns: int, *, open_load: bool) -> dict[str, Series]:
+def _edges(measured: RunRecords, done: RunRecords, start_ns: int) -> Floats:
+    """The ends of the equal spans over which rates and means are taken, ns; shape (spans + 1,)."""
     end = max(int(done.completed.max()), int(measured.due.max()), start_ns + 1)
-    spans = min(max(len(done) // FEWEST_PER_SPAN, 4), RATE_SPANS)
-    edges = np.linspace(start_ns, end, spans + 1)
+    spans = min(max(len(done) // FEWEST_PER_SPAN, 4), MEAN_SPANS)
+    return np.linspace(start_ns, end, spans + 1)
+
+
+def _rates(measured: RunRecords, done: RunRecords, edges_ns: Floats, *, open_load: bool) -> dict[str, Series]:
     times = {"offered": measured.due} if open_load else {}
     times |= {"completed": done.completed}
     for name, outcome in (("dropped", Outcome.DROPPED), ("failed", Outcome.FAILED)):
         lost = measured.due[measured.outcome == outcome]
         times |= {name: lost} if len(lost) else {}
-    return {name: rate(when, edges, start_ns) for name, when in times.items()}
+    return {name: rate(when, edges_ns) for name, when in times.items()}

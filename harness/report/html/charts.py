@@ -1,8 +1,8 @@
 """Descriptions of the charts, as data: what static/plot.js and static/rows.js draw.
 
 A chart with axes is {id, label, height, group, x, y, series, marks}; charts of one group zoom together. A series is
-{label, kind: dots | line | steps | bars, x, y, style}, its arrays float32, little endian, base64. A chart of rows is
-{id, label, most, rows}.
+{label, kind: dots | line | steps | shade | bars, x, y, style}, its arrays float32, little endian, base64; shade is the
+area below steps. A chart of rows is {id, label, most, rows}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.report.figures import ms
 from harness.report.html.figures import component, kind
 from harness.report.html.run import Run
-from harness.stats.series import LEAST_MS, Distribution, Series
+from harness.stats.series import LEAST_MS, Depth, Distribution, Series
 
 Chart = dict[str, Any]
 TALL, LOW, SMALL, STRIP = 280, 168, 130, 104
@@ -86,16 +86,13 @@ def over_time(run: Run) -> list[Chart]:
     found = run.series
     assert found is not None
     end = _end(run)
-    queues = [(f"waiting-{i}", f"Waiting for {name}", s) for i, (name, s) in enumerate(found.waiting.items())]
+    queues = [(f"waiting-{i}", f"Waiting for {name}", d) for i, (name, d) in enumerate(found.waiting.items())]
     queues.append(("in-system", "Requests in the whole system", found.in_system))
     rates = [_line(name, s, i, kind="steps") for i, (name, s) in enumerate(found.rates.items())]
     late = {**_line("lateness", found.lateness, 0), "kind": "dots"}
     charts = [
         _latency(run, end, "latency", TALL),
-        *(
-            _timed(name, label, end, [{**_line("requests", s, 0, kind="steps"), "filled": True}], {"unit": ""}, STRIP)
-            for name, label, s in queues
-        ),
+        *(_timed(name, label, end, _depth(found), {"unit": "", "whole": True}, STRIP) for name, label, found in queues),
         _timed("throughput", "Throughput", end, rates, {"unit": "/s"}),
         _timed("lateness", "Lateness of the producer", end, [late], MILLISECONDS),
     ]
@@ -103,6 +100,10 @@ def over_time(run: Run) -> list[Chart]:
         cpu = [_line(name, s, i) for i, (name, s) in enumerate(run.cpu.items())]
         charts.append(_timed("cpu", "Share of CPU time", end, cpu, {"unit": "%", "range": [0, 100]}))
     return charts
+
+
+def _depth(found: Depth) -> list[dict[str, Any]]:
+    return [_line("requests", found.steps, 0, kind="shade"), _line("on average", found.mean, 0, kind="steps")]
 
 
 def _latency(run: Run, end: float, name: str, height: int, most: float | None = None) -> Chart:
@@ -143,8 +144,7 @@ def _end(run: Run) -> float:
 def _timed(
     name: str, label: str, end: float, series: list[dict[str, Any]], y: Mapping[str, Any], height: int = LOW
 ) -> Chart:
-    title = "s since the first request was due" if height > LOW else "s"
-    x = {"title": title, "unit": "s", "name": "at", "suffix": "s", "range": [0, end]}
+    x = {"title": "s", "unit": "s", "name": "at", "suffix": "s", "range": [0, end]}
     return _chart(name, label, "time", x, y, series, height)
 
 

@@ -46,6 +46,16 @@ function linePath(series, from, to, sx, sy, width, steps) {
   return parts.join("");
 }
 
+// The area below steps: where they are denser than the pixels, below the largest of each column.
+function shadePath(series, from, to, sx, sy, width, base) {
+  if (to <= from) return "";
+  let path = linePath(series, from, to, sx, sy, width, true);
+  if (to - from > 3 * width) {
+    path = [...columns(series, from, to, sx)].map((c, i) => `${i ? "H" : "M"}${c.pixel}${i ? "V" : " "}${sy(c.high).toFixed(1)}`).join("");
+  }
+  return `${path}V${base}H${sx(series.x[from]).toFixed(1)}Z`;
+}
+
 // Bars between edges: series.x has one entry more than series.y.
 function barsPath(series, sx, sy, base) {
   const parts = [];

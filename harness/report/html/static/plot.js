@@ -47,7 +47,7 @@ class Plot {
     this.tx = transform(spec.x);
     this.series = spec.series.map((s) => ({ ...s, x: floats(s.x).map(this.tx), y: floats(s.y), numbers: s.numbers && floats(s.numbers) }));
     group.add(this);
-    if (this.series.length > 1) this.legend();
+    if (this.series.length > 1 && !this.series.some((s) => s.kind === "shade")) this.legend();
     this.svg = svg("svg", { tabindex: 0, role: "group", "aria-roledescription": "chart", "aria-label": spec.label }, host);
     this.reset = html("button", { type: "button", class: "reset", hidden: "" }, host, "Reset zoom");
     this.reset.addEventListener("click", () => group.reset());
@@ -163,11 +163,11 @@ class Plot {
       }
       return;
     }
-    const path = linePath(series, from, to, this.sx, this.sy, width, series.kind === "steps");
-    if (series.filled && path) {
-      const first = this.sx(series.x[from]).toFixed(1);
-      svg("path", { class: "filled", d: `${path}V${this.bottom}H${first}Z` }, area);
+    if (series.kind === "shade") {
+      svg("path", { class: "shade", d: shadePath(series, from, to, this.sx, this.sy, width, this.bottom) }, area);
+      return;
     }
+    const path = linePath(series, from, to, this.sx, this.sy, width, series.kind === "steps");
     svg("path", { class: `line s${series.style}`, d: path }, area);
   }
 

@@ -15,12 +15,12 @@ function ticks(axis, t0, t1, count) {
   if (axis.ticks) return axis.ticks.filter(([at]) => at >= t0 - 1e-9 && at <= t1 + 1e-9);
   if (axis.log && t1 - t0 > 0.8) return decades(t0, t1, count);
   const [low, high] = [restore(axis)(t0), restore(axis)(t1)];
-  const step = niceStep((high - low) / Math.max(count, 1));
+  const step = Math.max(niceStep((high - low) / Math.max(count, 1)), axis.whole ? 1 : 0);
   const found = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) {
     found.push([transform(axis)(k * step), plain(k * step, step)]);
   }
-  return found.length > 2 || count > 8 ? found : ticks(axis, t0, t1, count + 1);
+  return found.length > (axis.whole ? 1 : 2) || count > 8 ? found : ticks(axis, t0, t1, count + 1);
 }
 
 function decades(t0, t1, count) {
@@ -43,8 +43,7 @@ function niceStep(rough) {
 
 function plain(value, step) {
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  const shown = value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  return shown === "-0" ? "0" : shown;
+  return (value + 0).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 // Three digits, as the tables have them.
