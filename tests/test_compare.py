@@ -28,6 +28,7 @@ from harness import records, store
 from harness.errors import ScenarioError, UsageError
 from harness.records import Phase
 from harness.report import compare as report
+from harness.report import compare_plot
 from harness.studies.compare import folder
 from harness.studies.compare.sameness import Tolerance, examine
 from harness.studies.compare.sides import Asked, prepare
@@ -404,6 +405,26 @@ def test_the_screen_fits_and_says_what_the_comparison_found(planted: tuple[Path,
     assert row.rstrip().endswith("slower")
     assert "b (work.mean=6ms) is slower" in " ".join(text.split())
     assert text.count("95 % interval") == (1 if width < 100 else 2), "that of the difference is the least needed"
+
+
+def test_the_plot_has_the_interval_and_the_verdict_of_every_metric_that_has_one(
+    planted: tuple[Path, dict[str, Any]],
+) -> None:
+    (figure,) = compare_plot.draw(planted[1]).values()
+    (axes,) = figure.axes
+    (pair,) = planted[1]["comparisons"]
+    decided = [effect for effect in pair["effects"] if effect["ratio_interval"]]
+    bars = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2 and tuple(line.get_xdata()) != (1, 1)]
+    assert [tuple(bar) for bar in bars] == [tuple(effect["ratio_interval"]) for effect in decided]
+    assert [text.get_text().split("  ")[1] for text in axes.texts] == [effect["verdict"] for effect in decided]
+    low, high = axes.get_xlim()
+    assert all(low < end < high for bar in bars for end in bar)
+
+
+def test_without_any_interval_there_is_no_plot(planted: tuple[Path, dict[str, Any]]) -> None:
+    (pair,) = planted[1]["comparisons"]
+    silent = {**pair, "effects": [{**effect, "ratio_interval": None} for effect in pair["effects"]]}
+    assert compare_plot.draw({"comparisons": [silent]}) == {}
 
 
 def test_the_screen_needs_neither_colour_nor_more_than_ascii(planted: tuple[Path, dict[str, Any]]) -> None:

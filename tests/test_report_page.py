@@ -251,16 +251,17 @@ def test_a_sweep_s_report_has_its_table_and_its_plots(sweep):
     assert found.styled == []
 
 
-def test_a_comparison_s_report_has_its_screen(tmp_path):
+def test_a_comparison_s_report_has_its_screen_and_its_plot(tmp_path):
     given = tmp_path / "pair.yaml"
-    load = "load: {arrivals: closed, requests: 20}"
+    load = "load: {arrivals: closed, requests: 60}"
     given.write_text(f"name: pair\nexecutor: asyncio\n{load}\nstages: [{{delay: {{name: work, mean: 1 ms}}}}]\n")
-    sides = ["--b", "stages.work.mean=2ms", "--blocks", "2", "--requests", "20"]
+    sides = ["--b", "stages.work.mean=2ms", "--blocks", "6", "--requests", "60"]
     CliRunner().invoke(cli, ["compare", str(given), *sides, "--out", str(tmp_path)])
     (comparison,) = (tmp_path / "pair").glob("compare-*")
     assert invoke(comparison).output == f"Report in {comparison / 'report.html'}\n"
     found = Page((comparison / "report.html").read_text(encoding="utf-8"))
     assert "b  work.mean=2ms" in found.text and "throughput /s" in found.text
+    assert [text[:26] for text in found.loaded if text != "data:,"] == ["data:image/svg+xml;base64,"]
 
 
 @pytest.mark.parametrize("more", [["--text"], ["--png", "plots"], ["last"]])
@@ -336,7 +337,7 @@ def test_more_runs_than_can_be_told_apart_are_refused(saved):
 
 def test_run_makes_the_report_at_once(tmp_path):
     given = tmp_path / "tiny.yaml"
-    load = "load: {arrivals: closed, requests: 20}"
+    load = "load: {arrivals: closed, requests: 60}"
     given.write_text(f"name: tiny\nexecutor: asyncio\n{load}\nstages: [{{delay: {{mean: 1 ms}}}}]\n")
     result = CliRunner().invoke(cli, ["run", str(given), "--out", str(tmp_path), "--report", "--quiet"])
     assert result.exit_code == 0

@@ -81,7 +81,7 @@ def _load(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     if load["offered_rps"]:
         text += f", {load['offered_rps']:.3g}/s for all"
     if load["utilisation_of_a"]:
-        text += f" ({_percent(load['utilisation_of_a'])} of what a carries)"
+        text += f" ({percent(load['utilisation_of_a'])} of what a carries)"
     asked, complete = blocks["asked"], blocks["complete"]
     count = f"{complete}" if complete == asked else f"{complete} complete of {asked}"
     orders = document["order"][:SHOWN_ORDER]
@@ -147,7 +147,7 @@ def _pair(pair: Mapping[str, Any], console: Console) -> Table:
 
 def _metrics(pair: Mapping[str, Any], without: Sequence[str], to: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    confidence = f"{_percent(pair['confidence'])} interval"
+    confidence = f"{percent(pair['confidence'])} interval"
     columns = {
         "metric": "",
         "a": pair["a"],
@@ -164,28 +164,30 @@ def _metrics(pair: Mapping[str, Any], without: Sequence[str], to: str) -> Table:
         table.add_column(columns[name], justify="left" if name in ("metric", "verdict") else "right", no_wrap=True)
     for effect in pair["effects"]:
         cells = {
-            "metric": Text(_name(effect["metric"])),
+            "metric": Text(metric_name(effect["metric"])),
             "a": Text(ms(effect["a"])),
             "b": Text(ms(effect["b"])),
             "difference": Text(_signed(effect["difference"])),
             "difference interval": Text(_interval(effect["difference_interval"], _signed, to), style="dim"),
-            "ratio": Text(_ratio(effect["ratio"])),
-            "ratio interval": Text(_interval(effect["ratio_interval"], _ratio, to), style="dim"),
-            "sees": Text("-" if effect["smallest_effect"] is None else _percent(effect["smallest_effect"])),
+            "ratio": Text(ratio(effect["ratio"])),
+            "ratio interval": Text(_interval(effect["ratio_interval"], ratio, to), style="dim"),
+            "sees": Text("-" if effect["smallest_effect"] is None else percent(effect["smallest_effect"])),
             "verdict": Text(effect["verdict"], style=VERDICTS[effect["verdict"]]),
         }
         table.add_row(*(cells[name] for name in shown))
     return table
 
 
-def _name(metric: str) -> str:
+def metric_name(metric: str) -> str:
+    """`stages.inference.service.p50` as people say it."""
     service = _SERVICE.fullmatch(metric)
     if service:
         return f"{service[1]} service {service[2]}"
     return metric.replace("e2e.", "e2e ") if metric != "throughput" else "throughput /s"
 
 
-def _ratio(value: float | None) -> str:
+def ratio(value: float | None) -> str:
+    """With three digits after the point."""
     return "-" if value is None else f"{value:.3f}" if value < 9.995 else f"{value:.1f}"
 
 
@@ -197,9 +199,10 @@ def _interval(ends: Sequence[float] | None, write: Callable[[float], str], to: s
     return "-" if ends is None else f"{write(ends[0])} {to} {write(ends[1])}"
 
 
-def _percent(share: float) -> str:
-    percent = share * 100
-    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %"
+def percent(share: float) -> str:
+    """With two digits."""
+    value = share * 100
+    return f"{value:.0f} %" if value >= 9.95 else f"{value:.2g} %"
 
 
 def _below(pair: Mapping[str, Any]) -> list[Text]:
@@ -207,21 +210,21 @@ def _below(pair: Mapping[str, Any]) -> list[Text]:
     lines = []
     open_ = [e for e in pair["effects"] if e["requests_needed"]]
     if open_:
-        needs = ", ".join(f"{_name(e['metric'])} {requests(e['requests_needed'])}" for e in open_)
+        needs = ", ".join(f"{metric_name(e['metric'])} {requests(e['requests_needed'])}" for e in open_)
         lines.append(f"Requests a side that would decide: {needs} ({max(pair['requests']):,} completed).")
     reasons: dict[str, list[str]] = {}
     for effect in pair["effects"]:
         if effect["reason"]:
-            reasons.setdefault(effect["reason"], []).append(_name(effect["metric"]))
+            reasons.setdefault(effect["reason"], []).append(metric_name(effect["metric"]))
     lines += [f"{', '.join(names)} declined: {reason}." for reason, names in reasons.items()]
     return [Text(line, style="dim") for line in (*lines, *pair["notes"])]
 
 
 def _legend(pair: Mapping[str, Any]) -> Text:
     return Text(
-        f"In ms. The intervals hold together, with {_percent(pair['confidence'])} confidence."
+        f"In ms. The intervals hold together, with {percent(pair['confidence'])} confidence."
         f" sees: the smallest change that this would find nine times in ten. no difference: none beyond"
-        f" {_percent(pair['margin'])}.",
+        f" {percent(pair['margin'])}.",
         style="dim",
     )
 

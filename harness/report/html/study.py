@@ -50,11 +50,12 @@ def _sweep(path: Path) -> Study:
 
 
 def _comparison(path: Path) -> Study:
-    from harness.report import compare
+    from harness.report import compare, compare_plot
     from harness.studies.compare import folder
 
     found = folder.load(path)
-    return Study(path, "comparison", found["name"], _screen(lambda console: compare.show(console, found)), {})
+    drawn = {name: _svg(figure.savefig) for name, figure in compare_plot.draw(found).items()}
+    return Study(path, "comparison", found["name"], _screen(lambda console: compare.show(console, found)), drawn)
 
 
 def _capacity(path: Path) -> Study:
