@@ -439,8 +439,8 @@ def test_ctrl_c_shows_and_saves_what_is_known(tmp_path: Path) -> None:
     while len(list(list_runs(tmp_path))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, output + errors
     (saved,) = (tmp_path / "one").glob("capacity-*/capacity.json")
     assert json.loads(saved.read_text())["status"] == "interrupted"
     assert "The search ended before" in output

@@ -201,7 +201,8 @@ class ProcessEngine:
             case "ready":
                 child.report.startup_s = event["startup_s"]
                 child.report.effective = event["effective"]
-                child.ready.set_result(None)
+                if not child.ready.done():  # cancelled where another one has ended the start
+                    child.ready.set_result(None)
             case "issued":
                 self._issuing = False
             case "request failed":

@@ -15,6 +15,7 @@ from harness.studies.capacity.configurations import Configuration
 from harness.studies.capacity.curve import Crossing, Size, crossing, curve, smaller
 from harness.studies.capacity.evidence import DRIFT, NONE, Estimate, Evidence, combine, weigh
 from harness.studies.capacity.slo import Limit
+from harness.studies.measure import signals_wait
 from harness.twin.pooling import pooled
 
 LIGHT, LOADED = 0.5, 0.9
@@ -165,7 +166,8 @@ def search(
         plan = configuration.at(step.overrides)
         ran = measure(plan, (*configuration.settings, *step.overrides))
         before = state
-        state = absorb(before, step, plan, ran)
+        with signals_wait():  # NumPy may drop a KeyboardInterrupt that is raised while it looks at an operand
+            state = absorb(before, step, plan, ran)
         elapsed_s = clock() - begun
         overhead_s = elapsed_s - before.elapsed_s - (state.measured_s - before.measured_s)
         state = replace(state, elapsed_s=elapsed_s, overhead_s=max(overhead_s, 0.0))
