@@ -27,8 +27,9 @@ PLACEHOLDER = re.compile(r"\b(RUN|FILE|FOLDER|SCENARIO)\b|\.\.\.")
 NOT_MET = 3
 """An SLO, a verdict or a limit that was not met: few requests on any machine decide nothing."""
 RESNET = "harness run scenarios/resnet18_cpu.yaml --quiet"
+AT_ONE_RATE = f"{RESNET} --set load.rate=60/s"
 BEFORE = {
-    "harness compare last~1 last": (RESNET, RESNET),
+    "harness compare last~1 last": (AT_ONE_RATE, AT_ONE_RATE),
     "harness accuracy build/digits": ("python -m examples.digits.train build/digits",),
     "harness sweep --show last": ("harness sweep scenarios/mm1.yaml --grid load.rate=20/s --quiet",),
 }
