@@ -16,7 +16,7 @@ from harness.commands.report import write
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH = 1280
-PICTURES = (("light", "main", 1370), ("dark", "#time", 1000))
+PICTURES = (("light", "main", 1330), ("dark", "main", 1330))
 """Colour scheme, the element at the top, and the height of each."""
 
 
