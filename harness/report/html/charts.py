@@ -92,7 +92,7 @@ def over_time(run: Run) -> list[Chart]:
     late = {**_line("lateness", found.lateness, 0), "kind": "dots"}
     charts = [
         _latency(run, end, "latency", TALL),
-        *(_timed(name, label, end, _depth(found), {"unit": "", "whole": True}, STRIP) for name, label, found in queues),
+        *(_timed(name, label, end, _depth(depth), {"unit": "", "whole": True}, STRIP) for name, label, depth in queues),
         _timed("throughput", "Throughput", end, rates, {"unit": "/s"}),
         _timed("lateness", "Lateness of the producer", end, [late], MILLISECONDS),
     ]
