@@ -1,4 +1,4 @@
-"""The same seed gives the same arrivals, images and services in every version: saved runs are compared with new ones."""
+"""The same seed gives the same arrivals, images and services in every version."""
 
 from __future__ import annotations
 
