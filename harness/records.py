@@ -12,10 +12,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,22 +29,35 @@ STAMPS = STAGE_FIELDS[:5]
 Ints = NDArray[np.int64]
 
 
-class Phase(IntEnum):
-    """What a request ran for. Statistics use `measured`."""
+class Phase:
+    """What a request ran for. Statistics use `measured`. Plain integers, as the records hold them."""
 
-    MEASURED = 0
-    WARMUP = 1
-    CALIBRATION = 2
+    MEASURED: Final = 0
+    WARMUP: Final = 1
+    CALIBRATION: Final = 2
 
 
-class Outcome(IntEnum):
-    """How a request ended. `aborted`: the run ended first."""
+class Outcome:
+    """How a request ended. `aborted`: the run ended first. Plain integers, as the records hold them.
 
-    PENDING = 0
-    COMPLETED = 1
-    FAILED = 2
-    DROPPED = 3
-    ABORTED = 4
+    Not an IntEnum: NumPy looks up attributes of operands that it does not know, and drops what is raised meanwhile;
+    where a signal handler raised it, a Ctrl-C is lost.
+    """
+
+    PENDING: Final = 0
+    COMPLETED: Final = 1
+    FAILED: Final = 2
+    DROPPED: Final = 3
+    ABORTED: Final = 4
+
+
+ENDED: Final = {
+    Outcome.COMPLETED: "completed",
+    Outcome.FAILED: "failed",
+    Outcome.DROPPED: "dropped",
+    Outcome.ABORTED: "aborted",
+}
+"""The outcomes of requests that have ended, and what they are called."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +149,7 @@ class RunRecords:
 
     @property
     def outcome(self) -> Ints:
-        """An Outcome each."""
+        """A value of Outcome each."""
         return self.column("outcome")
 
     def select(self, mask: NDArray[np.bool_] | slice) -> RunRecords:
@@ -150,12 +162,12 @@ class RunRecords:
             self.layout, self.rows[mask], {where[r]: why for r, why in self.failures.items() if r in where}
         )
 
-    def of_phase(self, phase: Phase) -> RunRecords:
-        """The requests that ran for `phase`."""
+    def of_phase(self, phase: int) -> RunRecords:
+        """The requests that ran for `phase`, a value of Phase."""
         return self.select(self.column("phase") == phase)
 
-    def with_outcome(self, *outcomes: Outcome) -> RunRecords:
-        """The requests that ended in one of these ways."""
+    def with_outcome(self, *outcomes: int) -> RunRecords:
+        """The requests that ended in one of these ways, values of Outcome."""
         return self.select(np.isin(self.outcome, outcomes))
 
 

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from harness import records
 from harness.errors import UsageError
-from harness.records import Layout, Outcome, RunRecords
+from harness.records import ENDED, Layout, Outcome, Phase, RunRecords
 
 LAYOUT = Layout(("first", "second"), (("decode", "resize"), ()))
 
@@ -75,3 +75,12 @@ def test_records_of_a_later_schema_are_refused(tmp_path: Path) -> None:
     pq.write_table(table.replace_schema_metadata({"harness": json.dumps(header)}), path)
     with pytest.raises(UsageError, match="Update the harness"):
         records.load(path)
+
+
+def test_phases_and_outcomes_are_plain_integers() -> None:
+    """Compared with an array, an IntEnum makes NumPy look up attributes of it and drop what a signal handler raises
+    meanwhile."""
+    constants = [value for kind in (Phase, Outcome) for name, value in vars(kind).items() if name.isupper()]
+    assert len(constants) == 8
+    assert all(type(value) is int for value in constants)
+    assert set(ENDED) == {value for name, value in vars(Outcome).items() if name.isupper() and name != "PENDING"}

@@ -167,7 +167,7 @@ def test_the_components_of_any_request_add_up_to_its_latency(gaps: list[tuple[in
     assert min(part.min() for part in split.components.values()) >= 0
 
 
-def lossy(outcome: Outcome, lost: int, reasons: dict[int, str]) -> dict[str, Any]:
+def lossy(outcome: int, lost: int, reasons: dict[int, str]) -> dict[str, Any]:
     """The summary of the deterministic run with its first requests lost."""
     planned, records = deterministic()
     records.rows[:lost, planned.layout.columns["outcome"]] = outcome

@@ -73,7 +73,9 @@ class _Trace:
         self._shown = shown
         self._rows = np.flatnonzero(shown).tolist()
         self._phase = records.column("phase")
-        self._first = {phase: int(np.argmax(self._phase == phase)) for phase in Phase}
+        self._first = {
+            phase: int(np.argmax(self._phase == phase)) for phase in (Phase.MEASURED, Phase.WARMUP, Phase.CALIBRATION)
+        }
         self._passed = np.sum([stage.done > 0 for stage in self._stages], axis=0)  # stages that a request got through
         self._origin = int(records.due[shown].min(initial=np.iinfo(np.int64).max))
         self._found: list[tuple[tuple[int, ...], Event]] = []
@@ -195,7 +197,7 @@ class _Trace:
 
     def _called(self, row: int) -> str:
         """A request's number within its phase, from 0, as everywhere in the reports."""
-        phase = Phase(self._phase[row])
+        phase = int(self._phase[row])
         return f"{'request' if phase == Phase.MEASURED else 'warm-up'} {row - self._first[phase]}"
 
     # ------------------------------------------------------------------ events

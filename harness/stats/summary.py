@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.plan import Plan, StagePlan
-from harness.records import Outcome, Phase, RunRecords
+from harness.records import ENDED, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
 from harness.stats import checks, steady
 from harness.stats.attribution import Edge, attribute
@@ -37,7 +37,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
     state = _steady(plan, done, bottleneck) if open_load else None
     p99 = dependent(split.e2e, TAIL)
     meaningful = state is None or state.verdict != "saturated"
-    outcomes = {o: int((measured.outcome == o).sum()) for o in Outcome}
+    outcomes = {o: int((measured.outcome == o).sum()) for o in ENDED}
     counts = {
         "issued": len(measured),
         "completed": outcomes[Outcome.COMPLETED],

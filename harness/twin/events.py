@@ -25,7 +25,7 @@ from harness.twin.pipeline import START_NS
 DUE, OUTCOME = REQUEST_FIELDS.index("due"), REQUEST_FIELDS.index("outcome")
 OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
 FIRST, GROUP = len(REQUEST_FIELDS), len(STAGE_FIELDS)
-COMPLETED, DROPPED = int(Outcome.COMPLETED), int(Outcome.DROPPED)
+COMPLETED, DROPPED = Outcome.COMPLETED, Outcome.DROPPED
 NEVER = np.iinfo(np.int64).max
 
 WHEN, WHOSE = range(2)

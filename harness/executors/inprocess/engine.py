@@ -254,7 +254,7 @@ class InProcessEngine:
         self.rows[row, self._columns["failed_stage"]] = stage.index
         self._end(row, Outcome.FAILED, now_ns())
 
-    def _end(self, row: int, outcome: Outcome, when_ns: int) -> None:
+    def _end(self, row: int, outcome: int, when_ns: int) -> None:
         self.rows[row, self._columns["outcome"]] = outcome
         if self._credits is not None:
             self._credits.put_nowait(when_ns)

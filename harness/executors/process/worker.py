@@ -197,7 +197,7 @@ class Worker:
         self._stamps[row * self._width + FAILED_STAGE] = self._told.stage
         self._end(row * self._width, row, Outcome.FAILED)
 
-    def _end(self, at: int, row: int, outcome: Outcome) -> None:
+    def _end(self, at: int, row: int, outcome: int) -> None:
         self._stamps[at + OUTCOME] = outcome
         if self._told.credits_fd >= 0:
             os.write(self._told.credits_fd, struct.pack("i", row))

@@ -11,7 +11,7 @@ from harness import host
 from harness.errors import HarnessError, RunFailed, SaveError, ScenarioError
 from harness.executors.base import Execution
 from harness.executors.blocks import Blocks, Standing, execute_blocks, order
-from harness.records import Outcome, Phase
+from harness.records import ENDED, Phase
 from harness.scenario import located
 from harness.scenario import read as read_scenario
 from harness.stats.comparison import Comparison, compare_many
@@ -163,6 +163,6 @@ def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any
         "executor": execution.plan.scenario.executor,
         "capacity_rps": execution.capacity_rps,
         "checks": [asdict(check) for check in validity.checks_of(execution)],
-        "requests": {o.name.lower(): int((measured.outcome == o).sum()) for o in Outcome if o is not Outcome.PENDING},
+        "requests": {name: int((measured.outcome == o).sum()) for o, name in ENDED.items()},
         **{key: known[key] for key in _OF_A_SIDE},
     }
