@@ -8,13 +8,6 @@ import tempfile
 
 from harness.errors import RunFailed
 
-FREE_SHARE = 0.6
-
-
-def budget() -> int:
-    """Bytes that a run may take: 60 % of what is free now."""
-    return int(FREE_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
-
 
 def allocate(nbytes: int, label: str) -> int:
     """A descriptor of `nbytes` of zeroed shared memory; nothing of it appears in any file system. Raises RunFailed."""
@@ -32,6 +25,17 @@ def allocate(nbytes: int, label: str) -> int:
             hint="Lower a stage's capacity, the number of requests, or the images of the source.",
         ) from None
     return fd
+
+
+def store(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write `data` (C-contiguous) at an offset of what `allocate` gave, which grows by it. Raises RunFailed."""
+    left = memoryview(data).cast("B")
+    try:
+        while left:
+            written = os.pwrite(fd, left, offset)  # at most 2 GiB at once
+            left, offset = left[written:], offset + written
+    except OSError as error:
+        raise RunFailed(f"cannot write to shared memory: {error.strerror}") from None
 
 
 def attach(fd: int, nbytes: int, *, populate: bool = True, writable: bool = True) -> mmap.mmap:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -172,10 +172,48 @@ def test_an_image_too_large_is_refused_by_its_header(tmp_path, form, monkeypatch
         load(images=str(tmp_path), form=form)
 
 
-def test_images_beyond_the_free_memory_are_an_error(monkeypatch):
-    monkeypatch.setattr(os, "sysconf", lambda name: 1000)
-    with pytest.raises(ScenarioError, match="60 % of the free memory"):
-        load(images="synthetic", height=600, width=800)
+def test_images_beyond_the_memory_that_is_left_are_an_error_and_leave_nothing_open(monkeypatch):
+    monkeypatch.setattr(source, "usable_bytes", lambda: 3 * 600 * 800 * 2)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with load(images="synthetic", height=600, width=800, count=2) as images:
+        assert images.nbytes == 3 * 600 * 800 * 2
+    with pytest.raises(ScenarioError, match=r"images take more than 0\.0 GiB, 60 % of the memory that is left"):
+        load(images="synthetic", height=600, width=800, count=3)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("size", [{}, {"height": 200, "width": 200}])
+def test_an_image_beyond_the_memory_that_is_left_is_refused_before_it_is_decoded(folder, monkeypatch, size):
+    monkeypatch.setattr(source, "usable_bytes", lambda: 3 * 48 * 64 - (0 if size == {} else -1) - 1)
+    with pytest.raises(ScenarioError, match=r"an image of .* pixels takes more than"):
+        load(images=str(folder), **size)
+
+
+def test_images_are_never_in_memory_twice():
+    tracemalloc.start()
+    try:
+        with load(images="synthetic", height=100, width=200, count=100) as images:
+            _, peak = tracemalloc.get_traced_memory()
+            assert images.nbytes == 100 * 60_032
+    finally:
+        tracemalloc.stop()
+    assert peak < images.nbytes / 4
+
+
+def test_what_is_no_image_by_its_content_starts_nothing(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    started, program = tmp_path / "started", tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\necho $$ > {started}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", str(program))
+    Image.new("RGB", (30, 20)).save(tmp_path / "good.png")
+    Image.new("RGB", (30, 20)).save(tmp_path / "x.png", "EPS")
+    with load(images=str(tmp_path)) as images:
+        assert images[0].shape == (20, 30, 3)
+        with pytest.raises(RequestError, match=r"x\.png: cannot be decoded: not an image in a known format \(JPEG"):
+            images[1]
+    assert not started.exists()
 
 
 # Sharing and choosing

@@ -17,7 +17,7 @@ from harness.errors import RunFailed, ScenarioError, StalledError
 from harness.executors.base import Ending, Engine, Execution, Failure, Issue
 from harness.executors.inprocess.thread import ComputeThread
 from harness.executors.progress import Observer, Reporter
-from harness.memory import budget
+from harness.host.memory import usable_bytes
 from harness.plan import CALIBRATION_ROWS, Plan
 from harness.records import Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
@@ -207,9 +207,11 @@ class OpenPipeline:
 
 def make_engine(plan: Plan, images: source.ImageSet | None) -> Engine:
     """The engine that a Plan's scenario asks for. Raises ScenarioError when it does not fit into memory."""
-    if plan.shared_bytes > budget():
+    usable = usable_bytes()
+    if plan.shared_bytes > usable:
         raise ScenarioError(
-            f"slots and records take {plan.shared_bytes / 2**30:.1f} GiB, more than 60 % of the free memory",
+            f"slots and records take {plan.shared_bytes / 2**30:.1f} GiB, more than {usable / 2**30:.1f} GiB, 60 % of"
+            " the memory that is left",
             where=plan.scenario.name,
             hint="Lower a stage's capacity or payload, or the number of requests.",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -51,23 +51,47 @@ def limits(root: Path = ROOT) -> Limits:
     groups = _groups(files.text(root, "proc/self/cgroup") or "")
     if not groups:
         return Limits(None, None, None, None)
-    unified = files.text(root, f"{CGROUP_FOLDER}/cgroup.controllers") is not None
-    if unified:
-        cpu = memory = list(_ancestry(root, [CGROUP_FOLDER], groups.get("", "/")))
-        quotas = [(cores, folder) for folder in cpu if (cores := _quota_v2(root, folder)) is not None]
-        sizes = [size for folder in memory if (size := files.integer(root, f"{folder}/memory.max")) is not None]
-    else:
-        cpu, memory = (list(_hierarchy_v1(root, groups, controller)) for controller in ("cpu", "memory"))
-        quotas = [(cores, folder) for folder in cpu if (cores := _quota_v1(root, folder)) is not None]
-        sizes = [size for d in memory if (size := files.integer(root, f"{d}/memory.limit_in_bytes")) is not None]
-    size = min((size for size in sizes if size < UNLIMITED_BYTES), default=None)
+    version = _version(root)
+    quota = _quota_v2 if version == 2 else _quota_v1
+    quotas = [(cores, f) for f in _hierarchy(root, groups, "cpu") if (cores := quota(root, f)) is not None]
+    size = min((limit for _, limit in _memory_limits(root, groups)), default=None)
     cores, folder = min(quotas, default=(None, None))
     return Limits(
-        version=2 if unified else 1,
+        version=version,
         cpu_quota_cores=cores,
         memory_limit_mb=None if size is None else size / 1e6,
         throttling_file=None if folder is None else f"{folder}/cpu.stat",
     )
+
+
+def available_bytes(root: Path = ROOT) -> int | None:
+    """Bytes that this process's control group can still take, the least of it and its ancestors; None without a limit.
+
+    Pages that hold files count as available, as in the kernel's own MemAvailable: it drops them before it kills. Shared
+    memory is on none of those lists.
+    """
+    groups = _groups(files.text(root, "proc/self/cgroup") or "")
+    v2 = _version(root) == 2
+    used_file, prefix = ("memory.current", "") if v2 else ("memory.usage_in_bytes", "total_")
+    left = []
+    for folder, limit in _memory_limits(root, groups):
+        used, stat = files.integer(root, f"{folder}/{used_file}") or 0, files.text(root, f"{folder}/memory.stat") or ""
+        cached = sum(files.count(stat, f"{prefix}{kind}_file") or 0 for kind in ("inactive", "active"))
+        left.append(max(limit - max(used - cached, 0), 0))
+    return min(left, default=None)
+
+
+def _version(root: Path) -> int:
+    return 1 if files.text(root, f"{CGROUP_FOLDER}/cgroup.controllers") is None else 2
+
+
+def _memory_limits(root: Path, groups: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """The folder and the limit, in bytes, of each group that has one."""
+    name = "memory.max" if _version(root) == 2 else "memory.limit_in_bytes"
+    for folder in _hierarchy(root, groups, "memory"):
+        limit = files.integer(root, f"{folder}/{name}")
+        if limit is not None and limit < UNLIMITED_BYTES:
+            yield folder, limit
 
 
 def _groups(written: str) -> dict[str, str]:
@@ -80,7 +104,10 @@ def _groups(written: str) -> dict[str, str]:
     return groups
 
 
-def _hierarchy_v1(root: Path, groups: dict[str, str], controller: str) -> Iterator[str]:
+def _hierarchy(root: Path, groups: Mapping[str, str], controller: str) -> Iterator[str]:
+    """The folders of this process's group and of its ancestors, of the hierarchy that holds the controller."""
+    if _version(root) == 2:
+        return _ancestry(root, [CGROUP_FOLDER], groups.get("", "/"))
     path = groups.get(controller)
     if path is None:
         return iter(())
@@ -91,15 +118,30 @@ def _hierarchy_v1(root: Path, groups: dict[str, str], controller: str) -> Iterat
 def _ancestry(root: Path, mounts: list[str], group: str) -> Iterator[str]:
     """The folders of a group and of its ancestors, up to the first of the mount points that exists.
 
-    Inside a container the path may be the host's, which does not exist there: the mount point is then the group itself.
+    Inside a container the path may be the host's. What is mounted there is a part of the hierarchy, and mountinfo says
+    which; where it does not, the mount point is the group itself.
     """
     for mount in mounts:
         if (root / mount).is_dir():
-            inside = PurePosixPath(group.lstrip("/"))
+            inside = _below(_mounted(root, mount), PurePosixPath(group))
             for folder in (inside, *inside.parents):
                 if ".." not in folder.parts and (root / mount / folder).is_dir():
                     yield f"{mount}/{folder}" if folder.parts else mount
             return
+
+
+def _mounted(root: Path, mount: str) -> PurePosixPath:
+    """The group that is mounted at a mount point: `/` of the whole hierarchy, and where mountinfo does not say."""
+    for line in (files.text(root, "proc/self/mountinfo") or "").splitlines():
+        _, _, _, group, point, *_ = line.split()
+        if point == f"/{mount}":
+            return PurePosixPath(group)
+    return PurePosixPath("/")
+
+
+def _below(mounted: PurePosixPath, group: PurePosixPath) -> PurePosixPath:
+    """The path of a group from the one that is mounted."""
+    return group.relative_to(mounted if group.is_relative_to(mounted) else "/")
 
 
 def _quota_v2(root: Path, folder: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ScenarioError
+from harness.host.memory import usable_bytes
 from harness.kernels.decode import DecodeError, decode, probe
-from harness.memory import allocate, attach, budget
+from harness.memory import allocate, attach, store
 from harness.scenario.model import Source
 from harness.stages.base import RequestError
 
@@ -32,6 +33,7 @@ PHOTOS = (
 )
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
 JPEG_QUALITY = 90
+ALIGNMENT = 64  # bytes, a cache line
 CHOICES = 4096  # how many requests until the order of the images repeats, at least
 
 
@@ -89,42 +91,39 @@ def load(source: Source, seed: np.random.SeedSequence, order: np.random.SeedSequ
     seed: of synthetic content; order: of which request gets which image.
     Raises ScenarioError when there are none at all, one is too large, or they do not fit into memory.
     """
-    blobs: list[tuple[str, NDArray[np.uint8] | bytes | str]] = []
-    most, total = budget(), 0
-    for name, blob in _synthetic(source, seed) if source.images == "synthetic" else _files(source):
-        total += blob.nbytes if isinstance(blob, np.ndarray) else len(blob)
-        if total > most:
-            raise ScenarioError(
-                f"the images take more than {most / 2**30:.1f} GiB, 60 % of the free memory",
-                where="source.images",
-                hint="Use fewer images, or as: encoded.",
-            )
-        blobs.append((name, blob))
-    if all(isinstance(blob, str) for _, blob in blobs):
-        reasons = "".join(f"\n  {name}: {blob!s}" for name, blob in blobs[:3])
-        raise ScenarioError(f"none of the {len(blobs)} images can be read{reasons}", where="source.images")
-    rounds = -(-CHOICES // len(blobs))
-    return _share(blobs, tuple(choose(len(blobs), rounds * len(blobs), order or seed).tolist()))
+    usable, end, entries = usable_bytes(), 0, list[ImageEntry]()
+    fd = allocate(0, "harness-images")
+    try:
+        # Each goes where it will be read from before the next one is opened: never are all in memory twice.
+        for name, found in _synthetic(source, seed) if source.images == "synthetic" else _files(source):
+            if isinstance(found, str):
+                entries.append(ImageEntry(name, 0, 0, (), error=found))
+                continue
+            data = memoryview(found if isinstance(found, bytes) else found.data)
+            entry = ImageEntry(name, end, data.nbytes, () if isinstance(found, bytes) else found.shape)
+            end += -(-entry.nbytes // ALIGNMENT) * ALIGNMENT
+            if end > usable:
+                raise _too_much_memory("the images take", usable)
+            store(fd, data, entry.offset)
+            entries.append(entry)
+        if all(entry.error for entry in entries):
+            reasons = "".join(f"\n  {entry.name}: {entry.error}" for entry in entries[:3])
+            raise ScenarioError(f"none of the {len(entries)} images can be read{reasons}", where="source.images")
+        os.ftruncate(fd, end)
+    except BaseException:
+        os.close(fd)
+        raise
+    rounds = -(-CHOICES // len(entries))
+    choice = choose(len(entries), rounds * len(entries), order or seed)
+    return ImageSet(fd, end, tuple(entries), tuple(choice.tolist()))
 
 
-def _share(blobs: Sequence[tuple[str, NDArray[np.uint8] | bytes | str]], choice: tuple[int, ...]) -> ImageSet:
-    entries, offset = [], 0
-    for name, blob in blobs:
-        if isinstance(blob, str):
-            entries.append(ImageEntry(name, 0, 0, (), error=blob))
-            continue
-        nbytes = blob.nbytes if isinstance(blob, np.ndarray) else len(blob)
-        entries.append(ImageEntry(name, offset, nbytes, blob.shape if isinstance(blob, np.ndarray) else ()))
-        offset += -(-nbytes // 64) * 64
-    fd = allocate(offset, "harness-images")
-    memory = attach(fd, offset)
-    for entry, (_, blob) in zip(entries, blobs, strict=True):
-        if not isinstance(blob, str):
-            memory[entry.offset : entry.offset + entry.nbytes] = (
-                blob.tobytes() if isinstance(blob, np.ndarray) else blob
-            )
-    memory.close()
-    return ImageSet(fd, offset, tuple(entries), choice)
+def _too_much_memory(what: str, usable: int) -> ScenarioError:
+    return ScenarioError(
+        f"{what} more than {usable / 2**30:.1f} GiB, 60 % of the memory that is left",
+        where="source.images",
+        hint="Use fewer or smaller images, or as: encoded.",
+    )
 
 
 def paths(source: Source) -> list[Path]:
@@ -178,10 +177,12 @@ def read(path: Path, source: Source) -> NDArray[np.uint8] | bytes | str:
             )
         if source.form == "encoded" and not reencode:
             return data
+        _check_room(header.pixels)
         pixels = decode(data, max_pixels=source.max_pixels)
     except DecodeError as error:
         return f"cannot be decoded: {error}"
     if source.height and source.width:
+        _check_room(source.height * source.width)
         fitted = ImageOps.fit(Image.fromarray(pixels), (source.width, source.height), Image.Resampling.BICUBIC)
         pixels = np.asarray(fitted)
     return _jpeg(Image.fromarray(pixels)) if reencode else pixels
@@ -193,12 +194,20 @@ def _synthetic(source: Source, seed: np.random.SeedSequence) -> Iterator[tuple[s
 
     rng = np.random.default_rng(seed)
     height, width = source.height or 1, source.width or 1
+    _check_room(height * width)
     for index in range(source.count):
         coarse = rng.integers(0, 256, (max(1, height // 24), max(1, width // 24), 3), np.uint8)
         smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
         grain = rng.integers(-6, 7, (height, width, 1), np.int16)
         pixels = np.clip(np.asarray(smooth, np.int16) + grain, 0, 255).astype(np.uint8)
         yield f"synthetic-{index}", _jpeg(Image.fromarray(pixels)) if source.form == "encoded" else pixels
+
+
+def _check_room(pixels: int) -> None:
+    """Raises ScenarioError for an image that does not fit into memory, before it is decoded."""
+    usable = usable_bytes()
+    if 3 * pixels > usable:
+        raise _too_much_memory(f"an image of {pixels:,} pixels takes", usable)
 
 
 def _jpeg(image: Any) -> bytes:

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, StageFailed, StalledError
 from harness.executors.process.child import environment
 from harness.executors.serial.child import Instructions
+from harness.host.memory import usable_bytes
 from harness.lifeline import pack
-from harness.memory import allocate, attach, budget
+from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
 from harness.scenario.model import Deadlines
 from harness.stages.source import ImageSet
@@ -60,9 +61,10 @@ def serve(
     """
     count, output = len(images), stages[kept].output
     nbytes = count * (8 + output.nbytes)
-    if nbytes > budget():
+    usable = usable_bytes()
+    if nbytes > usable:
         raise RunFailed(
-            f"the outputs for {count:,} images take {nbytes / 2**30:.1f} GiB, and {budget() / 2**30:.1f} may be used",
+            f"the outputs for {count:,} images take {nbytes / 2**30:.1f} GiB, and {usable / 2**30:.1f} may be used",
             hint="Use fewer images.",
         )
     fd = allocate(nbytes, "harness-outputs")
