@@ -24,7 +24,7 @@ def read(folder: Path, options: Preprocess) -> tuple[torch.Tensor, torch.Tensor]
     classes = sorted({path.parent.name for path in paths})
     inputs: NDArray[np.float32] = np.empty((len(paths), *recipe(options).output_shape), np.float32)
     for path, out in zip(paths, inputs, strict=True):
-        backend.run(np.asarray(Image.open(path).convert("RGB")), out)
+        backend.run(np.asarray(Image.open(path, formats=["JPEG", "PNG"]).convert("RGB")), out)
     return torch.from_numpy(inputs), torch.tensor([classes.index(path.parent.name) for path in paths])
 
 

@@ -5,7 +5,7 @@ Lives here: the contract (`contract`), sizes and filter weights (`geometry`), th
 it imports nothing else of the project, and nothing heavier than NumPy until a backend is loaded.
 """
 
-from .contract import Backend, BackendUnavailable, KernelError, Plan, Recipe
+from .contract import Backend, BackendUnavailable, KernelError, Plan, Recipe, check_resized
 from .registry import backends, load
 
-__all__ = ["Backend", "BackendUnavailable", "KernelError", "Plan", "Recipe", "backends", "load"]
+__all__ = ["Backend", "BackendUnavailable", "KernelError", "Plan", "Recipe", "backends", "check_resized", "load"]

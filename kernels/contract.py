@@ -199,7 +199,14 @@ def check_image_size(recipe: Recipe, height: int, width: int, channels: int) -> 
         raise KernelError(f"an image of {channels} channels does not fit a recipe of {recipe.channels}")
     resized = recipe.resized(height, width)
     rows, columns = recipe.crop_size or resized
-    if min(resized) < 1 or rows * columns > MAX_PIXELS:
+    if min(resized) < 1 or max(rows * columns, resized[0] * resized[1]) > MAX_PIXELS:
         raise KernelError(
-            f"{width}x{height} resizes to {resized[1]}x{resized[0]}: empty, or an output that is too large"
+            f"{width}x{height} resizes to {resized[1]}x{resized[0]}: empty, or larger than {MAX_PIXELS} pixels"
         )
+
+
+def check_resized(recipe: Recipe, height: int, width: int, max_pixels: int) -> None:
+    """Raise KernelError for an image that the resize would make larger than max_pixels: a long, narrow one."""
+    rows, columns = recipe.resized(height, width)
+    if rows * columns > max_pixels:
+        raise KernelError(f"{width}x{height} resizes to {columns}x{rows} pixels, more than the limit of {max_pixels:,}")

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import io
-import warnings
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from .contract import Backend, Image, KernelError, Recipe
+from .contract import Backend, Image, KernelError, Recipe, check_resized
 
 DEFAULT_MAX_PIXELS = 100_000_000
+FORMATS = {
+    "JPEG": "JpegImagePlugin",
+    "PNG": "PngImagePlugin",
+    "WEBP": "WebPImagePlugin",
+    "BMP": "BmpImagePlugin",
+    "TIFF": "TiffImagePlugin",
+    "GIF": "GifImagePlugin",
+    "PPM": "PpmImagePlugin",
+}
+"""What is read, by the bytes and not by the name of a file, and Pillow's module for it. Pillow knows more, among
+them EPS, for which it starts Ghostscript."""
 _JPEG_MAGIC = b"\xff\xd8\xff"
+_PREFIX_BYTES = 16  # what Pillow looks at to tell a format
 _ORIENTATION_TAG = 0x0112
 LYING = (5, 6, 7, 8)
 """EXIF orientations in which the stored picture lies on its side: height and width change places."""
@@ -87,12 +103,15 @@ def decode(
     return _oriented(pixels, orientation)
 
 
-def scaled_decode_difference(data: bytes, backend: Backend) -> dict[str, Any]:
+def scaled_decode_difference(data: bytes, backend: Backend, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> dict[str, Any]:
     """What `scaled_for` changes for this file: both sizes, (width, height), and the difference of the outputs.
 
-    max and mean are in normalised units.
+    max and mean are in normalised units. max_pixels: limit of the image and of what the resize makes of it. Raises
+    KernelError.
     """
-    pixels = decode(data), decode(data, scaled_for=backend.recipe)
+    header = probe(data)
+    check_resized(backend.recipe, header.height, header.width, max_pixels)
+    pixels = tuple(decode(data, max_pixels=max_pixels, scaled_for=scale) for scale in (None, backend.recipe))
     outputs = []
     for image in pixels:
         out = np.empty(backend.recipe.output_shape_for(*image.shape[:2]), dtype=np.float32)
@@ -127,15 +146,50 @@ def _decode_with_pillow(data: bytes, header: Header) -> Image:
     if image.size != (header.width, header.height):
         raise DecodeError(f"{header.format}: the header changed while it was read")
     try:
-        if image.mode.startswith("I"):
-            return _from_16_bits(np.asarray(image))
-        if image.mode == "F":
-            raise DecodeError(f"{header.format}: floating-point pixels have no defined range")
-        return np.asarray(image.convert("RGB"))
+        with _PILLOWS_LIMIT.lifted_for(header.pixels):
+            if image.mode.startswith("I"):
+                return _from_16_bits(np.asarray(image))
+            if image.mode == "F":
+                raise DecodeError(f"{header.format}: floating-point pixels have no defined range")
+            return np.asarray(image.convert("RGB"))
     except DecodeError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever the damage leads to
         raise DecodeError(f"{header.format}: {error or type(error).__name__}") from error
+
+
+class _PillowsLimit:
+    """Pillow's own limit on pixels, which belongs to the whole process, and is lifted only while an image needs it.
+
+    Several threads may lift it at once; the last of them puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._lifted = threading.Lock(), 0
+        self._found: int | None = None
+
+    @contextmanager
+    def lifted_for(self, pixels: float) -> Iterator[None]:
+        """For an image of so many pixels; nothing is done where the limit allows them."""
+        from PIL import Image as PilImage
+
+        with self._lock:
+            limit = self._found if self._lifted else PilImage.MAX_IMAGE_PIXELS
+            lifts = limit is not None and pixels > limit
+            if lifts:
+                self._found, PilImage.MAX_IMAGE_PIXELS = limit, None
+                self._lifted += 1
+        try:
+            yield
+        finally:
+            if lifts:
+                with self._lock:
+                    self._lifted -= 1
+                    if not self._lifted:
+                        PilImage.MAX_IMAGE_PIXELS = self._found
+
+
+_PILLOWS_LIMIT = _PillowsLimit()
 
 
 def _from_16_bits(grey: Any) -> Image:
@@ -167,15 +221,34 @@ def _oriented(pixels: Image, orientation: Any) -> Image:
 
 
 def _open(data: bytes) -> Any:
-    """Pillow's lazy image: the header is parsed, no pixel is decoded."""
-    from PIL import Image as PilImage
-    from PIL import UnidentifiedImageError
+    """Pillow's lazy image: the header is parsed, no pixel is decoded.
+
+    What Image.open does for one of FORMATS, but for Pillow's own limit on pixels.
+    """
+    from PIL.Image import DecompressionBombError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PilImage.DecompressionBombWarning)
-            return PilImage.open(io.BytesIO(data))
-    except UnidentifiedImageError as error:
-        raise DecodeError("not an image in a known format") from error
-    except Exception as error:  # a damaged header raises whatever its parser stumbles over
-        raise DecodeError(f"header: {error or type(error).__name__}") from error
+        return _parse(data)
+    except DecodeError:
+        raise
+    except DecompressionBombError:  # parsers of animations check a second time
+        with _PILLOWS_LIMIT.lifted_for(float("inf")):
+            return _parse(data)
+
+
+def _parse(data: bytes) -> Any:
+    from PIL import Image as PilImage
+
+    for name, module in FORMATS.items():
+        import_module(f"PIL.{module}")
+        factory, accepts = PilImage.OPEN[name]
+        try:
+            if accepts is None or accepts(bytes(data[:_PREFIX_BYTES])) is True:
+                return factory(io.BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # a parser's way to say that this is not its format
+            continue
+        except PilImage.DecompressionBombError:
+            raise
+        except Exception as error:  # a damaged header raises whatever its parser stumbles over
+            raise DecodeError(f"header: {error or type(error).__name__}") from error
+    raise DecodeError(f"not an image in a known format ({', '.join(FORMATS)})")

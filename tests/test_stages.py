@@ -256,3 +256,36 @@ def test_an_image_above_the_limit_on_pixels_fails_its_request() -> None:
     Image.new("RGB", (50, 50)).save(image, "PNG")
     with pytest.raises(RequestError, match="50x50 pixels exceed the limit of 2499"):
         stage.process(memoryview(image.getvalue()), np.empty((3, 32, 32), np.float32), 0)
+
+
+@pytest.mark.parametrize("form", ["raw", "encoded"])
+@pytest.mark.parametrize("backend", ["numba", "native", "torchvision", "torchvision-pil"])
+def test_a_long_narrow_image_fails_its_request_with_every_backend(backend: str, form: str) -> None:
+    options = {"resize": 256, "crop": 224, "backend": backend}
+    planned = plan({"preprocess": options}, load=CLOSED, source={"as": form})
+    stage = build(planned.context(planned.stages[0]))
+    stage.open()
+    out = np.empty((3, 224, 224), np.float32)
+
+    def request(height: int, width: int) -> Any:
+        pixels = np.zeros((height, width, 3), np.uint8)
+        if form == "raw":
+            return pixels
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        return memoryview(buffer.getvalue())
+
+    with pytest.raises(RequestError, match="1x4000 resizes to 256x1024000 pixels, more than the limit of 100,000,000"):
+        stage.process(request(4000, 1), out, 0)
+    stage.process(request(300, 400), out, 1)
+
+
+def test_the_difference_of_scaled_decoding_leaves_out_what_the_resize_would_make_too_large(tmp_path: Path) -> None:
+    for name, size in (("long.jpg", (1, 4000)), ("usual.jpg", (640, 480))):
+        Image.new("RGB", size).save(tmp_path / name)
+    options = {"resize": 256, "crop": 224, "backend": "torchvision", "scaled_decode": True}
+    planned = plan({"preprocess": options}, load=CLOSED, source={"as": "encoded", "images": str(tmp_path)})
+    images = source.load(planned.scenario.source, planned.seed("content"))
+    stage = build(replace(planned.context(planned.stages[0]), images=images))
+    assert stage.open().effective["scaled_decode_difference"]["images"] == 1
+    images.close()

@@ -50,7 +50,8 @@ class Source(Keys):
 
     images: Annotated[str, FileName(("photos", "synthetic"))] = "photos"
     """`photos` (eight that come with scikit-image), `synthetic` (noise), a folder, or a glob pattern; a relative one
-    counts from the scenario file's folder."""
+    counts from the scenario file's folder. Files are JPEG, PNG, WebP, BMP, TIFF, GIF or PPM by their content; what
+    cannot be read as one of these fails the requests that get it."""
     form: Literal["raw", "encoded"] = Field(default="raw", alias="as")
     """`raw`: decoded pixels. `encoded`: the file's bytes (`photos` and `synthetic` as JPEG of quality 90)."""
     height: int | None = Field(default=None, ge=1, le=65_535)
@@ -60,7 +61,8 @@ class Source(Keys):
     count: int = Field(default=8, ge=1)
     """How many synthetic images to make."""
     max_pixels: int = Field(default=100_000_000, ge=1)
-    """An image with more pixels is refused before the run."""
+    """An image with more pixels is refused before the run. A picture that a preprocess stage's resize would make larger
+    than this (a long, narrow one: resize is its short side) fails its request, with every backend."""
 
     @model_validator(mode="after")
     def _both_sides(self) -> Self:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.clock import now_ns
 from harness.errors import ScenarioError
-from harness.kernels import BackendUnavailable, KernelError, Recipe, load
+from harness.kernels import BackendUnavailable, KernelError, Recipe, check_resized, load
 from harness.kernels.decode import DecodeError, decode, scaled_decode_difference
 from harness.scenario.model import Preprocess
 from harness.stages import factory
@@ -66,9 +66,13 @@ class PreprocessStage:
         self._encoded = context.input == Images("encoded")
         self._shape = context.output.shape
         self._images = context.images
+        self._max_pixels = context.max_pixels
         self._decoding: dict[str, Any] = {"orient": self._options.orient, "max_pixels": context.max_pixels}
         if self._options.scaled_decode:
             self._decoding["scaled_for"] = recipe(self._options)
+        # torchvision makes the whole resized picture before a crop takes its part. The other backends do not, but a
+        # request that fails behind one backend and not behind another would spoil their comparison.
+        self._recipe = recipe(self._options) if self._options.factory is None else None
         self.part_ns: Sequence[int] = ()
 
     def open(self) -> Opened:
@@ -99,8 +103,9 @@ class PreprocessStage:
         differences = []
         for index in range(min(len(self._images), 8)):
             try:
-                differences.append(scaled_decode_difference(bytes(self._images[index]), self._backend))
-            except (DecodeError, RequestError):
+                data = bytes(self._images[index])
+                differences.append(scaled_decode_difference(data, self._backend, max_pixels=self._max_pixels))
+            except (KernelError, RequestError):
                 continue  # its requests will fail, each with the reason
         if not differences:
             return {}
@@ -123,6 +128,8 @@ class PreprocessStage:
 
     def _run(self, pixels: Any, out: NDArray[Any]) -> None:
         try:
+            if self._recipe is not None:
+                check_resized(self._recipe, *pixels.shape[:2], self._max_pixels)
             self._backend.run(pixels, out)
         except KernelError as error:  # such as an image so narrow that nothing of it is left
             raise RequestError(str(error)) from None

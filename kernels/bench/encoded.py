@@ -27,7 +27,7 @@ def encoded_pipelines(image: Image, recipe: Recipe, backends: dict[str, Backend]
     calls: dict[str, Callable[[], object]] = {}
     if "torchvision-pil" in backends:
         transform = _torchvision_transform(recipe)
-        calls[BASELINE] = lambda: transform(PilImage.open(io.BytesIO(data)).convert("RGB"))
+        calls[BASELINE] = lambda: transform(PilImage.open(io.BytesIO(data), formats=["JPEG"]).convert("RGB"))
     for name in ("numba", "native"):
         if name in backends:
             calls[f"decode + {name}"] = _pipeline(data, backends[name], out, scaled=False)

@@ -9,8 +9,10 @@ import time
 import numpy as np
 import psutil
 import pytest
-from harness.kernels import BackendUnavailable, KernelError, Recipe, backends, load
+from harness.kernels import BackendUnavailable, KernelError, Recipe, backends, check_resized, load
 from harness.kernels.contract import MAX_PLANS
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .images import fill, run
 
@@ -100,6 +102,24 @@ def test_a_resize_that_leaves_nothing_is_refused(crop):
     recipe = Recipe(resize=8, crop=crop, max_size=9)
     with pytest.raises(KernelError, match="empty"):
         load(COMPILED[0], recipe).plan(1, 1000)
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_a_resize_that_makes_far_more_of_an_image_is_refused_before_it_is_made(name):
+    backend = load(name, Recipe())
+    with pytest.raises(KernelError, match="1x65000 resizes to 256x16640000: empty, or larger than 268435456 pixels"):
+        backend.run(np.zeros((65_000, 1, 3), np.uint8), np.empty((3, 224, 224), np.float32))
+
+
+@given(st.integers(1, 70_000), st.integers(1, 70_000), st.integers(1, 400), st.integers(1, 10**8))
+def test_the_limit_of_the_resized_size_is_exact(height, width, resize, limit):
+    recipe = Recipe(resize=resize)
+    rows, columns = recipe.resized(height, width)
+    if rows * columns <= limit:
+        check_resized(recipe, height, width, limit)
+    else:
+        with pytest.raises(KernelError, match=f"{width}x{height} resizes to {columns}x{rows} pixels, more than"):
+            check_resized(recipe, height, width, limit)
 
 
 def test_unknown_and_unusable_backends_are_told_apart():

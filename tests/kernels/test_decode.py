@@ -2,7 +2,9 @@
 
 import io
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -118,6 +120,33 @@ def test_the_limit_names_itself():
     with pytest.raises(DecodeError, match="90x60 pixels exceed the limit of 5399"):
         decode(encoded(photo(), "PNG"), max_pixels=5399)
     assert decode(encoded(photo(), "PNG"), max_pixels=5400).shape == (60, 90, 3)
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM"])
+def test_the_limit_of_pillow_has_no_say_and_stays_as_the_process_had_it(format_name, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    data = encoded(photo(), format_name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert decode(data, max_pixels=5400, orient=True).shape == (60, 90, 3)
+    with pytest.raises(DecodeError, match="limit of 5399"):
+        decode(data, max_pixels=5399)
+    assert Image.MAX_IMAGE_PIXELS == 1000
+
+
+def test_threads_that_lift_the_limit_of_pillow_put_it_back(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    data = encoded(photo(), "TIFF")
+    with ThreadPoolExecutor(8) as pool:
+        shapes = {pixels.shape for pixels in pool.map(lambda _: decode(data), range(400))}
+    assert shapes == {(60, 90, 3)}
+    assert Image.MAX_IMAGE_PIXELS == 1000
+
+
+@pytest.mark.parametrize("format_name", ["EPS", "ICO", "PCX", "SGI", "TGA", "DDS", "JPEG2000", "PDF"])
+def test_other_formats_are_refused_whatever_pillow_can_read(format_name):
+    with pytest.raises(DecodeError, match="not an image in a known format"):
+        decode(encoded(photo(64, 64), format_name))
 
 
 @pytest.mark.parametrize("data", [lying_png(500, 400), lying_jpeg(900, 600)], ids=["PNG", "JPEG"])
