@@ -187,7 +187,7 @@ def test_blocking_holds_requests_back_and_counts_it_from_due(executor: str) -> N
     backlog_ns = (stage.done - stage.started).sum() - np.ptp(records.due)
     assert e2e[-1] >= backlog_ns > 350e6, "the last waits for the service of all before it"
     assert np.median(records.completed - records.issued) < 0.1 * e2e[-1], "response time does not show it"
-    split = budget(records, open_load=True)
+    split = budget(records)
     assert split.components["s0.blocked"].sum() > 0.9 * split.e2e.sum()
     assert split.components["producer"].sum() < 0.05 * split.e2e.sum(), "the producer itself was not late"
 
@@ -220,7 +220,7 @@ def test_the_budget_adds_up_request_by_request_and_leaves_little_over(executor: 
         load={"arrivals": "poisson", "rate": "200/s", "requests": 400},
         executor=executor,
     ).records
-    split = budget(records, open_load=True, batching={"s1"})
+    split = budget(records, batching={"s1"})
     assert (np.sum(list(split.components.values()), axis=0) == split.e2e).all()
     for name, part in split.components.items():
         assert part.min() >= -1000, name

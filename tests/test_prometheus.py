@@ -21,9 +21,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from harness.errors import UsageError
 from harness.executors.progress import Progress
 from harness.executors.session import execute
-from harness.records import Outcome, Phase, RunRecords
+from harness.plan import Plan
+from harness.records import Ints, Outcome, Phase, RunRecords
 from harness.report.prometheus import EDGES_NS, Metrics, endpoint
 from harness.stats.budget import budget
+from harness.stats.summary import summarise_run
 from tests.pipelines import plan
 
 HARNESS = [sys.executable, "-m", "harness"]
@@ -97,9 +99,10 @@ def test_the_last_scrape_is_the_summary(run_and_scrapes):
     mean_s = last["harness_e2e_latency_seconds_sum", ()] / counts["completed"]
     assert mean_s == pytest.approx(summary["e2e_ms"]["mean"] / 1e3, rel=1e-6)
     for stage, figures in summary["stages"].items():
-        labels = (("component", "service"), ("stage", stage))
-        mean_s = last["harness_stage_seconds_sum", labels] / last["harness_stage_seconds_count", labels]
-        assert mean_s == pytest.approx(figures["service_ms"]["mean"] / 1e3, rel=1e-6)
+        for component in ("service", "queue_wait", "batch_wait", "blocked"):
+            labels = (("component", component), ("stage", stage))
+            mean_s = last["harness_stage_seconds_sum", labels] / last["harness_stage_seconds_count", labels]
+            assert mean_s == pytest.approx(figures[f"{component}_ms"]["mean"] / 1e3, rel=1e-6)
         assert last["harness_queue_capacity", (("stage", stage),)] == figures["capacity"]
     assert last["harness_phase", (("phase", "ended"),)] == 1
 
@@ -127,29 +130,44 @@ def test_buckets_are_cumulative_and_end_with_all(run_and_scrapes):
 # What is counted, and when
 
 
+def of_a_producer_that_is_often_blocked(p: Plan, rng: np.random.Generator) -> Ints:
+    """Rows of a run at its end: some of the warm-up, failed and dropped ones, too, and every wait of any length."""
+    columns, count = p.layout.columns, p.max_rows
+    rows = np.zeros((count, p.layout.width), np.int64)
+    rows[:, columns["outcome"]] = rng.choice([Outcome.COMPLETED, Outcome.FAILED, Outcome.DROPPED], count)
+    rows[: p.load.warmup, columns["phase"]] = Phase.WARMUP
+    rows[:, columns["due"]] = 1 + np.cumsum(rng.integers(1, 10**8, count))
+    free = 0
+    for row in rows:
+        start = free = max(free, row[columns["due"]]) + rng.integers(0, 10**6)
+        row[columns["s0.offered"]] = start
+        if row[columns["outcome"]] != Outcome.DROPPED:
+            for name in ("s0.accepted", "s0.taken", "s0.started", "s0.done", "s1.offered", "s1.accepted", "s1.taken",
+                         "s1.started", "s1.done"):  # fmt: skip
+                start += rng.integers(0, 10**9)
+                row[columns[name]] = start
+            free = row[columns["s0.accepted"]]
+    return rows
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_each_request_is_counted_once_whatever_the_order_of_their_ends(data):
-    """Requests end out of order, some lack stamps for a while, and scrapes come at any time."""
+    """They are issued in order and end in any, some lack stamps for a while, and scrapes come at any time."""
     p = plan({"null": {}}, {"null": {}}, load={"arrivals": "poisson", "rate": "10/s", "requests": 12, "warmup": 2})
     columns, rng = p.layout.columns, np.random.default_rng(data.draw(st.integers(0, 2**32)))
-    final = np.zeros((14, p.layout.width), np.int64)
-    final[:, columns["due"]] = start = 1 + np.cumsum(rng.integers(1, 10**9, 14))
-    for name in ("s0.offered", "s0.accepted", "s0.taken", "s0.started", "s0.done", "s1.offered", "s1.accepted",
-                 "s1.taken", "s1.started", "s1.done"):  # fmt: skip
-        start = start + rng.integers(0, 10**8, 14)
-        final[:, columns[name]] = start
-    final[:, columns["outcome"]] = rng.choice([Outcome.COMPLETED, Outcome.FAILED, Outcome.DROPPED], 14)
-    final[:2, columns["phase"]] = Phase.WARMUP
+    final = of_a_producer_that_is_often_blocked(p, rng)
     live, metrics = np.zeros_like(final), Metrics(p)
     observe = metrics.beside(lambda progress: None)
-    late = rng.random(14) < 0.3
+    when_issued = [columns[name] for name in ("due", "phase", "s0.offered", "s0.accepted")]
+    late, issued = rng.random(14) < 0.3, 0
     for row in rng.permutation(14):
+        issued = max(issued, int(row) + 1, data.draw(st.integers(0, 14)))
+        live[:issued, when_issued] = final[:issued, when_issued]
         live[row] = final[row]
         if late[row]:
             live[row, columns["s0.done"]] = 0
         if data.draw(st.booleans()):
-            issued = max(int(np.flatnonzero(live[:, columns["due"]]).max()) + 1, len(metrics._state.measured) + 2)
             observe(Progress("running", p, live[:issued], 14, 0, [0, 0], 1.0))
             list(metrics.collect())
     live[:] = final
@@ -166,13 +184,39 @@ def test_each_request_is_counted_once_whatever_the_order_of_their_ends(data):
     e2e = {s.labels.get("le"): s.value for s in seen["harness_e2e_latency_seconds"].samples if "le" in s.labels}
     latency = done.completed - done.due
     assert list(e2e.values()) == [*((latency <= edge).sum() for edge in EDGES_NS), len(done)]
-    split = budget(done, open_load=False)
+    split = budget(RunRecords(p.layout, final, {}))
     sums = {
         (s.labels["stage"], s.labels["component"]): s.value
         for s in seen["harness_stage_seconds"].samples if s.name.endswith("_sum")
     }  # fmt: skip
     for (stage, component), total in sums.items():
         assert total == pytest.approx(split.components[f"{stage}.{component}"].sum() / 1e9)
+
+
+@pytest.mark.parametrize("executor", ["process", "asyncio"])
+def test_blocked_is_the_summary_s_where_a_backlog_waits_for_the_first_stage(executor):
+    """Every request waits for those in front of it, warm-up included: twice what the stage carries is offered."""
+    stage = {"delay": {"mean": "10 ms", "distribution": "constant", "capacity": 1}}
+    load = {"arrivals": "constant", "rate": "200/s", "requests": 40, "warmup": 10}
+    p = plan(stage, load=load, executor=executor)
+    metrics, sums = Metrics(p), []
+
+    def scrape_now(progress: Progress) -> None:
+        sums.append(blocked_s(metrics))
+
+    execution = execute(p, metrics.beside(scrape_now), observe_every_s=0.02)
+    sums.append(blocked_s(metrics))
+    metrics.finish(execution.records)
+    final, summary = blocked_s(metrics), summarise_run(p, execution.records, {"status": "completed"})
+    assert final == pytest.approx(summary["stages"]["s0"]["blocked_ms"]["mean"] * 40 / 1e3, rel=1e-6)
+    assert final > 4, "they waited for some 0.15 s each"
+    assert sums == sorted(sums)
+    assert len(set(sums)) > 3, "seen under way"
+
+
+def blocked_s(metrics: Metrics) -> float:
+    family = next(f for f in metrics.collect() if f.name == "harness_stage_seconds")
+    return sum(s.value for s in family.samples if s.labels["component"] == "blocked" and s.name.endswith("_sum"))
 
 
 def test_the_warm_up_and_the_calibration_are_not_counted():

@@ -106,7 +106,7 @@ def test_histograms_count_each_request_that_took_a_microsecond_or_more(values):
 
 
 def test_the_shares_of_the_two_compositions_are_the_summary_s(executed, found):
-    split = budget(done(executed), open_load=True, batching={"front"})
+    split = budget(executed.records, batching={"front"})
     slow = split.e2e >= quantile(split.e2e, 0.99)
     for parts, shares, mean in (
         (found.slowest_ms, split.shares(slow), split.e2e[slow].mean() / 1e6),

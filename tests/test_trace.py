@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from harness.commands import cli
 from harness.commands.trace import command
 from harness.errors import SaveError, UsageError
-from harness.records import Outcome, Phase, RunRecords
+from harness.records import Layout, Outcome, Phase, RunRecords
 from harness.report import trace
 from harness.scenario import dump
 from harness.stats import timeline
-from harness.stats.budget import budget
+from harness.stats.budget import blocked_spans, budget
 from harness.store import save
 from harness.twin import Demand, Pipeline, model
 from tests import trace_importer
@@ -104,19 +104,18 @@ def test_the_area_under_a_queue_depth_is_the_time_that_requests_waited(case):
 @given(cases())
 def test_the_way_of_a_request_is_its_budget(case):
     records, batching = simulated(case)
-    done = records.with_outcome(Outcome.COMPLETED)
-    split = budget(done, open_load=False, batching=batching)
-    for row in range(len(done)):
+    split, blocked = budget(records, batching=batching), blocked_spans(records)
+    for index, row in enumerate(np.flatnonzero(records.outcome == Outcome.COMPLETED)):
         spent: Counter[str] = Counter()
-        now = int(done.due[row])
-        for what, begin, end in timeline.passage(done, row, batching):
+        now = int(records.due[row])
+        for what, begin, end in timeline.passage(records, row, batching, blocked):
             assert begin == now < end
             now = end
             stage, _, component = what.partition(" ")
             key = {"producer": "producer", "between stamps": "residual"}.get(what)
             spent[key or f"{stage}.{component.replace(' ', '_')}"] += end - begin
-        assert now == done.completed[row]
-        assert spent == Counter({name: int(part[row]) for name, part in split.components.items() if part[row]})
+        assert now == records.completed[row]
+        assert spent == Counter({name: int(part[index]) for name, part in split.components.items() if part[index]})
 
 
 @settings(max_examples=100, deadline=None)
@@ -143,6 +142,40 @@ def test_a_part_of_a_run_is_as_well_formed_as_all_of_it(case):
     found = trace_importer.load(trace.events(records, batching, slowest, shown))
     assert found.problems == []
     assert sorted(found.flows) == sorted(np.flatnonzero(shown & (records.outcome == Outcome.COMPLETED)) + 1)
+
+
+def test_a_batch_of_which_a_part_is_shown_begins_no_earlier_than_the_trace():
+    """Its first member was taken before the one that is shown was due."""
+    layout = Layout(("s0",), ((),))
+    rows = np.zeros((2, layout.width), np.int64)
+    stamps = [
+        layout.columns[name] for name in ("due", "s0.offered", "s0.accepted", "s0.taken", "s0.started", "s0.done")
+    ]
+    rows[:, stamps] = [[1, 1, 1, 1, 6, 9], [5, 5, 5, 5, 6, 9]]
+    rows[:, layout.columns["outcome"]] = Outcome.COMPLETED
+    events = trace.events(RunRecords(layout, rows, {}), {"s0"}, shown=np.array([False, True]))
+    assert trace_importer.load(events).problems == []
+
+
+def test_a_request_that_waited_behind_two_that_blocked_the_producer_shows_both_and_what_lay_between():
+    """In time: due at 10, blocked from 20 to 50 and from 60 to 90, issued at 100."""
+    layout = Layout(("s0",), ((),))
+    rows = np.zeros((3, layout.width), np.int64)
+    stamps = [
+        layout.columns[name] for name in ("due", "s0.offered", "s0.accepted", "s0.taken", "s0.started", "s0.done")
+    ]
+    rows[:, stamps] = [[0, 20, 50, 50, 50, 51], [5, 60, 90, 90, 90, 91], [10, 100, 100, 103, 103, 110]]
+    rows[:, layout.columns["outcome"]] = Outcome.COMPLETED
+    records = RunRecords(layout, rows, {})
+    assert list(timeline.passage(records, 2, set(), blocked_spans(records))) == [
+        ("producer", 10, 20), ("s0 blocked", 20, 50), ("producer", 50, 60), ("s0 blocked", 60, 90),
+        ("producer", 90, 100), ("s0 queue wait", 100, 103), ("s0 service", 103, 110),
+    ]  # fmt: skip
+    rows[0, stamps[1:]] = rows[0, stamps[1:]] * 1000
+    rows[1, stamps[1:]] = rows[1, stamps[1:]] * 1000 - 9999
+    rows[2, stamps[1:]] = rows[2, stamps[1:]] * 1000
+    passed = list(timeline.passage(records, 2, set(), blocked_spans(records)))
+    assert passed[:3] == [("producer", 10, 20_000), ("s0 blocked", 20_000, 80_001), ("producer", 80_001, 100_000)]
 
 
 # Selections

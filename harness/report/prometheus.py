@@ -7,13 +7,14 @@ else wants: a scrape of some milliseconds in the way of requests of some 50 us w
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import numpy as np
@@ -28,7 +29,7 @@ from harness.errors import UsageError
 from harness.executors.progress import Observer, Progress
 from harness.plan import Plan
 from harness.records import STAMPS, Ints, Outcome, Phase, RunRecords
-from harness.stats.budget import STAGE_COMPONENTS, budget
+from harness.stats.budget import STAGE_COMPONENTS, held_up, split_of
 
 HOST = "127.0.0.1"
 PHASES = ("starting", "calibrating", "running", "ended")
@@ -91,11 +92,15 @@ class _Handler(WSGIRequestHandler):
 
 @dataclass(frozen=True)
 class _State:
-    """What a scrape works on, replaced as a whole. measured: rows of the measured requests that were issued."""
+    """What a scrape works on, replaced as a whole. rows: of all requests that were issued under the load so far.
+
+    warmup: how many of these come before the measured ones.
+    """
 
     phase: str
     depths: list[int]
-    measured: Ints
+    rows: Ints
+    warmup: int
     tally: _Tally
 
 
@@ -109,22 +114,23 @@ class Metrics(Collector):
         self._scraped_ns = self._interval_ns = 0
         self._final = threading.Event()
 
-    def _new(self, phase: str, measured: Ints) -> _State:
-        return _State(phase, [0] * len(self._plan.stages), measured, _Tally(self._plan))
+    def _new(self, phase: str, rows: Ints) -> _State:
+        return _State(phase, [0] * len(self._plan.stages), rows, self._plan.load.warmup, _Tally(self._plan))
 
     def beside(self, observe: Observer) -> Observer:
         """An observer that takes note of where the run stands and tells another one. Copies no records."""
 
         def both(progress: Progress) -> None:
-            rows = progress.rows[self._plan.load.warmup :] if progress.phase == "running" else self._state.measured
-            self._state = _State(progress.phase, progress.depths, rows, self._state.tally)
+            now = self._state
+            rows = progress.rows if progress.phase == "running" else now.rows
+            self._state = replace(now, phase=progress.phase, depths=progress.depths, rows=rows)
             observe(progress)
 
         return both
 
     def finish(self, records: RunRecords) -> None:
         """From now on serve the run's final figures. records: all of it."""
-        self._state = self._new("ended", records.of_phase(Phase.MEASURED).rows)
+        self._state = self._new("ended", records.select(records.column("phase") != Phase.CALIBRATION).rows)
 
     def await_last_scrape(self) -> None:
         """Let a client that has come twice or more come for the final figures, for about as long as it took before."""
@@ -134,14 +140,14 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families, for prometheus_client."""
         plan, state = self._plan, self._state
-        state.tally.add(state.measured)
+        state.tally.add(state.rows, state.warmup)
         facts = {"scenario": plan.scenario.name, "executor": plan.scenario.executor}
         yield InfoMetricFamily("harness_run", "The run.", facts)
         phases = GaugeMetricFamily("harness_phase", "1 for the phase that the run is in.", labels=["phase"])
         for phase in PHASES:
             phases.add_metric([phase], float(phase == state.phase))
         yield phases
-        issued = len(state.measured)
+        issued = max(0, len(state.rows) - state.warmup)
         yield CounterMetricFamily("harness_requests_issued", "Measured requests that were issued.", issued)
         ended = CounterMetricFamily("harness_requests", "Measured requests that ended.", labels=["outcome"])
         for outcome, count in state.tally.outcomes.items():
@@ -168,6 +174,7 @@ class _Tally:
         self._layout = plan.layout
         self._batching = {stage.name for stage in plan.stages if stage.batch_max > 1}
         self._outcome = plan.layout.columns["outcome"]
+        self._offered = plan.layout.base(0)
         self._stamps = [plan.layout.columns[f"{s.name}.{stamp}"] for s in plan.stages for stamp in STAMPS]
         self._begin = 0  # rows before it are counted, all of them
         self._counted: NDArray[np.bool_] = np.zeros(0, np.bool_)  # which of those from there on are
@@ -175,25 +182,35 @@ class _Tally:
         self._e2e, self._lateness = _Histogram(), _Histogram()
         self._components = {(s.name, c): _Histogram() for s in plan.stages for c in STAGE_COMPONENTS}
 
-    def add(self, measured: Ints) -> None:
-        """Count what is new. measured: shape (n, width), in which the rows of earlier calls come first."""
-        rows = measured[self._begin :].copy()
+    def add(self, issued: Ints, warmup: int) -> None:
+        """Count what is new. issued: shape (n, width), in which the rows of earlier calls come first.
+
+        warmup: so many of them, the first ones, are not counted.
+        """
+        begin = warmup + self._begin
+        rows = issued[begin:].copy()
         counted = np.zeros(len(rows), np.bool_)
         counted[: len(self._counted)] = self._counted
         outcome = rows[:, self._outcome]
         # A worker hands a request on before it writes its last stamps: one that has just completed may lack some.
         whole = (outcome != Outcome.COMPLETED) | (rows[:, self._stamps] > 0).all(axis=1)
         fresh = (outcome != Outcome.PENDING) & whole & ~counted
-        self._count(rows[fresh])
+        for code, label in COUNTED.items():
+            self.outcomes[label] += int(np.count_nonzero(outcome[fresh] == code))
+        done = np.flatnonzero(fresh & (outcome == Outcome.COMPLETED))
+        if len(done):
+            self._count(RunRecords(self._layout, rows[done], {}), begin + done, issued)
         counted |= fresh
         settled = len(counted) if counted.all() else int(np.argmin(counted))
         self._begin, self._counted = self._begin + settled, counted[settled:]
 
-    def _count(self, rows: Ints) -> None:
-        for outcome, label in COUNTED.items():
-            self.outcomes[label] += int(np.count_nonzero(rows[:, self._outcome] == outcome))
-        done = RunRecords(self._layout, rows[rows[:, self._outcome] == Outcome.COMPLETED], {})
-        split = budget(done, open_load=False, batching=self._batching)
+    def _count(self, done: RunRecords, at: NDArray[np.intp], issued: Ints) -> None:
+        """Add requests to the histograms. at: where they lie in `issued`, ascending."""
+        # What the producer was blocked with before the earliest of them was due held up none of them.
+        offered = issued[:, self._offered]  # a view, ascending: the search looks at a few of a million
+        first = max(0, bisect.bisect_right(offered, int(done.due.min()), hi=int(at[0])) - 1)
+        held_up_ns = held_up(RunRecords(self._layout, issued[first : at[-1] + 1], {}))[at - first]
+        split = split_of(done, held_up_ns, self._batching)
         self._e2e.add(split.e2e)
         self._lateness.add(done.issued - done.due)
         for (stage, component), histogram in self._components.items():

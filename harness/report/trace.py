@@ -21,6 +21,7 @@ import numpy as np
 from harness.errors import SaveError
 from harness.records import Outcome, Phase, RunRecords
 from harness.stats import timeline
+from harness.stats.budget import blocked_spans
 
 Event = dict[str, Any]
 SLOWEST, PRODUCER, FIRST_STAGE = 1, 2, 3
@@ -77,7 +78,7 @@ class _Trace:
             phase: int(np.argmax(self._phase == phase)) for phase in (Phase.MEASURED, Phase.WARMUP, Phase.CALIBRATION)
         }
         self._passed = np.sum([stage.done > 0 for stage in self._stages], axis=0)  # stages that a request got through
-        self._origin = int(records.due[shown].min(initial=np.iinfo(np.int64).max))
+        self._origin = self._earliest()
         self._found: list[tuple[tuple[int, ...], Event]] = []
 
     def events(self) -> list[Event]:
@@ -89,17 +90,24 @@ class _Trace:
         self._found.sort(key=lambda pair: pair[0])
         return [event for _, event in self._found]
 
+    def _earliest(self) -> int:
+        """The first due time; of a batch of which only a part is shown, one member may have been taken before that."""
+        first = self._records.due[self._shown].min(initial=np.iinfo(np.int64).max)
+        taken = [stage.taken[members].min() for i, stage in enumerate(self._stages) for members in self._served(i)]
+        return int(min([first, *taken]))
+
     # ------------------------------------------------------------------ tracks
 
     def _slowest(self) -> None:
         records = self._records
         if self._rank:
             self._name(SLOWEST, "slowest requests, from due to completed")
+        blocked = blocked_spans(records)
         for row, rank in self._rank.items():
             tid, begin, end = SLOWEST * THREADS + rank, int(records.due[row]), int(records.completed[row])
             self._name(SLOWEST, f"{rank}. {self._called(row)}: {(end - begin) / 1e6:.3f} ms", tid)
             self._slice(SLOWEST, tid, self._called(row), begin, end, "slowest")
-            for what, low, high in timeline.passage(records, row, self._batching):
+            for what, low, high in timeline.passage(records, row, self._batching, blocked):
                 self._slice(SLOWEST, tid, what, low, high, "component")
 
     def _producer(self) -> None:

@@ -135,7 +135,7 @@ def of_run(
     if not completed.any():
         return None
     done = measured.select(completed)
-    split = budget(done, open_load=open_load, batching=batching)
+    split = budget(records, batching=batching)
     start = int(measured.due.min())
     number = np.flatnonzero(completed)
     slow = np.zeros(len(done), bool)

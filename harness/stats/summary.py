@@ -14,7 +14,7 @@ from harness.records import ENDED, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
 from harness.stats import checks, steady
 from harness.stats.attribution import Edge, attribute
-from harness.stats.budget import STAGE_COMPONENTS, Budget, budget
+from harness.stats.budget import STAGE_COMPONENTS, Budget, held_up, measured_and_completed, split_of
 from harness.stats.intervals import Interval, dependent
 from harness.stats.quantiles import KEYS, summarise
 from harness.stats.reading import read
@@ -29,9 +29,10 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
     Times in ms, rates in requests per second. Of a run without a steady state every quantile is null.
     """
     measured = records.of_phase(Phase.MEASURED)
-    done = measured.with_outcome(Outcome.COMPLETED)
+    counted = measured_and_completed(records)
+    done = records.select(counted)
     open_load = not isinstance(plan.load, Closed)
-    split = budget(done, open_load=open_load, batching={s.name for s in plan.stages if s.batch_max > 1})
+    split = split_of(done, held_up(records)[counted], {s.name for s in plan.stages if s.batch_max > 1})
     stages = {stage.name: _stage(stage, records, done, split) for stage in plan.stages}
     bottleneck = max(stages, key=lambda name: stages[name]["utilisation"] or 0.0)
     state = _steady(plan, done, bottleneck) if open_load else None

@@ -62,14 +62,37 @@ def around(records: RunRecords, chosen: Collection[int], most: int) -> Mask:
     return mask
 
 
-def passage(records: RunRecords, row: int, batching: Collection[str]) -> Iterator[tuple[str, int, int]]:
+FINEST = 1e-3
+"""Share of the wait to be issued below which the time between two requests that blocked the producer is not cut out."""
+
+
+def passage(
+    records: RunRecords, row: int, batching: Collection[str], blocked: tuple[Ints, Ints]
+) -> Iterator[tuple[str, int, int]]:
     """What a completed request went through, in time: (stage and component, begin, end), ns, without gaps.
 
     The components are those of the budget; see `harness.stats.budget`. What belongs to none is `between stamps`.
+    blocked: `budget.blocked_spans` of the whole run.
     """
+    what, begin, end = "", 0, 0
+    for name, low, high in _cut(records, row, batching, blocked):
+        if name == what:
+            end = high
+            continue
+        if end > begin:
+            yield what, begin, end
+        what, begin, end = name, low, high
+    if end > begin:
+        yield what, begin, end
+
+
+def _cut(
+    records: RunRecords, row: int, batching: Collection[str], blocked: tuple[Ints, Ints]
+) -> Iterator[tuple[str, int, int]]:
+    """The same in pieces, of which several in a row may be of one name."""
     values = {name: int(records.rows[row, i]) for name, i in records.layout.columns.items()}
     stages = records.layout.stages
-    cuts: list[tuple[str, int]] = [("producer", values[f"{stages[0]}.offered"])]
+    cuts = list(_until_issued(values["due"], values[f"{stages[0]}.offered"], stages[0], blocked))
     for index, name in enumerate(stages):
         following = stages[index + 1] if index + 1 < len(stages) else None
         taken, started, done = (values[f"{name}.{stamp}"] for stamp in ("taken", "started", "done"))
@@ -79,8 +102,8 @@ def passage(records: RunRecords, row: int, batching: Collection[str]) -> Iterato
         if name in batching:
             cuts.append((f"{name} batch wait", started))
         elif following:
-            blocked = (values[f"{following}.{stamp}"] for stamp in ("offered", "accepted"))
-            begin, end = (min(max(stamp, taken), started) for stamp in blocked)
+            wait = (values[f"{following}.{stamp}"] for stamp in ("offered", "accepted"))
+            begin, end = (min(max(stamp, taken), started) for stamp in wait)
             cuts += [("between stamps", begin), (f"{following} blocked", end), ("between stamps", started)]
         else:
             cuts.append(("between stamps", started))
@@ -92,3 +115,18 @@ def passage(records: RunRecords, row: int, batching: Collection[str]) -> Iterato
         if end > begin:
             yield what, begin, end
         begin = end
+
+
+def _until_issued(due: int, issued: int, first: str, blocked: tuple[Ints, Ints]) -> Iterator[tuple[str, int]]:
+    """The ends of what a request waited for until it was issued: the producer, or what that was blocked with."""
+    low, high = np.searchsorted(blocked[1], due, side="right"), np.searchsorted(blocked[0], issued, side="left")
+    begin, end = blocked[0][low:high], np.minimum(blocked[1][low:high], issued)
+    long = end > begin
+    now = due
+    for since, until in zip(begin[long].tolist(), end[long].tolist(), strict=True):
+        if since - now >= FINEST * (issued - due):
+            yield "producer", since
+        yield f"{first} blocked", until
+        now = until
+    if issued - now >= FINEST * (issued - due):
+        yield "producer", issued

@@ -6,9 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.plan import resolve
-from harness.records import Outcome, Phase
 from harness.scenario import load
-from harness.scenario.model import Closed
 from harness.stats.attribution import attribute, parse_band
 from harness.stats.budget import budget
 from harness.store import SavedRun
@@ -21,14 +19,12 @@ def of_run(run: SavedRun, text: str) -> dict[str, Any]:
     """
     edges = parse_band(text)
     plan = resolve(load(run.path / "resolved.yaml"))
-    done = run.records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
-    batching = {stage.name for stage in plan.stages if stage.batch_max > 1}
-    split = budget(done, open_load=not isinstance(plan.load, Closed), batching=batching)
+    split = budget(run.records, batching={stage.name for stage in plan.stages if stage.batch_max > 1})
     found = attribute(split, *edges)
     return {
         "kind": "band",
         "run": str(run.path),
         "band": text,
-        "completed": len(done),
+        "completed": len(split.e2e),
         "attribution": None if found is None else asdict(found),
     }

@@ -82,10 +82,15 @@ def _run(plan: Plan) -> tuple[Execution, RunRecords]:
     return execution, execution.records.of_phase(Phase.MEASURED)
 
 
-def _noise(execution: Execution, records: RunRecords) -> str:
+def _lateness_ns(execution: Execution) -> float:
+    """p99 of the producer's own lateness."""
+    return quantile(budget(execution.records).components[PRODUCER], 0.99)
+
+
+def _noise(execution: Execution) -> str:
     """What disturbed a run enough to explain a deviation, or ''."""
     steal = execution.host.get("steal") or 0.0
-    late_ms = quantile(budget(records, open_load=True).components[PRODUCER], 0.99) / 1e6
+    late_ms = _lateness_ns(execution) / 1e6
     found = []
     if steal > NOISY_STEAL:
         found.append(f"steal {steal:.1%}")
@@ -103,10 +108,10 @@ def _floor() -> Iterator[Line]:
     yield Line("clock, a read", 0.1, read_us, 0.0, 2.0, "us", "pass" if read_us < 2.0 else "fail")
     null = {"kind": "null", "payload": 602_112, "capacity": 16}
     execution, records = _run(_plan("null", [null] * 3, {"arrivals": "constant", "rate": "500/s", "requests": 1500}))
-    noise = _noise(execution, records)
+    noise = _noise(execution)
     hop_us = quantile(records.completed - records.due, 0.5) / 1e3 / 3
     yield Line("null pipeline, a hop, p50", 30, hop_us, 0, 200, "us", _bound(hop_us < 200, noise), noise)
-    late_us = quantile(budget(records, open_load=True).components[PRODUCER], 0.99) / 1e3
+    late_us = _lateness_ns(execution) / 1e3
     yield Line("producer's lateness, p99", 0, late_us, 0, 300, "us", _bound(late_us < 300, noise), noise)
 
 
@@ -125,7 +130,7 @@ def _queue(name: str, stages: list[dict[str, Any]], exact: Any, rate: float, req
     assert isinstance(exact, Prediction)
     plan = _plan("selftest", stages, {"arrivals": "poisson", "rate": f"{rate}/s", "requests": requests})
     execution, records = _run(plan)
-    noise = _noise(execution, records)
+    noise = _noise(execution)
     sojourn = records.completed - records.due
     for level, q in (("p50", 0.5), ("p90", 0.9)):
         interval = dependent(sojourn, q, CONFIDENCE)
@@ -148,7 +153,7 @@ def _stall() -> Iterator[Line]:
     execution, records = _run(_plan("stall", [stage], {"arrivals": "constant", "rate": "200/s", "requests": 1000}))
     delayed = int(((records.completed - records.due) > 50e6).sum())
     # 500 ms at 200/s are 100 requests; the backlog shrinks by 4 ms a request, and those within 50 ms do not count.
-    noise = _noise(execution, records)
+    noise = _noise(execution)
     verdict = _bound(103 <= delayed <= 123, noise)
     yield Line("stall of 0.5 s, requests held 50 ms", 113, delayed, 103, 123, "", verdict, noise)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from harness.executors.base import Execution
-from harness.records import Outcome, Phase
 from harness.scenario.model import Closed
 from harness.stats import checks
-from harness.stats.budget import budget
+from harness.stats.budget import budget, measured_and_completed
 from harness.stats.checks import Check
 
 
@@ -15,13 +14,12 @@ def checks_of(execution: Execution) -> list[Check]:
     plan, records = execution.plan, execution.records
     effective = {worker.name: worker.effective for worker in execution.workers}
     found = [checks.threads({stage.name: stage.options.threads for stage in plan.stages}, effective)]
-    done = records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
-    if not len(done):
+    if not measured_and_completed(records).any():
         return found
     found.append(checks.ordered(records))
     if not isinstance(plan.load, Closed):
         batching = {stage.name for stage in plan.stages if stage.batch_max > 1}
-        found += [checks.schedule(budget(done, open_load=True, batching=batching)), *_carried(execution)]
+        found += [checks.schedule(budget(records, batching=batching)), *_carried(execution)]
     return found
 
 
