@@ -14,7 +14,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,11 +31,12 @@ from harness.report import compare_plot
 from harness.studies.compare import folder
 from harness.studies.compare.sameness import Tolerance, examine
 from harness.studies.compare.sides import Asked, prepare
+from tests.command import harness
 
 HARNESS = [sys.executable, "-m", "harness"]
 DELAY = """\
 name: pair
-load: {arrivals: constant, rate: 100/s, requests: 160, warmup: 3, seed: 3}
+load: {arrivals: constant, rate: 100/s, requests: 80, warmup: 3, seed: 3}
 stages:
   - delay: {name: work, distribution: constant, mean: 1 ms}
 """
@@ -48,12 +48,6 @@ load: {arrivals: closed, requests: 12, warmup: 0}
 stages:
   - preprocess: {backend: native, resize: 40, crop: 32}
 """
-
-
-def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*HARNESS, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 def compare(cwd: Path, *arguments: object, code: int = 0) -> dict[str, Any]:
@@ -106,7 +100,7 @@ def test_a_limit_that_is_broken_ends_it_with_3_and_one_that_is_kept_does_not(
 
 
 def test_the_same_against_itself_is_not_called_different(place: Path) -> None:
-    settings = ("--set", "load.rate=400/s", "--blocks", 12, "--confidence", "99.9%")
+    settings = ("--set", "load.rate=400/s", "--requests", 160, "--blocks", 12, "--confidence", "99.9%")
     document = compare(place, "pair.yaml", "pair.yaml", *settings)
     (pair,) = document["comparisons"]
     assert not {"faster", "slower"} & set(verdicts(pair).values())
@@ -114,8 +108,8 @@ def test_the_same_against_itself_is_not_called_different(place: Path) -> None:
 
 
 def test_three_sides_are_each_held_against_the_first(place: Path) -> None:
-    settings = ("--set", "executor=asyncio", "--vary", "stages.work.mean=1ms,5ms,8ms", "--requests", 100)
-    document = compare(place, "pair.yaml", *settings)
+    settings = ("--set", "executor=asyncio", "--set", "load.rate=190/s", "--requests", 100)
+    document = compare(place, "pair.yaml", *settings, "--vary", "stages.work.mean=1ms,3ms,4ms")
     assert [(pair["a"], pair["b"]) for pair in document["comparisons"]] == [("a", "b"), ("a", "c")]
     assert all(verdicts(pair)["stages.work.service.mean"] == "slower" for pair in document["comparisons"])
     assert document["order"][:6] == ["abc", "cba", "bca", "acb", "cab", "bac"]
@@ -133,7 +127,7 @@ def test_all_raw_records_are_saved_and_tell_the_same_again(planted: tuple[Path, 
     means = []
     for side in ("a", "b"):
         rows, _ = records.load(saved / side / store.RECORDS)
-        assert len(rows) == 8 * (3 + 20)
+        assert len(rows) == 8 * (3 + 10)
         measured = rows.of_phase(Phase.MEASURED)
         stage = measured.stages[0]
         means.append(float((stage.done - stage.started).mean()) / 1e6)
@@ -148,7 +142,7 @@ def test_the_resolved_scenario_of_a_side_runs_alone(planted: tuple[Path, dict[st
     resolved = place / document["saved"] / "b" / "resolved.yaml"
     done = harness("run", resolved, "--json", "-", "--out", tmp_path, "--set", "load.rate=2000/s", cwd=place)
     summary = json.loads(done.stdout)
-    assert summary["requests"]["completed"] == 160
+    assert summary["requests"]["completed"] == 80
     assert summary["stages"]["work"]["service_ms"]["min"] >= 6
 
 
@@ -365,7 +359,7 @@ def test_sides_take_their_share_of_the_requests_and_the_load_of_the_first(tmp_pa
     (tmp_path / "y.yaml").write_text(poisson.replace("100/s", "9/s").replace("1 ms", "2 ms"))
     asked = [Asked(tmp_path / "x.yaml"), Asked(tmp_path / "y.yaml")]
     a, b = prepare(asked, (), blocks=7)
-    assert a.plan.measured == b.plan.measured == 23
+    assert a.plan.measured == b.plan.measured == 12
     assert a.plan.load == b.plan.load
     assert (a.plan.due_times(100.0, 3) == b.plan.due_times(100.0, 3)).all()
     assert not np.array_equal(a.plan.due_times(100.0, 2), a.plan.due_times(100.0, 3))
@@ -434,10 +428,9 @@ def test_the_screen_needs_neither_colour_nor_more_than_ascii(planted: tuple[Path
 
 
 def test_progress_goes_to_standard_error_a_line_a_block(place: Path) -> None:
-    settings = ("--set", "executor=asyncio", "--b", "stages.work.mean=2ms", "--blocks", 2, "--requests", 300)
-    begun = time.monotonic()
+    settings = ("--set", "executor=asyncio", "--b", "stages.work.mean=2ms", "--blocks", 2, "--requests", 160)
     done = harness("compare", "pair.yaml", *settings, cwd=place)
-    assert done.returncode == 0 and time.monotonic() - begun < 60
+    assert done.returncode == 0
     lines = done.stderr.splitlines()
     assert lines[0] == "pair: starting the workers of side a"
     assert any(line.startswith("pair: block 1 of 2, side a: ") for line in lines)
@@ -449,8 +442,8 @@ def test_progress_goes_to_standard_error_a_line_a_block(place: Path) -> None:
 
 def test_two_saved_runs_are_compared_unless_they_differ_in_what_matters(place: Path) -> None:
     for settings in ((), (), ("--set", "stages.work.mean=2ms")):
-        asyncio_run = ("run", "pair.yaml", "--quiet", "--set", "executor=asyncio", *settings)
-        assert harness(*asyncio_run, cwd=place).returncode == 0
+        quick = ("--set", "executor=asyncio", "--set", "load.rate=400/s", "--quiet")
+        assert harness("run", "pair.yaml", *quick, *settings, cwd=place).returncode == 0
     document = compare(place, "last~2", "last~1")
     assert document["kind"] == "runs"
     assert {effect["metric"] for effect in document["comparisons"][0]["effects"]} >= {"e2e.p99", "throughput"}
