@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from harness.studies.accuracy.dataset import Dataset, Files, of_folder, wnids
 from harness.studies.accuracy.judge import Judge, ranks
 from harness.studies.accuracy.results import Accuracy, Gate, Result
 from harness.studies.accuracy.variants import combine
+from tests.command import harness
 from tests.pipelines import plan
 
 ROOT = Path(__file__).parent.parent
@@ -321,26 +320,27 @@ def test_the_outputs_are_those_of_the_stages_alone(tmp_path: Path) -> None:
 # The command
 
 
-def harness(*arguments: Any, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240)
-
-
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("sklearn")
-    folder = tmp_path_factory.mktemp("digits")
-    done = subprocess.run(
-        [sys.executable, "-m", "examples.digits.train", folder], cwd=ROOT, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr
+    import torch
+
+    from examples.digits.train import make
+
+    folder, threads = tmp_path_factory.mktemp("digits"), torch.get_num_threads()
+    make(folder)
+    torch.set_num_threads(threads)
     return folder
 
 
 ALL = ("torch", "torch.compile", "torchscript", "torch.export", "onnxruntime", "openvino")
 
 
-@pytest.mark.parametrize("wanted", [ALL[:1], pytest.param(ALL, marks=pytest.mark.study)], ids=["torch", "all"])
+@pytest.mark.parametrize(
+    "wanted",
+    [pytest.param(ALL[:1], marks=pytest.mark.slow), pytest.param(ALL, marks=pytest.mark.study)],
+    ids=["torch", "all"],
+)
 def test_digits_are_as_right_in_every_runtime(digits: Path, wanted: tuple[str, ...]) -> None:
     """719 held-out images: numba's preprocessing and float32 runtimes give the answers of the reference stack."""
     runtimes = [name for name in wanted if name.startswith("torch") or importlib.util.find_spec(name)]
@@ -466,7 +466,7 @@ def test_a_model_that_hangs_while_it_loads_ends_at_the_deadline(tmp_path: Path) 
     ],
 )
 def test_bad_usage_ends_with_2_and_says_why(arguments: list[str], says: str) -> None:
-    done = harness("accuracy", "scenarios/resnet18_cpu.yaml", *arguments)
+    done = harness("accuracy", "scenarios/resnet18_cpu.yaml", *arguments, cwd=ROOT)
     assert done.returncode == 2
     assert done.stdout == ""
     assert says in done.stderr
@@ -474,6 +474,6 @@ def test_bad_usage_ends_with_2_and_says_why(arguments: list[str], says: str) -> 
 
 
 def test_a_pipeline_without_a_model_is_refused() -> None:
-    done = harness("accuracy", "scenarios/null.yaml")
+    done = harness("accuracy", "scenarios/null.yaml", cwd=ROOT)
     assert done.returncode == 2
     assert "accuracy needs an inference stage" in done.stderr

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.command import harness
+
 SCENARIO = """\
 name: small
 source: {images: synthetic, height: 60, width: 80, count: 3}
@@ -22,11 +24,6 @@ stages:
 """
 CONVOLUTIONS = 26
 """Of squeezenet1_1: eight Fire modules of three, one before and one behind them."""
-
-
-def harness(*arguments: Any, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240)
 
 
 @pytest.fixture
@@ -42,9 +39,28 @@ def profiled(folder: Path, *options: Any) -> dict[str, Any]:
     return found
 
 
+Sampled = tuple[Path, subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sampled]:
+    """The folder of a profile under load or alone, with its answer in answer.json, and what was shown: made once."""
+
+    @cache
+    def make(where: str) -> Sampled:
+        folder = tmp_path_factory.mktemp("sampled")
+        (folder / "small.yaml").write_text(SCENARIO)
+        options = (where, "--calls", "8", "--top", "3", "--json", "answer.json")
+        return folder, harness("profile", "small.yaml", *options, cwd=folder)
+
+    return make
+
+
 @pytest.mark.parametrize("where", ["--under-load", "--alone"])
-def test_every_convolution_of_the_model_is_counted(folder: Path, where: str) -> None:
-    found = profiled(folder, where)
+def test_every_convolution_of_the_model_is_counted(sampled: Callable[[str], Sampled], where: str) -> None:
+    folder, done = sampled(where)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((folder / "answer.json").read_text())
     assert (found["calls"], found["requests"], found["source"]) == (8, 8, "torch.profiler")
     convolutions = next(row for row in found["operators"] if row["name"] == "aten::convolution")
     assert convolutions["count"] == CONVOLUTIONS
@@ -109,8 +125,8 @@ def test_a_stage_without_operators_says_so_and_has_no_trace(folder: Path) -> Non
     assert "no operators that a profiler knows" in done.stdout
 
 
-def test_the_screen_fits_80_columns_and_has_the_heaviest_operator_first(folder: Path) -> None:
-    done = harness("profile", "small.yaml", "--alone", "--calls", "8", "--top", "3", cwd=folder)
+def test_the_screen_fits_80_columns_and_has_the_heaviest_operator_first(sampled: Callable[[str], Sampled]) -> None:
+    _, done = sampled("--alone")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     head = next(index for index, line in enumerate(lines) if line.startswith("operator"))

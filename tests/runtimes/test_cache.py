@@ -63,6 +63,7 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path, monkeyp
         cache.folder("models")
 
 
+@pytest.mark.slow
 def test_an_exported_model_is_found_again(cache: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

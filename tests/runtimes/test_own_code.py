@@ -15,6 +15,7 @@ import pytest
 
 from harness.errors import ScenarioError
 from harness.stages import build
+from tests.command import harness
 from tests.pipelines import plan, run
 from tests.runtimes.networks import CLASSES, SIDE
 from tests.runtimes.opening import stage
@@ -69,13 +70,18 @@ stages:
 """
 
 
-def command(folder: Path, **parts: str) -> tuple[int, str, set[psutil.Process]]:
-    """`harness run` of a scenario with these parts: its exit code, what it said, and its children while it ran."""
+def scenario(folder: Path, **parts: str) -> Path:
+    """A scenario with these parts."""
     usual = {"runtime": "torch", "preprocess": "resize: 36, crop: 32", "startup": "100 s"}
-    text = SCENARIO.format(here=HERE, **{**usual, **parts})
-    (folder / "own.yaml").write_text(text)
+    path = folder / "own.yaml"
+    path.write_text(SCENARIO.format(here=HERE, **{**usual, **parts}))
+    return path
+
+
+def watched(path: Path, out: Path) -> tuple[int, str, set[psutil.Process]]:
+    """`harness run` as a process: its exit code, what it said, and its children while it ran."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", str(folder / "own.yaml"), "--out", str(folder / "out")],
+        [sys.executable, "-m", "harness", "run", str(path), "--out", str(out)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -90,13 +96,14 @@ def command(folder: Path, **parts: str) -> tuple[int, str, set[psutil.Process]]:
     return process.returncode, said, seen
 
 
-@pytest.mark.parametrize("runtime", ["torch", pytest.param("onnxruntime", marks=pytest.mark.study)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
 def test_a_factory_that_hangs_ends_with_the_deadline_and_leaves_no_process(runtime: str, tmp_path: Path) -> None:
     """In the worker itself, and in the process that exports for it."""
     if runtime == "onnxruntime":
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
-    code, said, seen = command(tmp_path, model="hangs", runtime=runtime, startup="5 s")
+    code, said, seen = watched(scenario(tmp_path, model="hangs", runtime=runtime, startup="5 s"), tmp_path / "out")
     assert code == 1
     assert "5 s" in said
     assert "Traceback" not in said
@@ -105,10 +112,10 @@ def test_a_factory_that_hangs_ends_with_the_deadline_and_leaves_no_process(runti
 
 
 def test_a_factory_that_raises_is_told_in_a_line_and_its_traceback_is_kept(tmp_path: Path) -> None:
-    code, said, _ = command(tmp_path, model="raises")
-    assert code == 2
-    assert "raised OSError: the licence server is away" in said
-    assert "Traceback" not in said
+    done = harness("run", scenario(tmp_path, model="raises"), "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "raised OSError: the licence server is away" in done.stderr
+    assert "Traceback" not in done.stderr
     (failure,) = tmp_path.glob("out/own/*/failure.txt")
     assert "in raises" in failure.read_text()
     (summary,) = tmp_path.glob("out/own/*/summary.json")

@@ -29,7 +29,11 @@ def usable(runtime: str, folder: Path) -> dict[str, str]:
     return model_for(runtime, folder)
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+COMPILES = pytest.param("torch.compile", marks=pytest.mark.slow)  # with g++, for 10 s
+EVERY = [COMPILES if name == "torch.compile" else name for name in RUNTIMES]
+
+
+@pytest.mark.parametrize("runtime", EVERY)
 def test_answers_are_the_networks_a_batch_is_like_its_members_threads_are_as_asked_for(
     runtime: str, tmp_path: Path
 ) -> None:
@@ -53,6 +57,7 @@ def test_one_thread_is_one_thread(runtime: str, tmp_path: Path) -> None:
     opened.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", READS_ONNX)
 def test_random_weights_are_the_same_in_a_runtime_that_exports(runtime: str, tmp_path: Path) -> None:
     """A model by name, whose weights depend on the seed alone."""
@@ -67,6 +72,7 @@ def test_random_weights_are_the_same_in_a_runtime_that_exports(runtime: str, tmp
     np.testing.assert_allclose(answers(exported, given), wanted, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", READS_ONNX)
 def test_int8_is_near_float32_and_says_so(runtime: str, tmp_path: Path) -> None:
     model = usable(runtime, tmp_path)
@@ -110,7 +116,7 @@ def test_one_of_several_outputs_of_a_file_is_the_answer(runtime: str, output: in
     np.testing.assert_allclose(answers(opened, given), -expected(given), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.study
+@pytest.mark.slow
 def test_a_factorys_model_is_exported_with_its_answer_alone() -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
