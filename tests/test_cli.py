@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from harness import store
 from harness.__main__ import main
 from harness.commands import VERBS, cli
 from harness.errors import StageFailed, UsageError
+from tests.command import harness
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -32,11 +33,6 @@ stages:
   - "null": {name: first}
   - "null": {name: second}
 """
-
-
-def harness(*arguments, cwd: Path = ROOT, **keys) -> subprocess.CompletedProcess[str]:
-    command = [*HARNESS, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, **keys)
 
 
 @pytest.fixture(scope="module")
@@ -157,15 +153,16 @@ def test_a_limit_that_is_not_met_ends_with_3_and_one_that_is_met_with_0(place, t
 
 
 def test_an_interrupted_run_is_saved_and_ends_with_130(place, tmp_path):
-    command = [*HARNESS, "run", place[0] / "tiny.yaml", "--out", tmp_path, "--quiet"]
+    command = [*HARNESS, "run", place[0] / "tiny.yaml", "--out", tmp_path]
     endless = ["--set", "load={arrivals: constant, rate: 50/s, duration: 60 s}"]
     with subprocess.Popen([*command, *endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(3)
+        assert any("running" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert store.SavedRun(Path(out.strip())).summary["status"] == "interrupted"
+    (saved,) = store.list_runs(tmp_path)
+    assert saved.summary["status"] == "interrupted"
 
 
 def test_a_summary_that_has_no_place_is_refused_before_the_run(place, tmp_path):
@@ -185,17 +182,19 @@ def test_a_summary_that_cannot_be_written_is_told_behind_the_screen(place, tmp_p
     assert len(list(store.list_runs(tmp_path / "out"))) == 1
 
 
-def test_results_that_cannot_be_saved_where_they_should_are_shown_and_saved_elsewhere(place, tmp_path):
+def test_results_that_cannot_be_saved_where_they_should_are_shown_and_saved_elsewhere(place, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = harness("run", place[0] / "tiny.yaml", "--out", tmp_path / "file" / "out", env=environment)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = harness("run", place[0] / "tiny.yaml", "--out", tmp_path / "file" / "out")
     assert done.returncode == 1
     assert "Latency budget" in done.stdout
     assert "cannot save the run here" in done.stderr
     assert len(list(store.list_runs(tmp_path / "harness-results"))) == 1
 
 
-@pytest.mark.parametrize("options", [[], ["--json", "-"], ["--quiet"]])
+@pytest.mark.parametrize(
+    "options", [[], *(pytest.param(other, marks=pytest.mark.slow) for other in (["--json", "-"], ["--quiet"]))]
+)
 @pytest.mark.parametrize(("limit", "code"), [("1 ns", 3), ("1 min", 0)])
 def test_a_reader_that_leaves_does_not_change_the_exit_code(place, tmp_path, options, limit, code):
     command = [*HARNESS, "run", place[0] / "tiny.yaml", "--out", tmp_path, "--set", f"slo.p50={limit}", *options]
@@ -234,7 +233,7 @@ def test_a_crash_s_text_of_many_lines_is_told_in_one(monkeypatch, capsys):
     ],
 )
 def test_bad_usage_ends_with_2_and_says_why_without_a_traceback(arguments, says):
-    done = harness(*arguments)
+    done = harness(*arguments, cwd=ROOT)
     assert done.returncode == 2
     assert done.stdout == ""
     assert says in done.stderr

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StalledError
@@ -18,6 +17,7 @@ from harness.stats.budget import budget
 from harness.stats.checks import ordered
 from harness.stats.quantiles import quantile
 from tests.pipelines import plan, run
+from tests.properties import holds
 
 EXECUTORS = ("process", "asyncio")
 both = pytest.mark.parametrize("executor", EXECUTORS)
@@ -291,14 +291,12 @@ def _no_deadlock(executor: str, stages: list[dict], load: dict) -> None:  # type
     assert ordered(records).level == "ok"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(stage, min_size=1, max_size=4), load)
+@holds(12, 60, st.lists(stage, min_size=1, max_size=4), load)
 def test_no_shape_of_pipeline_deadlocks_in_one_process(stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
     _no_deadlock("asyncio", stages, load)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(stage, min_size=2, max_size=3), load)
+@holds(2, 12, st.lists(stage, min_size=2, max_size=3), load)
 def test_no_shape_of_pipeline_deadlocks_between_processes(stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
     _no_deadlock("process", stages, load)
 

@@ -10,7 +10,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
 
 from harness.commands import cli
 from harness.commands.trace import command
@@ -24,6 +23,7 @@ from harness.store import save
 from harness.twin import Demand, Pipeline, model
 from tests import trace_importer
 from tests.pipelines import run
+from tests.properties import holds
 from tests.test_store import SUMMARY
 from tests.trace_importer import ns
 from tests.twin.random_pipelines import cases
@@ -47,15 +47,13 @@ def service_slices(found: trace_importer.Imported, stage: int) -> list[dict]:
 # Whatever the pipeline
 
 
-@settings(max_examples=150, deadline=None)
-@given(cases())
+@holds(20, 200, cases())
 def test_perfetto_has_nothing_to_complain_of(case):
     records, batching = simulated(case)
     assert imported(records, batching).problems == []
 
 
-@settings(max_examples=100, deadline=None)
-@given(cases())
+@holds(20, 200, cases())
 def test_a_flow_goes_from_the_issue_through_each_service(case):
     records, batching = simulated(case)
     found = imported(records, batching)
@@ -71,8 +69,7 @@ def test_a_flow_goes_from_the_issue_through_each_service(case):
             assert ns(service["dur"]) == stage.done[row] - stage.started[row]
 
 
-@settings(max_examples=100, deadline=None)
-@given(cases())
+@holds(20, 200, cases())
 def test_every_service_is_one_slice(case):
     records, batching = simulated(case)
     found = imported(records, batching)
@@ -84,8 +81,7 @@ def test_every_service_is_one_slice(case):
         assert sum(ns(event["dur"]) for event in slices) == (batches[3] - batches[2]).sum()
 
 
-@settings(max_examples=100, deadline=None)
-@given(cases())
+@holds(20, 200, cases())
 def test_the_area_under_a_queue_depth_is_the_time_that_requests_waited(case):
     records, batching = simulated(case)
     found = imported(records, batching)
@@ -100,8 +96,7 @@ def test_the_area_under_a_queue_depth_is_the_time_that_requests_waited(case):
         assert sum(end - begin for begin, end in waits) == area
 
 
-@settings(max_examples=100, deadline=None)
-@given(cases())
+@holds(20, 200, cases())
 def test_the_way_of_a_request_is_its_budget(case):
     records, batching = simulated(case)
     split, blocked = budget(records, batching=batching), blocked_spans(records)
@@ -118,8 +113,7 @@ def test_the_way_of_a_request_is_its_budget(case):
         assert spent == Counter({name: int(part[index]) for name, part in split.components.items() if part[index]})
 
 
-@settings(max_examples=100, deadline=None)
-@given(cases())
+@holds(20, 200, cases())
 def test_the_slowest_are_marked_in_order(case):
     records, batching = simulated(case)
     found = imported(records, batching, slowest=4)
@@ -132,8 +126,7 @@ def test_the_slowest_are_marked_in_order(case):
         assert len(mentioned) == len(records.stages)
 
 
-@settings(max_examples=100, deadline=None)
-@given(cases())
+@holds(20, 200, cases())
 def test_a_part_of_a_run_is_as_well_formed_as_all_of_it(case):
     records, batching = simulated(case)
     middle = int(np.median(records.due))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from harness.kernels import Recipe, load
 from harness.kernels.native_backend import NativeBackend, unavailable_reason
-from hypothesis import example, given, settings
+from hypothesis import example
 from hypothesis import strategies as st
+
+from tests.properties import holds
 
 from . import oracle
 from .images import cases, contents, fill, run
@@ -28,8 +30,7 @@ KERNELS = [
 
 
 @pytest.mark.parametrize("make", KERNELS)
-@given(case=cases())
-@settings(max_examples=150, deadline=None)
+@holds(40, 150, case=cases())
 def test_the_largest_error_stays_below_a_tenth_of_a_grey_level(make, case):
     recipe, image = case
     error = np.abs(run(make(recipe), image) - oracle.preprocess(image, recipe)).max()
@@ -37,17 +38,15 @@ def test_the_largest_error_stays_below_a_tenth_of_a_grey_level(make, case):
 
 
 @pytest.mark.parametrize("make", KERNELS)
-@given(case=cases(filters=("box", "lanczos")))
-@settings(max_examples=50, deadline=None)
+@holds(15, 50, case=cases(filters=("box", "lanczos")))
 def test_the_other_filters_are_as_exact(make, case):
     recipe, image = case
     assert np.abs(run(make(recipe), image) - oracle.preprocess(image, recipe)).max() <= LARGEST_ERROR
 
 
 @pytest.mark.parametrize("make", KERNELS)
-@given(height=st.integers(200, 1500), width=st.integers(200, 1500), target=st.integers(8, 64), content=contents)
+@holds(6, 25, height=st.integers(200, 1500), width=st.integers(200, 1500), target=st.integers(8, 64), content=contents)
 @example(height=1500, width=1400, target=12, content="white")
-@settings(max_examples=25, deadline=None)
 def test_large_downscales_lose_no_accuracy(make, height, width, target, content):
     recipe = Recipe(target, None)
     image = fill((height, width, 3), content, 1)
@@ -56,8 +55,7 @@ def test_large_downscales_lose_no_accuracy(make, height, width, target, content)
 
 @pytest.mark.parametrize("make", KERNELS)
 @pytest.mark.parametrize("filter_name", ["bilinear", "bicubic"])
-@given(height=st.integers(1, 300), width=st.integers(1, 300), content=contents)
-@settings(max_examples=20, deadline=None)
+@holds(8, 20, height=st.integers(1, 300), width=st.integers(1, 300), content=contents)
 def test_torchvisions_float_path_gives_the_same(make, filter_name, height, width, content):
     from harness.kernels.torchvision_import import import_torchvision
 
@@ -84,8 +82,7 @@ def test_the_baselines_do_the_same_preprocessing(name):
 
 
 @native_built
-@given(case=cases(filters=("bilinear", "bicubic", "box", "lanczos")))
-@settings(max_examples=100, deadline=None)
+@holds(30, 100, case=cases(filters=("bilinear", "bicubic", "box", "lanczos")))
 def test_vector_and_plain_c_agree_to_the_last_bits(case):
     recipe, image = case
     plain, vector = run(portable(recipe), image), run(load("native", recipe), image)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
 from random_pipelines import cases
 
 from harness.records import Outcome
 from harness.twin import Demand, Pipeline, compiled, model
 from harness.twin.pipeline import as_records, blank_rows
+from tests.properties import holds
 
 
-@settings(max_examples=400, deadline=None)
-@given(cases())
+@holds(80, 400, cases())
 def test_events_agree_with_simpy(case: tuple[Pipeline, Demand]) -> None:
     pipeline, demand = case
     rows = blank_rows(pipeline, demand)
@@ -20,8 +19,7 @@ def test_events_agree_with_simpy(case: tuple[Pipeline, Demand]) -> None:
     assert_same(model.simulate(pipeline, demand), as_records(pipeline, rows))
 
 
-@settings(max_examples=400, deadline=None)
-@given(cases(recursive=True))
+@holds(80, 400, cases(recursive=True))
 def test_the_recursion_agrees_with_simpy(case: tuple[Pipeline, Demand]) -> None:
     pipeline, demand = case
     rows = blank_rows(pipeline, demand)
@@ -29,8 +27,7 @@ def test_the_recursion_agrees_with_simpy(case: tuple[Pipeline, Demand]) -> None:
     assert_same(model.simulate(pipeline, demand), as_records(pipeline, rows))
 
 
-@settings(max_examples=400, deadline=None)
-@given(cases())
+@holds(80, 400, cases())
 def test_every_request_ends_whatever_the_shape(case: tuple[Pipeline, Demand]) -> None:
     """No deadlock, capacities down to 1; only a full first channel that sheds loses requests."""
     pipeline, demand = case
@@ -42,8 +39,7 @@ def test_every_request_ends_whatever_the_shape(case: tuple[Pipeline, Demand]) ->
         assert len(records) == len(demand)
 
 
-@settings(max_examples=200, deadline=None)
-@given(cases())
+@holds(40, 200, cases())
 def test_a_channel_never_holds_more_than_its_capacity(case: tuple[Pipeline, Demand]) -> None:
     pipeline, demand = case
     records = compiled.simulate(pipeline, demand).with_outcome(Outcome.COMPLETED)
