@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-MAX_CAPACITY = 16_384  # 4-byte slot numbers that fit into a pipe of the usual 64 KiB
+MAX_CAPACITY = 16_384  # 4-byte slot numbers for which a pipe of 128 KiB is enough; any user may ask for 1 MiB (pipe(7))
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a scenario: names a folder
 STAGE_NAME = r"^[a-z][a-z0-9_]*$|^$"
 FACTORY = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"  # package.module:function

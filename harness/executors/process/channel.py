@@ -19,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.clock import now_ns
-from harness.errors import RunFailed
+from harness.errors import RunFailed, ScenarioError
 from harness.memory import allocate, attach
 from harness.stages import Tensor
 
 TOKEN = 4
-_PAGE = 4096
+MOST_AT_ONCE = 256
+"""Slot numbers in one write: longer writes leave more of a pipe's pages unused."""
+_ALIGNED = 4096
 
 
 class EndOfStreamError(Exception):
@@ -51,7 +53,12 @@ class Slots:
 
     @property
     def _header(self) -> int:
-        return -(-self.count * 8 // _PAGE) * _PAGE
+        return -(-self.count * 8 // _ALIGNED) * _ALIGNED
+
+    @property
+    def group(self) -> int:
+        """How many slots a receiver returns in one write at most."""
+        return max(1, min(self.count // 4, MOST_AT_ONCE))
 
     def attach(self) -> tuple[memoryview, list[Any]]:
         """Map it: the rows as a writable view of int64, and an array for each payload (None without payload)."""
@@ -96,16 +103,26 @@ class Channel:
     def __init__(
         self, name: str, capacity: int, payload: Tensor | None, senders: int, receivers: int, *, prompt: bool = False
     ) -> None:
-        slots = Slots(-1, capacity, payload)
+        slots, exclusive = Slots(-1, capacity, payload), receivers == 1 and not prompt
         self.slots = Slots(allocate(slots.nbytes, f"harness-{name}"), capacity, payload)
-        self._free_read, self._free_write = os.pipe()
-        self._ready_read, self._ready_write = os.pipe()
-        self._open = [self._ready_read, self._ready_write, self._free_read, self._free_write, self.slots.fd]
-        for fd in (self._free_write, self._ready_write):
-            _make_room(fd, capacity * TOKEN, name)
-        os.write(self._free_write, np.arange(capacity, dtype=np.int32).tobytes())
-        self.sender = End(self._free_read, self._ready_write, self.slots, senders == 1, self._free_write)
-        self.receiver = End(self._ready_read, self._free_write, self.slots, receivers == 1 and not prompt)
+        self._open = [self.slots.fd]
+        where = f"stages.{name}.capacity"
+        try:
+            free_read, free_write = self._pipe(capacity, slots.group if exclusive else 1, where)
+            ready_read, ready_write = self._pipe(capacity, 1, where)
+        except BaseException:
+            self.close()
+            raise
+        # The reading end of `ready` first: release_ends keeps it.
+        self._open = [ready_read, ready_write, free_read, free_write, self.slots.fd]
+        os.write(free_write, np.arange(capacity, dtype=np.int32).tobytes())
+        self.sender = End(free_read, ready_write, self.slots, senders == 1, free_write)
+        self.receiver = End(ready_read, free_write, self.slots, exclusive)
+
+    def _pipe(self, tokens: int, at_once: int, where: str) -> tuple[int, int]:
+        ends = roomy_pipe(tokens, at_once, where)
+        self._open += ends
+        return ends
 
     def release_ends(self) -> None:
         """Close what only workers may hold, so that end of file can reach them. The reading end of `ready` stays."""
@@ -118,18 +135,57 @@ class Channel:
             os.close(self._open.pop())
 
 
-def _make_room(fd: int, nbytes: int, name: str) -> None:
-    """See that a pipe holds `nbytes`, so that a writer of slot numbers never waits."""
-    get_size, set_size = getattr(fcntl, "F_GETPIPE_SZ", None), getattr(fcntl, "F_SETPIPE_SZ", None)
-    if get_size is None or set_size is None or fcntl.fcntl(fd, get_size) >= nbytes:
-        return
+def roomy_pipe(tokens: int, at_once: int, where: str) -> tuple[int, int]:
+    """A pipe that takes `tokens` numbers at any time, so that who writes them never waits.
+
+    at_once: the most that one write holds. where: the key path that asks for it. Raises ScenarioError where this user
+    may not have such a pipe, RunFailed where there are no descriptors left.
+    """
     try:
-        fcntl.fcntl(fd, set_size, nbytes)
+        ends = os.pipe()
     except OSError as error:
         raise RunFailed(
-            f"the pipes of this user hold no {nbytes:,} bytes: {error.strerror}",
-            where=f"channel {name}",
-            hint="Lower the stage's capacity, or raise /proc/sys/fs/pipe-user-pages-soft.",
+            f"cannot open a pipe: {error.strerror}",
+            where=where,
+            hint="Raise the limit of open files (ulimit -n), or use fewer stages and workers.",
+        ) from None
+    try:
+        make_room(ends[1], tokens, at_once, where)
+    except BaseException:
+        for fd in ends:
+            os.close(fd)
+        raise
+    return ends
+
+
+def pages_needed(tokens: int, at_once: int, page: int) -> int:
+    """Pages of a pipe that never refuses a write while at most `tokens` numbers lie in it, `at_once` in the last one.
+
+    Linux (fs/pipe.c) puts a write behind the last one if the page has room for all of it, else on a new page; and a
+    page can be used again only when all of it has been read. So the first page may hold a single number that is not
+    read, the last one a single one, and each page between lacks less than one write.
+    """
+    return 2 + (tokens - 2) * TOKEN // (page - (at_once - 1) * TOKEN)
+
+
+def make_room(fd: int, tokens: int, at_once: int, where: str) -> None:
+    """Make a pipe as `roomy_pipe` does of one that is there."""
+    get_size, set_size = getattr(fcntl, "F_GETPIPE_SZ", None), getattr(fcntl, "F_SETPIPE_SZ", None)
+    if get_size is None or set_size is None:
+        return
+    page = os.sysconf("SC_PAGE_SIZE")
+    needed = pages_needed(tokens, at_once, page) * page
+    there = fcntl.fcntl(fd, get_size)  # a user whose pipes hold much already gets one of a page or two
+    if there >= needed:
+        return
+    try:
+        fcntl.fcntl(fd, set_size, needed)
+    except OSError as error:
+        raise ScenarioError(
+            f"{tokens:,} needs pipes of {needed:,} bytes, and this user gets no more than {there:,}: {error.strerror}",
+            where=where,
+            hint="Lower it, end other programs of this user that hold pipes, or raise what a user's pipes may take, "
+            "such as: sudo sysctl fs.pipe-max-size=1048576 fs.pipe-user-pages-soft=65536",
         ) from None
 
 
@@ -191,7 +247,7 @@ class Receiver:
         self.tokens = [struct.pack("i", i) for i in range(end.slots.count)]
         self.in_hand: deque[int] = deque()
         self.numbers = {token: number for number, token in enumerate(self.tokens)}
-        self.group = max(1, end.slots.count // 4) * TOKEN
+        self.group = end.slots.group * TOKEN
         self.rows, self.payloads = end.slots.attach()
 
     def take(self) -> int:

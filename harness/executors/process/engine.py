@@ -18,7 +18,7 @@ from harness import host
 from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, StageFailed
 from harness.executors.base import Issue, WorkerReport
 from harness.executors.process import producer, worker
-from harness.executors.process.channel import Channel
+from harness.executors.process.channel import Channel, roomy_pipe
 from harness.executors.process.child import environment
 from harness.lifeline import pack
 from harness.memory import allocate, attach
@@ -96,7 +96,9 @@ class ProcessEngine:
             sheds = stage.index == 0 and plan.scenario.on_full == "shed"
             channel = Channel(stage.name, stage.capacity, payload, before, stage.workers, prompt=sheds)
             self._channels.append(channel)
-        credits: tuple[int, int] = os.pipe() if isinstance(plan.load, Closed) else (-1, -1)
+        credits = (-1, -1)
+        if isinstance(plan.load, Closed):
+            credits = roomy_pipe(plan.load.concurrency, 1, "load.concurrency")
         await self._start_producer(credits)
         for stage in plan.stages:
             for index in range(stage.workers):
