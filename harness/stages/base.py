@@ -93,6 +93,11 @@ class Opened:
 class RequestError(Exception):
     """This request cannot be served, others can: it fails with a reason and the run goes on."""
 
+    @property
+    def reason(self) -> str:
+        """What it was raised with, else the name of its class: never empty."""
+        return str(self) or type(self).__name__
+
 
 class Stage(Protocol):
     """One worker's instance of a stage. `open` comes first; then `process` or `process_batch`, one at a time."""

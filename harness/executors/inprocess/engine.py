@@ -186,7 +186,7 @@ class InProcessEngine:
             if following is not None:
                 record[row, ahead_base : ahead_base + 2] = 0
                 following.release(ahead)
-            self._fail(stage, row, str(error))
+            self._fail(stage, row, error.reason)
         else:
             record[row, base + 3 : base + 5] = started, done
             for part in range(len(stage.parts)):
@@ -219,21 +219,21 @@ class InProcessEngine:
         held.extend(rows)
         record[rows, base + 5] = index
         record[rows, base + 6] = rows[0]
-        reason = ""
+        reason = None
         begun = now_ns()
         try:
             items = [self._item(stage, channel, slot, row) for slot, row in taken]
             started, done, results = await thread.call(_timed, instance.process_batch, items, rows)
         except RequestError as error:
-            started, done, results, reason = begun, now_ns(), [], str(error)
+            started, done, results, reason = begun, now_ns(), [], error.reason
         record[rows, base + 3] = started
         record[rows, base + 4] = done
-        for part in range(0 if reason else len(stage.parts)):
+        for part in range(len(stage.parts) if reason is None else 0):
             record[rows, base + 7 + part] = instance.part_ns[part]
         for slot, _ in taken:
             channel.release(slot)
         for i, row in enumerate(rows):
-            if reason:
+            if reason is not None:
                 self._fail(stage, row, reason)
             elif following is None:
                 self._end(row, Outcome.COMPLETED, done)

@@ -18,12 +18,12 @@ from harness.executors.process.channel import TOKEN, End, EndOfStreamError, Rece
 from harness.executors.process.child import Supervisor
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Layout, Outcome
+from harness.scenario.model import Null
 from harness.stages import BatchingStage, RequestError, StageContext, build
 
 IMAGE, OUTCOME, FAILED_STAGE, ANSWER = (REQUEST_FIELDS.index(f) for f in ("image", "outcome", "failed_stage", "answer"))
 OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
 PARTS = len(STAGE_FIELDS)
-QUICK_NS = 10_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,10 @@ class Worker:
         receiver, sender, stage = self._receiver, self._sender, self._stage
         in_hand, rows, payloads = receiver.in_hand, receiver.rows, receiver.payloads
         read, read_fd, at_once, numbers = os.read, receiver.read_fd, receiver.at_once, receiver.numbers
-        tokens, free_fd, group, freed = receiver.tokens, receiver.write_fd, receiver.group, b""
+        tokens, free_fd, freed = receiver.tokens, receiver.write_fd, b""
+        # The stage that takes no time returns slots in groups: else each would wake the upstream side. A service that
+        # can take long must not keep them meanwhile.
+        group = receiver.group if isinstance(self._told.context.options, Null) else TOKEN
         process, worker, parts = stage.process, self._told.worker, len(self._told.context.parts)
         images, out, now, write = self._told.context.images, self._private, now_ns, os.write
         if sender is not None:
@@ -103,22 +106,24 @@ class Worker:
                 if free:
                     ahead = free.pop()
                 else:
+                    if freed:  # what was returned must not wait until this one gets on
+                        write(free_fd, freed)
+                        freed = b""
                     ahead = sender.acquire()
                     started = now()
                 out = outputs[ahead]
-            reason = ""
+            reason = None
             try:
                 answer = process(payloads[slot] if images is None else images[stamps[at + IMAGE]], out, row)
             except RequestError as error:
-                answer, reason = -1, str(error) or type(error).__name__
+                answer, reason = -1, error.reason
             done = now()
-            # Behind a quick service with more in hand, slots go back in groups: else each would wake the upstream side.
             freed += tokens[slot]
-            if not in_hand or done - started > QUICK_NS or len(freed) >= group:
+            if not in_hand or len(freed) >= group:
                 write(free_fd, freed)
                 freed = b""
             if sender is not None:
-                if reason:
+                if reason is not None:
                     sender.give_back(ahead)
                 else:
                     ahead_rows[ahead] = row
@@ -130,7 +135,7 @@ class Worker:
             stamps[here + BATCH] = row
             if answer >= 0:
                 stamps[at + ANSWER] = answer
-            if reason:
+            if reason is not None:
                 self._fail(row, reason)
                 continue
             for part in range(parts):
@@ -158,20 +163,20 @@ class Worker:
                 stamps[here + STARTED] = started
                 stamps[here + WORKER] = told.worker
                 stamps[here + BATCH] = rows[0]
-            reason = ""
+            reason = None
             try:
                 results = stage.process_batch([self._item(s, r) for s, r in zip(slots, rows, strict=True)], rows)
             except RequestError as error:
-                reason = str(error)
+                reason = error.reason
             done = now_ns()
             for row in rows:
                 stamps[row * width + base + DONE] = done
-                for part in range(0 if reason else parts):
+                for part in range(parts if reason is None else 0):
                     stamps[row * width + base + PARTS + part] = stage.part_ns[part]
             for slot in slots:
                 receiver.release(slot)
             for index, row in enumerate(rows):
-                if reason:
+                if reason is not None:
                     self._fail(row, reason)
                 else:
                     self._hand_on(row, results[index], done)

@@ -57,7 +57,7 @@ class Serial:
                     try:
                         answers[row] = stage.process(item, outputs[row], row)
                     except RequestError as error:
-                        failed[row] = str(error)
+                        failed[row] = error.reason
             items = {row: outputs[row] for row in answers}
             yield items, list(answers.values())
 
@@ -75,7 +75,7 @@ class Serial:
             try:
                 results = stage.process_batch([items[row] for row in batch], batch)
             except RequestError as error:
-                failed.update(dict.fromkeys(batch, str(error)))
+                failed.update(dict.fromkeys(batch, error.reason))
                 continue
             for row, result in zip(batch, results, strict=True):
                 outputs[row][...] = result
@@ -120,7 +120,7 @@ class _Child:
             try:
                 items[row] = self._told.images[row]
             except RequestError as error:
-                failed[row] = str(error)
+                failed[row] = error.reason
         for index, (outputs, answers) in enumerate(self._serial.serve(items, failed)):
             if index == self._told.kept:
                 for row, output in outputs.items():
