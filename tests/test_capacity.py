@@ -414,6 +414,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 def test_real_runs_are_saved_and_so_is_the_answer(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
     done = CliRunner().invoke(
@@ -446,6 +447,7 @@ def test_ctrl_c_shows_and_saves_what_is_known(tmp_path: Path) -> None:
     assert "The search ended before" in output
 
 
+@pytest.mark.slow
 def test_an_slo_that_no_load_keeps_is_exit_code_3(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
     command = ["capacity", str(tmp_path / "one.yaml"), "--slo", "p50=1ms", "--run-length", "1s"]
