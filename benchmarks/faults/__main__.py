@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from pathlib import Path
 from benchmarks.faults.catalogue import CELLS, FAULTS
 from benchmarks.faults.rounds import Round, play
 from benchmarks.faults.table import report, table
+from benchmarks.faults.user import HOME
 from harness.errors import INTERRUPTED, OK, RUN_FAILED
 
 
@@ -85,6 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     finally:
+        shutil.rmtree(base / HOME, ignore_errors=True)
         try:
             base.rmdir()
         except OSError:

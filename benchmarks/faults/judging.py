@@ -48,6 +48,8 @@ def observe(running: Running, in_time: bool) -> Observed:
     """Look at a command that has ended or is out of time, and end what is left of it."""
     seconds = running.ended_at - running.injected
     begun = running.begun
+    if not in_time:
+        running.abort()
     left = processes.gone(running.mark, GONE_S) if in_time else []
     memory = sum(processes.shared_memory(pid) for pid in left)
     names = [f"{processes.command(pid)[:100]} (pid {pid})" for pid in left]

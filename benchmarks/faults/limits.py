@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.faults.pipelines import Pipeline
-from benchmarks.faults.running import OUT, TEMPORARY, UNPRIVILEGED, Running
+from benchmarks.faults.running import OUT, TEMPORARY, Running
 from benchmarks.faults.trial import (
     FAILED,
     REFUSED,
@@ -24,6 +24,7 @@ from benchmarks.faults.trial import (
     moment,
     to_its_end,
 )
+from benchmarks.faults.user import AS_USER, SETPRIV, alone
 
 ULIMIT = ("sh", "-c", 'ulimit {option} {value} && exec "$@"', "sh")
 INTO_GROUP = ("sh", "-c", 'echo $$ > {group}/cgroup.procs && exec "$@"', "sh")
@@ -126,14 +127,9 @@ def largest_file(pipeline: Pipeline, rng: Random) -> Trial:
 # ------------------------------------------------------------------ pipes and processes of a user
 
 
-def another_user(rng: Random) -> int:
-    """A user that nobody is, so that what is counted by user starts at nothing."""
-    return rng.randrange(20_000, 60_000)
-
-
 def few_pipe_pages(pipeline: Pipeline, rng: Random) -> Trial:
     """All but a few pages of pipe-user-pages-soft are taken, by other processes of the same unprivileged user."""
-    user, left = another_user(rng), rng.choice((0, 1, 8, 40, 200))
+    left = rng.choice((0, 1, 8, 40, 200))
     if rng.random() < 0.5:
         capacity = rng.choice((1000, 5000, 16_000))
         stages = [
@@ -148,19 +144,20 @@ def few_pipe_pages(pipeline: Pipeline, rng: Random) -> Trial:
         return to_its_end(pipeline, FAILED, REFUSED, saved=None)
 
     return Trial(
-        pipeline, inject, f"{left} pages of pipes left to user {user}", prefix=UNPRIVILEGED, user=user,
-        around=lambda place: _holding_pipes(user, left),
-    )  # fmt: skip
+        pipeline,
+        inject,
+        f"{left} pages of pipes left",
+        prefix=AS_USER,
+        around=lambda place: _short_of_pipes(place, left),
+    )
 
 
 @contextlib.contextmanager
-def _holding_pipes(user: int, left: int) -> Iterator[None]:
+def _short_of_pipes(place: Path, left: int) -> Iterator[None]:
     pages = int(SOFT_PAGES.read_text()) - left
     sizes = [str(pages), LARGEST_PIPE.read_text().strip(), str(resource.getpagesize())]
-    prefix = [word.format(user=user) for word in UNPRIVILEGED]
-    with subprocess.Popen(
-        [*prefix, sys.executable, "-I", "-S", "-c", HOLDER, *sizes], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
+    command = [*SETPRIV, sys.executable, "-I", "-S", "-c", HOLDER, *sizes]
+    with alone(place), subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdin is not None and holder.stdout is not None
         try:
             if not holder.stdout.readline():
@@ -172,13 +169,14 @@ def _holding_pipes(user: int, left: int) -> Iterator[None]:
 
 def few_processes(pipeline: Pipeline, rng: Random) -> Trial:
     """RLIMIT_NPROC of an unprivileged user: processes and threads together."""
-    user, most = another_user(rng), rng.choice((1, 3, 4, 6, 8, 12))
-    limited = ("prlimit", f"--nproc={most}", *UNPRIVILEGED)
+    most = rng.choice((1, 3, 4, 6, 8, 12))
 
     def inject(running: Running) -> Expected:
         return to_its_end(pipeline, FAILED, REFUSED, saved=None)
 
-    return Trial(pipeline, inject, f"RLIMIT_NPROC {most} of user {user}", prefix=limited, user=user)
+    return Trial(
+        pipeline, inject, f"RLIMIT_NPROC {most}", prefix=("prlimit", f"--nproc={most}", *AS_USER), around=alone
+    )
 
 
 # ------------------------------------------------------------------ descriptors and memory of a process

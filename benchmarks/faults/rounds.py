@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import threading
@@ -15,7 +14,7 @@ from benchmarks.faults import processes
 from benchmarks.faults.catalogue import CELLS
 from benchmarks.faults.judging import judge, observe
 from benchmarks.faults.pipelines import OWN, PREPROCESS, draw
-from benchmarks.faults.running import HARNESS, SCENARIO, TEMPORARY, Running, start
+from benchmarks.faults.running import HARNESS, SCENARIO, TEMPORARY, start
 from benchmarks.faults.trial import Trial
 
 
@@ -47,10 +46,8 @@ def play(number: int, seed: int, base: Path, stopping: threading.Event, *, keep:
     try:
         _prepare(place, trial)
         with trial.around(place):
-            if trial.user is not None:
-                _give_to(place, trial.user)
             mark = uuid.uuid4().hex
-            running = _begin(place, mark, trial, stopping)
+            running = start(place, mark, _prefix(trial, place), trial.arguments, stopping)
             try:
                 wanted = trial.inject(running)
                 in_time = running.wait(wanted.within_s)
@@ -72,7 +69,7 @@ def play(number: int, seed: int, base: Path, stopping: threading.Event, *, keep:
             code=seen.code,
             said=seen.said,
             scenario=trial.pipeline.text,
-            command=shlex.join([*_prefix(trial), *HARNESS, *trial.arguments]),
+            command=shlex.join([*_prefix(trial, place), *HARNESS, *trial.arguments]),
             again=f"python -m benchmarks.faults --seed {seed} --round {number} --keep",
         )
     finally:
@@ -89,15 +86,5 @@ def _prepare(place: Path, trial: Trial) -> None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _give_to(place: Path, user: int) -> None:
-    for path in (place, *place.rglob("*")):
-        os.chown(path, user, user)
-
-
-def _begin(place: Path, mark: str, trial: Trial, stopping: threading.Event) -> Running:
-    extra = {"HOME": str(place)} if trial.user is not None else {}
-    return start(place, mark, _prefix(trial), trial.arguments, extra, stopping)
-
-
-def _prefix(trial: Trial) -> list[str]:
-    return [word.replace("{user}", str(trial.user)) for word in trial.prefix]
+def _prefix(trial: Trial, place: Path) -> list[str]:
+    return [word.replace("{place}", str(place)) for word in trial.prefix]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +17,8 @@ from benchmarks.faults import processes
 
 SCENARIO, OUT, TEMPORARY = "scenario.yaml", "out", "tmp"
 STDOUT, STDERR, AT_EXIT = "stdout.txt", "stderr.txt", "at-exit.json"
-POLL_S = 0.004
+POLL_S, ABORT_S = 0.004, 1.0
 HARNESS = (sys.executable, "-m", "harness", "run", SCENARIO, "--out", OUT)
-UNPRIVILEGED = (
-    *("setpriv", "--reuid", "{user}", "--regid", "{user}", "--clear-groups"),
-    *("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"),
-    *("--bounding-set", "-sys_admin,-sys_resource"),
-)
-"""A user of its own without rights, who can still read the checkout and Python wherever they lie."""
 WATCH = f'''
 """What the command's own process still holds when it exits. Python imports this module at its start."""
 import atexit, gc, json, os, signal, sys, threading
@@ -106,6 +101,13 @@ class Running:
         with contextlib.suppress(OSError):
             (os.killpg if group else os.kill)(self.process.pid, number)
 
+    def abort(self) -> None:
+        """End it where it hangs, with every thread's stack on its standard error."""
+        self.signal(signal.SIGABRT)
+        until = time.monotonic() + ABORT_S
+        while self.process.poll() is None and time.monotonic() < until:
+            time.sleep(POLL_S)
+
     def now(self) -> None:
         """The fault is injected now."""
         self.injected = time.monotonic()
@@ -119,9 +121,8 @@ class Running:
 
 
 def start(
-    place: Path, mark: str, prefix: Sequence[str], arguments: Sequence[str], extra: Mapping[str, str],
-    stopping: threading.Event,
-) -> Running:  # fmt: skip
+    place: Path, mark: str, prefix: Sequence[str], arguments: Sequence[str], stopping: threading.Event
+) -> Running:
     """Start it in a folder that holds scenario.yaml and its folder for temporary files."""
     (place / "sitecustomize.py").write_text(WATCH)
     environment = {
@@ -130,9 +131,10 @@ def start(
         "PYTHONPATH": str(place),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HARNESS_FAULTS_AT_EXIT": str(place / AT_EXIT),
+        "PYTHONFAULTHANDLER": "1",
+        "OPENBLAS_NUM_THREADS": "1",  # where it cannot start a thread it sends its own process a SIGINT
         "COLUMNS": "120",
         processes.MARK: mark,
-        **extra,
     }
     with (place / STDOUT).open("wb") as out, (place / STDERR).open("wb") as err:
         process = subprocess.Popen(

@@ -65,7 +65,7 @@ class Trial:
 
     inject: called when the command has started; returns once it is done. prefix: words in front of the command, with
     {place} for the round's folder. files: by name, in that folder. around: given the folder, what holds while the
-    command runs (a mount, a control group). unprivileged: as a user of its own without rights.
+    command runs (a mount, a control group).
     """
 
     pipeline: Pipeline
@@ -75,7 +75,6 @@ class Trial:
     arguments: tuple[str, ...] = ()
     files: dict[str, str | bytes] = field(default_factory=dict)
     around: Callable[[Path], AbstractContextManager[Any]] = nullcontext
-    user: int | None = None
 
 
 @dataclass(frozen=True)
