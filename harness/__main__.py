@@ -4,38 +4,55 @@ from __future__ import annotations
 
 import sys
 
+from harness import interruption
+
 
 def main() -> None:
-    """Run the command line; an error that the user can act on is printed without a traceback."""
+    """Run the command line as a process: a signal ends it with its exit code and no traceback, whenever it comes."""
+    interruption.quit_on_signals()  # while this imports; nothing is at stake yet
+    try:
+        from harness.commands import cli  # noqa: F401 - before a signal may raise in the middle of an import
+
+        interruption.raise_on_signals()
+        invoke()
+        code = 0
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    except BaseException:
+        if not interruption.raised():  # else it is what a signal was turned into on its way here
+            raise
+        code = interruption.exit_code()
+    interruption.quit_on_signals()  # while the interpreter ends; all is told and saved
+    raise SystemExit(code)
+
+
+def invoke() -> None:
+    """Run the command line; an error that the user can act on is printed without a traceback. Raises SystemExit."""
     from harness.commands import cli
-    from harness.errors import INTERRUPTED, RUN_FAILED, HarnessError, RunFailed
-    from harness.text import printable
+    from harness.errors import RUN_FAILED, HarnessError, RunFailed
 
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except HarnessError as error:
         if isinstance(error, RunFailed):  # its text may be a library's, in many lines; failure.txt has all of it
             error.what = next((line for line in error.what.splitlines() if line.strip()), "")
-        print(printable(f"error: {error}"), file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        raise SystemExit(interruption.exit_code(*error.args)) from None
     except BrokenPipeError:
         from harness.commands import output
 
         output.nobody_reads()  # what the command had come to is not known here: not to success
         raise SystemExit(RUN_FAILED) from None
     except Exception as error:
-        import io
-
         import click
 
-        if isinstance(error, click.exceptions.Abort):
-            raise SystemExit(INTERRUPTED) from None
+        if isinstance(error, click.exceptions.Abort):  # made of a KeyboardInterrupt
+            raise SystemExit(interruption.exit_code(*getattr(error.__cause__, "args", ()))) from None
         if isinstance(error, click.ClickException):
-            text = io.StringIO()
-            error.show(text)
-            print(printable(text.getvalue()), end="", file=sys.stderr)
+            error.show()
             raise SystemExit(error.exit_code) from None
         raise
 

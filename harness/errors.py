@@ -1,13 +1,12 @@
 """The errors that a user can meet: what happened, where, and what to do about it.
 
-Every one carries the exit code that the command ends with; `harness --help` lists them.
+Every one carries the exit code that the command ends with; `harness --help` lists them. A signal's exit code is
+`harness.interruption`'s.
 """
 
 from __future__ import annotations
 
-from harness.text import one_line
-
-OK, RUN_FAILED, BAD_USAGE, NOT_MET, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+OK, RUN_FAILED, BAD_USAGE, NOT_MET = 0, 1, 2, 3
 
 
 class HarnessError(Exception):
@@ -28,8 +27,9 @@ class HarnessError(Exception):
         self.details = ""  # a traceback and the like: goes to a file, not to the screen
 
     def __str__(self) -> str:
-        where = one_line(self.where)  # often the name of a file
-        return "\n".join(part for part in (f"{where}: {self.what}" if where else self.what, self.hint) if part)
+        return "\n".join(
+            part for part in (f"{self.where}: {self.what}" if self.where else self.what, self.hint) if part
+        )
 
 
 class UsageError(HarnessError):

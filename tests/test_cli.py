@@ -14,8 +14,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from harness import __main__ as process
 from harness import store
-from harness.__main__ import main
 from harness.commands import VERBS, cli
 from harness.errors import StageFailed, UsageError
 from tests.command import harness
@@ -212,7 +212,7 @@ def test_a_crash_s_text_of_many_lines_is_told_in_one(monkeypatch, capsys):
 
     monkeypatch.setattr(cli, "main", crash)
     with pytest.raises(SystemExit):
-        main()
+        process.invoke()
     assert capsys.readouterr().err == "error: stages.a: ValueError: first\nLook there.\n"
 
 

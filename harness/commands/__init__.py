@@ -81,5 +81,5 @@ def cli() -> None:
 
     \b
     Exit codes: 0 done, 1 the run failed, 2 bad usage or scenario,
-    3 an SLO or verdict not met, 130 interrupted, 143 terminated.
+    3 an SLO or verdict not met, 130 interrupted, 143 terminated, 129 hung up.
     """

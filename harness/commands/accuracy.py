@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness import interruption
 from harness.commands import options
-from harness.errors import INTERRUPTED, NOT_MET, UsageError
+from harness.errors import NOT_MET, UsageError
 
 if TYPE_CHECKING:
     from harness.studies.accuracy import Accuracy
@@ -112,6 +113,6 @@ def deliver(answer: Accuracy, json_to: str | None) -> None:
     if unwritten is not None:
         raise unwritten
     if answer.interrupted:
-        raise SystemExit(INTERRUPTED)
+        raise SystemExit(interruption.exit_code())
     if not all(gate.met for gate in answer.gates):
         raise SystemExit(NOT_MET)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness import interruption
 from harness.commands import options
-from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, ScenarioError, UsageError
+from harness.errors import NOT_MET, ScenarioError, UsageError
 
 if TYPE_CHECKING:
     from harness.plan import Plan
@@ -52,10 +52,10 @@ def command(
     decide. Without --slo the scenario's own holds. Ends with exit code 3 when no load keeps it, or when the interval
     is still wider than --within. Ctrl-C ends the search and shows what was found.
     """
+    from rich.console import Console
 
     from harness.commands import output
     from harness.report import capacity as report
-    from harness.report.screen import Screen
     from harness.studies import capacity
 
     output.check_json(json_to)
@@ -66,7 +66,7 @@ def command(
         run_s=_seconds("--run-length", run_length),
         budget_s=float("inf") if budget is None else _seconds("--budget", budget),
     )
-    console = Screen(stderr=True, quiet=quiet)
+    console = Console(stderr=True, highlight=False, quiet=quiet)
     finding = capacity.find(
         configurations,
         goal,
@@ -78,7 +78,7 @@ def command(
     if finding.error is not None:
         raise finding.error
     if finding.state.signal:
-        raise SystemExit(TERMINATED if finding.state.signal == signal.SIGTERM else INTERRUPTED)
+        raise SystemExit(interruption.exit_code(finding.state.signal))
     if finding.state.status != "answered" or not finding.answer["attainable"]:
         raise SystemExit(NOT_MET)
 
@@ -120,7 +120,7 @@ def _measure(scenario: Path, overrides: Sequence[str], out: Path, quiet: bool) -
         error = execution.error
         if isinstance(error, ScenarioError):
             error = with_line(error, path, every)
-        stopped = (execution.signal or signal.SIGINT) if execution.status == "interrupted" else 0
+        stopped = execution.signal if execution.status == "interrupted" else 0
         return capacity.Ran(execution.records, done.summary, done.summary.get("saved", ""), error, stopped)
 
     return run

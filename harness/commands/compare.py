@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness import interruption
 from harness.commands import options
-from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, HarnessError, UsageError
+from harness.errors import NOT_MET, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.studies.compare.running import Compared, Question
@@ -165,9 +165,8 @@ def _scenarios(
 def _exit_code(compared: Compared) -> None:
     if compared.blocks is None:
         raise SystemExit(NOT_MET)
-    ending = compared.blocks.ending
-    if ending.status == "interrupted":
-        raise SystemExit(TERMINATED if ending.signal == signal.SIGTERM else INTERRUPTED)
+    if compared.signal:
+        raise SystemExit(interruption.exit_code(compared.signal))
     if any(judgement["failed"] for judgement in compared.document["gate"]):
         raise SystemExit(NOT_MET)
 
@@ -216,7 +215,7 @@ def _deliver(document: dict[str, Any], json_to: str | None, error: HarnessError 
         if json_to is not None:
             unwritten = output.write_json(json_to, store.to_json(document), "comparison")
     if unwritten is not None and error is not None:
-        output.tell(f"error: {unwritten}")  # the other one is told last, and decides the exit code
+        click.echo(f"error: {unwritten}", err=True)  # the other one is told last, and decides the exit code
     failed = error or unwritten
     if failed is not None:
         raise failed

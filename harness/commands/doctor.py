@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from harness import host
-from harness.commands import output
 from harness.errors import SaveError
 
 SCHEMA_VERSION = 1
@@ -41,7 +40,7 @@ def command(json_to: str | None, sample_s: float) -> None:
     every program that runs meanwhile counts as disturbance.
     """
     if sample_s >= ANNOUNCED_S:
-        output.tell(f"Watching the host for {sample_s:g} s.")
+        click.echo(f"Watching the host for {sample_s:g} s.", err=True)
     description = host.describe()
     interval = host.sample(sample_s) if sample_s else None
     verdicts = host.warnings(description, interval=interval)
@@ -59,14 +58,16 @@ def command(json_to: str | None, sample_s: float) -> None:
         }
         _write(json.dumps(found, indent=2), json_to)
     if json_to != "-":
+        from rich.console import Console
+
         from harness.report import doctor
 
-        doctor.show(output.screen(), description, verdicts, usable, interval)
+        doctor.show(Console(highlight=False), description, verdicts, usable, interval)
 
 
 def _write(text: str, to: str) -> None:
     if to == "-":
-        output.say(text)
+        click.echo(text)
         return
     try:
         Path(to).write_text(text + "\n", encoding="utf-8")

@@ -13,35 +13,29 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import SaveError, UsageError
-from harness.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def say(text: str, *, end: str = "\n") -> None:
-    """Print to standard output. What would control a terminal is escaped; JSON stays JSON."""
+def say(text: str) -> None:
+    """Print to standard output."""
     try:
-        click.echo(printable(text) + end, nl=False)
+        click.echo(text)
     except BrokenPipeError:
         nobody_reads()
 
 
-def tell(text: str) -> None:
-    """Print to standard error, escaped likewise."""
-    click.echo(printable(text), err=True)
-
-
 def screen() -> Console:
     """A console on standard output."""
-    from harness.report.screen import Screen
+    from rich.console import Console
 
-    class Output(Screen):
+    class Screen(Console):
         def on_broken_pipe(self) -> None:
             self.quiet = True
             nobody_reads()
 
-    return Output()
+    return Screen(highlight=False)
 
 
 def nobody_reads() -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from harness.errors import INTERRUPTED
-
 SCHEMA_VERSION = 1
 
 
@@ -55,8 +53,6 @@ def command(
             found, error = profile(plan, stage, calls, Files(trace, flame), alone=not under_load, observe=observe)
     except ScenarioError as refused:
         raise with_line(refused, path, overrides) from None
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
     text = store.to_json({"schema_version": SCHEMA_VERSION, **asdict(found)})
     unwritten = None
     if json_to == "-":

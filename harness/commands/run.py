@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands import options, output
-from harness.errors import INTERRUPTED, NOT_MET, TERMINATED, SaveError, ScenarioError
+from harness import interruption
+from harness.commands import options
+from harness.errors import NOT_MET, SaveError, ScenarioError
 
 if TYPE_CHECKING:
     from harness.store import SavedRun
@@ -60,11 +60,11 @@ def command(
         from harness.report import prometheus
 
         metrics = click.get_current_context().with_resource(prometheus.endpoint(plan, metrics_port))
-        output.tell(f"metrics on {metrics.url}")
+        click.echo(f"metrics on {metrics.url}", err=True)
     with live.view(plan, quiet=quiet) as observe:
         measured = measure(plan, given, out, metrics.beside(observe) if metrics else observe)
     execution = measured.execution
-    if metrics is not None and execution.status != "interrupted":
+    if metrics is not None and not measured.signal:
         metrics.finish(execution.records)
     if isinstance(execution.error, ScenarioError):
         raise with_line(execution.error, path, settings)
@@ -72,17 +72,17 @@ def command(
     if report and measured.saved is not None:
         unwritten = _report(measured.saved) or unwritten
     if unwritten is not None and (execution.error or measured.save_error):
-        output.tell(f"error: {unwritten}")  # the other one is told last, and decides the exit code
+        click.echo(f"error: {unwritten}", err=True)  # the other one is told last, and decides the exit code
     if execution.error is not None:
         if measured.saved and execution.error.details:
-            output.tell(f"Details are in {measured.saved.path / 'failure.txt'}")
+            click.echo(f"Details are in {measured.saved.path / 'failure.txt'}", err=True)
         raise execution.error
     if measured.save_error is not None:
         raise measured.save_error
     if unwritten is not None:
         raise unwritten
-    if execution.status == "interrupted":
-        raise SystemExit(TERMINATED if execution.signal == signal.SIGTERM else INTERRUPTED)
+    if measured.signal:
+        raise SystemExit(interruption.exit_code(measured.signal))
     if any(not row["met"] for row in measured.summary["slo"]):
         raise SystemExit(NOT_MET)
 
@@ -92,7 +92,7 @@ def _report(saved: SavedRun) -> SaveError | None:
     from harness.commands.report import write
 
     try:
-        output.tell(f"Report in {write([saved])}")
+        click.echo(f"Report in {write([saved])}", err=True)
     except SaveError as error:
         return error
     return None

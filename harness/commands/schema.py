@@ -6,8 +6,6 @@ import json
 
 import click
 
-from harness.commands import output
-
 
 @click.command("schema")
 @click.option("--markdown", is_flag=True, help="As a page for people instead: docs/scenario.md.")
@@ -26,6 +24,6 @@ def command(markdown: bool) -> None:
     if markdown:
         from harness.report.reference import reference
 
-        output.say(reference(schema()), end="")
+        click.echo(reference(schema()), nl=False)
     else:
-        output.say(json.dumps(schema(), indent=2))
+        click.echo(json.dumps(schema(), indent=2))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness import interruption
 from harness.commands import options
-from harness.errors import INTERRUPTED, RUN_FAILED, TERMINATED, HarnessError, UsageError
+from harness.errors import RUN_FAILED, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.studies.sweep.folder import SweepFolder
@@ -64,14 +64,14 @@ def command(
     try:
         received = run(sweep, Lines(quiet=quiet))
     except HarnessError:
-        output.tell(_how_to_resume(sweep))
+        click.echo(_how_to_resume(sweep), err=True)
         raise
     answer = _deliver(sweep, simulate and not received, json_to, quiet)
     if received:
-        output.tell(f"interrupted. {_how_to_resume(sweep)}")
-        raise SystemExit(TERMINATED if received == signal.SIGTERM else INTERRUPTED)
+        click.echo(f"interrupted. {_how_to_resume(sweep)}", err=True)
+        raise SystemExit(interruption.exit_code(received))
     if answer["trials"]["failed"]:
-        output.tell(f"error: {answer['trials']['failed']} runs failed. {_how_to_resume(sweep)}")
+        click.echo(f"error: {answer['trials']['failed']} runs failed. {_how_to_resume(sweep)}", err=True)
         raise SystemExit(RUN_FAILED)
 
 

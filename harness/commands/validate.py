@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from harness.commands import output
 from harness.errors import UsageError
 
 
@@ -30,9 +29,9 @@ def command(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
             path, plan = plan_of(file, overrides)
         except UsageError as error:
             wrong += 1
-            output.tell(str(error))
+            click.echo(str(error), err=True)
         else:
             chain = " -> ".join(f"{s.name} ({s.output})" for s in plan.stages)
-            output.say(f"{path}: ok: {plan.stages[0].input if plan.reads_images else 'requests'} -> {chain}")
+            click.echo(f"{path}: ok: {plan.stages[0].input if plan.reads_images else 'requests'} -> {chain}")
     if wrong:
         raise SystemExit(UsageError.exit_code)

@@ -87,8 +87,11 @@ class Engine(Protocol):
     def sample(self) -> None:
         """Read the memory and the context switches of every process into its report."""
 
-    async def stop(self) -> None:
-        """End everything that was started, whatever state it is in. Safe to call twice."""
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """End everything that was started, whatever state it is in, in bounded time. Safe to call twice.
+
+        hurry: once it is set nothing is waited for that can be killed instead.
+        """
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Every side's workers, caches and models are warm from the first block on, and a 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from harness.executors.base import Ending, Execution, Failure
 from harness.executors.pipeline import OpenPipeline
 from harness.executors.progress import Progress
 from harness.executors.session import carried_out, in_loop
+from harness.interruption import held
 from harness.plan import Plan, offered_rate
 from harness.records import Phase, RunRecords
 from harness.scenario.model import Closed, Source
@@ -82,7 +84,8 @@ def execute_blocks(
     and which image a request gets, depend on the block alone, so that they are the same for all sides. A load relative
     to the capacity is relative to that of the first side; all are calibrated, so that all are equally warm.
 
-    Handles SIGINT and SIGTERM. The first side that fails ends it. Whatever happens, nothing that it started is left.
+    A signal (see harness.interruption) or the first side that fails ends it. Whatever happens, nothing that it started
+    is left.
     """
 
     async def session() -> Blocks:
@@ -90,7 +93,8 @@ def execute_blocks(
         ending = await carried_out(work.run(), work.stop)
         return Blocks(tuple(p.execution(ending) for p in work.pipelines), tuple(work.turns), ending)
 
-    return in_loop(session(), precise=any(plan.scenario.executor == "asyncio" for plan in plans))
+    with held():
+        return in_loop(session, precise=any(plan.scenario.executor == "asyncio" for plan in plans))
 
 
 class _Turns:
@@ -142,6 +146,6 @@ class _Turns:
         failures = [p.failure for p in self.pipelines]
         return next((i for i, f in enumerate(failures) if f and f.done() and f.result() is error), self._side)
 
-    async def stop(self) -> None:
+    async def stop(self, hurry: asyncio.Event) -> None:
         for pipeline in reversed(self.pipelines):  # the first owns images that the others look at
-            await pipeline.stop()
+            await pipeline.stop(hurry)

@@ -60,9 +60,7 @@ class OpenPipeline:
         try:
             async with asyncio.timeout(plan.scenario.deadlines.startup / 1e9):
                 if plan.reads_images and images is None:
-                    seeds = plan.seed("content"), plan.seed("images")
-                    loading = ComputeThread("images").call(source.load, plan.scenario.source, *seeds)
-                    images = self._owned_images = await loading
+                    images = self._owned_images = await self._load_images()
                 self.images = images if plan.reads_images else None
                 self._engine = make_engine(plan, self.images)
                 await self._engine.start()
@@ -73,6 +71,21 @@ class OpenPipeline:
                 where="deadlines.startup",
                 hint="Raise it, if a model takes longer to load and compile.",
             ) from None
+
+    async def _load_images(self) -> source.ImageSet:
+        plan = self.plan
+        thread = ComputeThread("images", discard=source.ImageSet.close)
+        try:
+            seeds = plan.seed("content"), plan.seed("images")
+            loading = thread.call(source.load, plan.scenario.source, *seeds)
+            images: source.ImageSet = await loading
+            return images
+        except asyncio.CancelledError:
+            if not loading.cancelled() and loading.exception() is None:  # they came with the signal
+                loading.result().close()
+            raise
+        finally:
+            thread.close()
 
     async def calibrate(self) -> None:
         """Saturate the pipeline for a while: `capacity_rps` is then known. Raises RunFailed."""
@@ -120,14 +133,15 @@ class OpenPipeline:
         self._scheduled = None if measured is None else (self._scheduled or 0) + measured
         await self._carry_out(command, "running", others)
 
-    async def stop(self) -> None:
-        """End everything that it started, whatever state it is in."""
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """End everything that it started, whatever state it is in. hurry: set when nothing is to be waited for."""
         self._host = host.Counters.snapshot().since(self._counters) if self._counters else None
         if self._engine is not None:
             self._engine.sample()
-            await self._engine.stop()
+            await self._engine.stop(hurry)
         if self._owned_images is not None:
             self._owned_images.close()
+            self._owned_images = self.images = None
 
     def execution(self, ending: Ending) -> Execution:
         """What happened, once it is stopped."""

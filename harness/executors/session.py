@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
 import selectors
-import signal
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from harness.errors import HarnessError, RunFailed
 from harness.executors.base import Ending, Execution
 from harness.executors.pipeline import OpenPipeline
 from harness.executors.progress import Observer
+from harness.interruption import held
 from harness.plan import Plan, offered_rate
 from harness.scenario.model import Closed
 
@@ -23,7 +24,7 @@ Result = TypeVar("Result")
 def execute(plan: Plan, observe: Observer = lambda progress: None, observe_every_s: float = 0.5) -> Execution:
     """Run a Plan on its executor. Never raises a HarnessError: the Execution says how the run ended.
 
-    Handles SIGINT and SIGTERM while it lasts. Whatever happens, nothing that it started is left when it returns.
+    A signal (see harness.interruption) ends it. Whatever happens, nothing that it started is left when it returns.
     """
 
     async def session() -> Execution:
@@ -31,7 +32,8 @@ def execute(plan: Plan, observe: Observer = lambda progress: None, observe_every
         ending = await carried_out(_run(pipeline), pipeline.stop)
         return pipeline.execution(ending)
 
-    return in_loop(session(), precise=plan.scenario.executor == "asyncio")
+    with held():
+        return in_loop(session, precise=plan.scenario.executor == "asyncio")
 
 
 async def _run(pipeline: OpenPipeline) -> None:
@@ -44,54 +46,50 @@ async def _run(pipeline: OpenPipeline) -> None:
     await pipeline.play(0, rate_rps)
 
 
-def in_loop(work: Coroutine[Any, Any, Result], *, precise: bool) -> Result:
+def in_loop(work: Callable[[], Coroutine[Any, Any, Result]], *, precise: bool) -> Result:
     """Run a coroutine in a loop of its own. precise: timers finer than epoll's whole milliseconds."""
     with asyncio.Runner(loop_factory=_select_loop if precise else None) as runner:
-        return runner.run(work)
+        return runner.run(work())
 
 
 def _select_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
-async def carried_out(work: Coroutine[Any, Any, None], clear_up: Callable[[], Awaitable[None]]) -> Ending:
-    """Do the work, then clear up, however it went. SIGINT and SIGTERM end the work, and wait while it clears up."""
-    task = asyncio.create_task(work)
-    with _signals(task) as received:
-        try:
-            await task
-        except HarnessError as error:
-            ending = Ending("failed", error)
-        except asyncio.CancelledError:
-            ending = Ending("interrupted")
-        except Exception as error:  # whatever it was, what has been measured is saved and nothing is left running
-            failed = RunFailed(f"{type(error).__name__}: {error}")
-            failed.details = traceback.format_exc()
-            ending = Ending("failed", failed)
-        else:
-            ending = Ending("completed")
-        finally:
-            await clear_up()
-    return Ending(ending.status, ending.error, received[0] if received else 0)
+async def carried_out(work: Coroutine[Any, Any, None], clear_up: Callable[[asyncio.Event], Awaitable[None]]) -> Ending:
+    """Do the work, then clear up, however it went. A signal ends the work; one that comes while it clears up sets the
+    event that `clear_up` is given: it should then wait for nothing that can be killed instead.
+    """
+    loop, task, hurry = asyncio.get_running_loop(), asyncio.create_task(work), asyncio.Event()
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(hurry.set if task.done() else task.cancel)
+
+    with held() as interruption:
+        with interruption.listening(stop):
+            try:
+                await task
+            except HarnessError as error:
+                ending = Ending("failed", error)
+            except asyncio.CancelledError:
+                ending = Ending("interrupted")
+            except Exception as error:  # whatever it was, what has been measured is saved and nothing is left running
+                ending = Ending("failed", _unexpected(error))
+            else:
+                ending = Ending("completed")
+            try:
+                await clear_up(hurry)
+            except Exception as error:
+                ending = ending if ending.error else Ending("failed", _unexpected(error))
+        return replace(ending, signal=interruption.take()) if ending.status == "interrupted" else ending
 
 
-@contextlib.contextmanager
-def _signals(task: asyncio.Task[None]) -> Iterator[list[int]]:
-    """Within, a signal cancels the task; yields those that came."""
-    loop = asyncio.get_running_loop()
-    received: list[int] = []
-
-    def stop(number: int) -> None:
-        received.append(number)
-        task.cancel()
-
-    handled = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread
-            loop.add_signal_handler(number, stop, number)
-            handled.append(number)
-    try:
-        yield received
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+def _unexpected(error: Exception) -> HarnessError:
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        failed = RunFailed(
+            f"too many open files: {error.strerror}", hint="Raise `ulimit -n`, or use fewer stages and workers."
+        )
+    else:
+        failed = RunFailed(f"{type(error).__name__}: {error}")
+    failed.details = traceback.format_exc()
+    return failed

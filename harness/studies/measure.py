@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import resource
-import signal
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from harness.errors import SaveError
 from harness.executors.base import Execution
 from harness.executors.progress import Observer, Progress
 from harness.executors.session import execute
+from harness.interruption import held
 from harness.plan import Plan
 from harness.scenario.units import format_rate
 from harness.stats.summary import summarise_run
@@ -25,12 +23,17 @@ from harness.studies.crosscheck import ladder, meaning
 
 @dataclass(frozen=True)
 class Measured:
-    """A run that has ended, well or not. saved is None when it could not be written: save_error then says why."""
+    """A run that has ended, well or not. saved is None when it could not be written: save_error then says why.
+
+    signal: the first that came before it was saved, else 0. One that came when the load had ended has not interrupted
+    the run; it is for the caller to end then.
+    """
 
     execution: Execution
     summary: dict[str, Any]
     saved: SavedRun | None
     save_error: SaveError | None = None
+    signal: int = 0
 
 
 def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progress: None) -> Measured:
@@ -42,34 +45,17 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
         timeline.note()
         observe(progress)
 
-    execution = execute(plan, observing)
-    with signals_wait():
+    with held() as interruption:
+        execution = execute(plan, observing)
         summary = summarise_run(plan, execution.records, facts(execution, environment))
         summary["model"] = _model(execution, summary)
         files = _texts(execution, given, {**environment, "cpu_over_time": timeline.shares()})
         try:
             saved = store.save(out, plan.scenario.name, summary, execution.records, files)
         except SaveError as error:
-            return Measured(execution, summary, None, error)
-    return Measured(execution, {**summary, "saved": str(saved.path)}, saved)
-
-
-@contextlib.contextmanager
-def signals_wait() -> Iterator[None]:
-    """Ctrl-C and SIGTERM take effect behind this block: a second Ctrl-C must not cost the results."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    numbers = (int(signal.SIGINT), int(signal.SIGTERM))
-    before = [signal.signal(number, lambda received, frame: came.append(received)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-    for number in came[:1]:
-        signal.raise_signal(number)
+            return Measured(execution, summary, None, error, signal=interruption.take())
+        summary = {**summary, "saved": str(saved.path)}
+        return Measured(execution, summary, saved, signal=interruption.take())
 
 
 def facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from harness.errors import HarnessError, RunFailed, SaveError, UsageError
 from harness.executors.progress import Observer
 from harness.executors.serial.serve import serve
 from harness.executors.session import execute
+from harness.interruption import Interrupted
 from harness.plan import Plan, StagePlan
 from harness.scenario.model import Inference
 from harness.stages.base import Sampling
@@ -102,7 +103,7 @@ def profile(
             if execution.error is not None:
                 raise execution.error
             if execution.status == "interrupted":
-                raise KeyboardInterrupt
+                raise Interrupted(execution.signal)
         samples = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.json"))]
         if not samples:
             raise RunFailed(

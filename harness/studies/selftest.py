@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from harness import clock, theory
-from harness.errors import RunFailed
 from harness.executors.base import Execution
 from harness.executors.session import execute
+from harness.interruption import Interrupted
 from harness.plan import Plan, resolve
 from harness.records import Phase, RunRecords
 from harness.scenario import Scenario
@@ -77,8 +77,10 @@ def _plan(name: str, stages: list[dict[str, Any]], load: dict[str, Any]) -> Plan
 
 def _run(plan: Plan) -> tuple[Execution, RunRecords]:
     execution = execute(plan)
-    if execution.status != "completed":
-        raise execution.error or RunFailed("interrupted")
+    if execution.status == "interrupted":
+        raise Interrupted(execution.signal)
+    if execution.error is not None:
+        raise execution.error
     return execution, execution.records.of_phase(Phase.MEASURED)
 
 

@@ -19,12 +19,15 @@ from harness.clock import SPIN_NS, now_ns, sharpen_timers
 from harness.errors import HarnessError, RunFailed, StageFailed
 from harness.executors.base import Issue, WorkerReport
 from harness.executors.inprocess.channel import Channel, EndOfStreamError
-from harness.executors.inprocess.thread import ComputeThread
+from harness.executors.inprocess.thread import ComputeThread, close_all
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome
 from harness.scenario.model import Closed
 from harness.stages import RequestError, Stage, Tensor, build
 from harness.stages.source import ImageSet
+
+GRACE_S = 5.0  # for the stages to close after the last request
+THREADS_S = 1.0  # for the threads to end: one that hangs in a stage is left behind
 
 
 class InProcessEngine:
@@ -43,6 +46,7 @@ class InProcessEngine:
         self._reports: list[WorkerReport] = [self._report]
         self._channels: list[Channel] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._threads: list[ComputeThread] = []
         self._credits: asyncio.Queue[int] | None = asyncio.Queue() if isinstance(plan.load, Closed) else None
         self._producer_left = False
 
@@ -67,13 +71,15 @@ class InProcessEngine:
         for stage in stages:
             for index in range(stage.workers):
                 name = f"{stage.name}-{index}"
-                thread, instance = ComputeThread(name), build(replace(self._plan.context(stage), images=self._images))
+                thread = ComputeThread(name)
+                self._threads.append(thread)
                 try:
+                    instance = build(replace(self._plan.context(stage), images=self._images))
                     opened = await thread.call(instance.open)
                 except HarnessError as error:
                     error.where = error.where or f"stages.{stage.name}"
                     raise
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     raise _stage_failed(stage, name, error, []) from None
                 self._reports.append(WorkerReport(name, stage.name, os.getpid(), opened.startup_s, opened.effective))
                 self._tasks.append(asyncio.create_task(self._worker(stage, index, thread, instance), name=name))
@@ -145,7 +151,7 @@ class InProcessEngine:
                 await serve(stage, index, thread, instance, following, held)
         except EndOfStreamError:
             await thread.call(instance.close)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if not self.failure.done():
                 numbers = [self._plan.describe_row(row) for row in held]
                 self.failure.set_result(_stage_failed(stage, f"{stage.name}-{index}", error, numbers))
@@ -259,8 +265,8 @@ class InProcessEngine:
         if self._credits is not None:
             self._credits.put_nowait(when_ns)
 
-    async def stop(self) -> None:
-        """End the tasks: by themselves when nothing is under way, else by cancelling them."""
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """End the tasks: by themselves when nothing is under way, else by cancelling them. Then the threads."""
         if not self._producer_left and self._channels:
             self._producer_left = True
             self._channels[0].leave()
@@ -268,10 +274,16 @@ class InProcessEngine:
         offered = self.rows[: self.issued, self._plan.layout.base(0)] > 0
         unfinished = self.issuing or self.failure.done() or bool((pending & offered).any())
         if self._tasks and not unfinished:
-            await asyncio.wait(self._tasks, timeout=5)
+            ended, hurrying = (asyncio.ensure_future(w) for w in (asyncio.wait(self._tasks), hurry.wait()))
+            await asyncio.wait((ended, hurrying), timeout=GRACE_S, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            hurrying.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await close_all(self._threads, THREADS_S)
+        self._threads.clear()
 
 
 async def _sleep_until(due_ns: int) -> None:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+_Call = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 class ComputeThread:
-    """One thread that computes for one worker. A daemon: a stage that hangs cannot keep the process from ending."""
+    """One thread that computes for one worker. A daemon: a stage that hangs cannot keep the process from ending.
 
-    def __init__(self, name: str) -> None:
-        self._calls: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = (
-            queue.SimpleQueue()
-        )
+    discard: is given the result of a call that nobody waits for any more.
+    """
+
+    def __init__(self, name: str, discard: Callable[[Any], None] = lambda result: None) -> None:
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._discard = discard
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         """Run it in the thread."""
@@ -25,23 +31,59 @@ class ComputeThread:
         self._calls.put((future, function, arguments))
         return future
 
+    def close(self) -> None:
+        """Let it end when it has done what it was called for."""
+        self._calls.put(None)
+
+    def join(self) -> None:
+        """Wait for the last steps of a thread that has `ended`."""
+        self._thread.join()
+
     def _work(self) -> None:
-        while True:
-            future, function, arguments = self._calls.get()
-            try:
-                result, error = function(*arguments), None
-            except BaseException as raised:
-                result, error = None, raised
-            try:
-                self._loop.call_soon_threadsafe(_settle, future, result, error)
-            except RuntimeError:  # the loop is closed: nobody waits
-                return
+        while (call := self._calls.get()) is not None:
+            self._compute(*call)
+            del call  # while it waits it holds on to nothing
+        self._tell(_settle, self.ended, None, None, lambda result: None)
+
+    def _compute(self, future: asyncio.Future[Any], function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = function(*arguments)
+        except StopIteration as raised:  # a future cannot hold it
+            error = RuntimeError(f"StopIteration: {raised}")
+        except BaseException as raised:
+            error = raised
+        if not self._tell(_settle, future, result, error, self._discard) and error is None:
+            self._discard(result)
+
+    def _tell(self, function: Callable[..., None], *arguments: Any) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:  # the loop is closed: nobody waits
+            return False
+        return True
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+async def close_all(threads: Iterable[ComputeThread], within_s: float) -> None:
+    """Close them, and wait until they have ended, but for one that hangs."""
+    threads = list(threads)
+    for thread in threads:
+        thread.close()
+    if threads:
+        await asyncio.wait([thread.ended for thread in threads], timeout=within_s)
+    for thread in threads:
+        if thread.ended.done():
+            thread.join()
+
+
+def _settle(
+    future: asyncio.Future[Any], result: Any, error: BaseException | None, discard: Callable[[Any], None]
+) -> None:
     if future.cancelled():
-        return
-    if error is None:
+        if error is None:
+            discard(result)
+    elif error is None:
         future.set_result(result)
     else:
         future.set_exception(error)

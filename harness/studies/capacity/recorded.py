@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, SaveError
+from harness.interruption import held
 from harness.store import new_folder, to_json
 from harness.studies.capacity.answer import conclude
 from harness.studies.capacity.configurations import Configuration
@@ -30,27 +30,29 @@ class Finding:
 def find(configurations: Sequence[Configuration], goal: Goal, measure: Measure, out: Path, observe: Observe) -> Finding:
     """Search, and keep the answer in a folder of its own beside the runs. Never raises a HarnessError.
 
-    Ctrl-C ends the search, during a run as well as between two.
+    A signal ends the search, during a run as well as between two.
     """
     file = _File(out / configurations[0].plan.scenario.name)
     state = State(goal, tuple(map(Candidate, configurations)))
     answer: dict[str, Any] = {}
     try:
-        for state, step in search(configurations, goal, measure):
-            observe(state, step)
-            answer = file.write(conclude(state, outlook=step is None and not state.signal))
-    except KeyboardInterrupt:
-        return _stopped(state, file)
+        with held() as interruption:
+            for state, step in search(configurations, goal, measure):
+                observe(state, step)
+                answer = file.write(conclude(state, outlook=step is None and not state.signal))
+                received = interruption.take()
+                if received and not state.signal:
+                    return _stopped(state, file, received)
     except HarnessError as error:
         return Finding(state, answer or conclude(state, outlook=False), error)
     return Finding(state, answer, next((c.failed for c in state.candidates if state.status == "failed"), None))
 
 
-def _stopped(state: State, file: _File) -> Finding:
+def _stopped(state: State, file: _File, received: int) -> Finding:
     """Between two runs."""
     if state.status == "searching":
         state = replace(state, status="interrupted")
-    state = replace(state, signal=signal.SIGINT)
+    state = replace(state, signal=received)
     answer = conclude(state, outlook=False)
     try:
         return Finding(state, file.write(answer))

@@ -13,9 +13,8 @@ from harness.plan import Plan
 from harness.records import RunRecords
 from harness.studies.capacity.configurations import Configuration
 from harness.studies.capacity.curve import Crossing, Size, crossing, curve, smaller
-from harness.studies.capacity.evidence import DRIFT, NONE, Estimate, Evidence, combine, lost_share, weigh
+from harness.studies.capacity.evidence import DRIFT, NONE, Estimate, Evidence, combine, weigh
 from harness.studies.capacity.slo import Limit
-from harness.studies.measure import signals_wait
 from harness.twin.pooling import pooled
 
 LIGHT, LOADED = 0.5, 0.9
@@ -166,8 +165,7 @@ def search(
         plan = configuration.at(step.overrides)
         ran = measure(plan, (*configuration.settings, *step.overrides))
         before = state
-        with signals_wait():  # NumPy may drop a KeyboardInterrupt that is raised while it looks at an operand
-            state = absorb(before, step, plan, ran)
+        state = absorb(before, step, plan, ran)
         elapsed_s = clock() - begun
         overhead_s = elapsed_s - before.elapsed_s - (state.measured_s - before.measured_s)
         state = replace(state, elapsed_s=elapsed_s, overhead_s=max(overhead_s, 0.0))
@@ -325,13 +323,12 @@ def _predicted(state: State, index: int) -> State:
 
     Service times are those of the rate that is found, interpolated between the two runs.
     """
-    evidence, limits = state.candidates[index].evidence, state.goal.limits
-    learnt, lost = [e.calibration for e in evidence], lost_share(evidence)
+    learnt, limits = [e.calibration for e in state.candidates[index].evidence], state.goal.limits
     size = smaller(state.goal.size, 5)
     for i in state.group(index):
         plan = state.candidates[i].configuration.plan
-        first = crossing(curve(plan, pooled(learnt), limits, size, lost=lost))
+        first = crossing(curve(plan, pooled(learnt), limits, size))
         near_rps = first.rate_rps or first.least_rps
-        second = crossing(curve(plan, pooled(learnt, near_rps), limits, size, lost=lost), first.rate_rps or None)
+        second = crossing(curve(plan, pooled(learnt, near_rps), limits, size), first.rate_rps or None)
         state = _with(state, i, replace(state.candidates[i], predicted=second))
     return state

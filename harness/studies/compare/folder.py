@@ -36,8 +36,7 @@ def save(
     def fill(home: Path) -> None:
         (home / FILE).write_text(store.to_json(document) + "\n", encoding="utf-8")
         if error is not None:
-            why = f"{error.details or error}\n"
-            (home / "failure.txt").write_text(why, encoding="utf-8", errors="backslashreplace")
+            (home / "failure.txt").write_text((error.details or str(error)) + "\n", encoding="utf-8")
         for side, execution in zip(sides, blocks.sides, strict=True):
             mine = home / side.name
             mine.mkdir()

@@ -11,6 +11,7 @@ from harness import host
 from harness.errors import HarnessError, RunFailed, SaveError, ScenarioError
 from harness.executors.base import Execution
 from harness.executors.blocks import Blocks, Standing, execute_blocks, order
+from harness.interruption import held
 from harness.records import ENDED, Phase
 from harness.scenario import located
 from harness.scenario import read as read_scenario
@@ -21,7 +22,7 @@ from harness.studies.compare.document import SCHEMA_VERSION, of_comparisons, of_
 from harness.studies.compare.sameness import Tolerance, examine
 from harness.studies.compare.sides import Side, common_stages
 from harness.studies.gate import Limit, alone, judge
-from harness.studies.measure import facts, signals_wait
+from harness.studies.measure import facts
 
 _OF_A_SIDE = ("startup_s", "effective", "memory", "context_switches", "cpu_wait_s")
 
@@ -43,12 +44,13 @@ class Question:
 @dataclass(frozen=True)
 class Compared:
     """A comparison that has ended, well or not. blocks: None when the outputs were not the same. error: what went wrong
-    in it, or else in saving it.
+    in it, or else in saving it. signal: the first that came before it was saved, else 0.
     """
 
     document: dict[str, Any]
     blocks: Blocks | None = None
     error: HarnessError | None = None
+    signal: int = 0
 
 
 def compare(
@@ -81,8 +83,8 @@ def compare(
     }
     if not same.get("met", True):
         return Compared(document)
-    blocks = execute_blocks([side.plan for side in sides], observe)
-    with signals_wait():
+    with held() as interruption:
+        blocks = execute_blocks([side.plan for side in sides], observe)
         error = blocks.ending.error and _located(blocks.ending.error, sides)
         document |= _of_blocks(sides, blocks, environment)
         try:
@@ -100,7 +102,7 @@ def compare(
             document["saved"] = str(folder.save(out, document, sides, blocks, error))
         except SaveError as unsaved:
             error = error or unsaved
-    return Compared(document, blocks, error)
+        return Compared(document, blocks, error, interruption.take())
 
 
 def _compared(sides: Sequence[Side], blocks: Blocks, question: Question) -> tuple[Comparison, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 from harness.errors import ScenarioError
 from harness.executors.progress import Observer
+from harness.interruption import held
 from harness.plan import Plan
 from harness.studies.measure import measure
 from harness.studies.sweep.folder import Entry, SweepFolder
@@ -48,28 +48,24 @@ def run(folder: SweepFolder, watcher: Watcher) -> int:
     holds stays), and UsageError when another process is at it.
     """
     spec = folder.spec
-    with folder.lock():
+    with folder.lock(), held() as interruption:
         folder.take_in(spec)
         pending = folder.index.pending(spec)
-        try:
-            for number, trial in enumerate(pending):
-                received = _trial(folder, spec, trial, pending[number:], watcher)
-                if received:
-                    return received
-        except KeyboardInterrupt:  # between two trials
-            folder.take_in(spec)
-            return signal.SIGINT
-    return 0
+        for number, trial in enumerate(pending):
+            if interruption.take():
+                break
+            _trial(folder, spec, trial, pending[number:], watcher)
+        return interruption.take()
 
 
-def _trial(folder: SweepFolder, spec: Spec, trial: Trial, left: Sequence[Trial], watcher: Watcher) -> int:
+def _trial(folder: SweepFolder, spec: Spec, trial: Trial, left: Sequence[Trial], watcher: Watcher) -> None:
     begun = time.monotonic()
     try:
         scenario = folder.scenario(trial.cell)
         plan = plan_of(spec, trial, scenario)
     except ScenarioError as error:  # what was there when the sweep began no longer is
         watcher.ended(folder.record(trial, "failed", None, str(error), None), None)
-        return 0
+        return
     total = len(spec.order)
     left_s = time_left_s(left, folder.index.entries)
     position = Position(trial, spec.values(trial.cell), plan, total - len(left), total, left_s)
@@ -81,7 +77,6 @@ def _trial(folder: SweepFolder, spec: Spec, trial: Trial, left: Sequence[Trial],
     reason = str(execution.error) if execution.error is not None else None
     entry = folder.record(trial, execution.status, measured.saved, reason, time.monotonic() - begun)
     watcher.ended(entry, measured.summary)
-    return execution.signal or signal.SIGINT if execution.status == "interrupted" else 0
 
 
 def time_left_s(trials: Sequence[Trial], entries: Mapping[Trial, Entry]) -> float | None:

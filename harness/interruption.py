@@ -1,0 +1,144 @@
+"""SIGINT, SIGTERM and SIGHUP: held back while a run is at stake, so that none of them, nor a second one, can cost it.
+
+Within `held` a signal is noted, and whoever listens is told; nothing is raised. Elsewhere it does what it did before.
+In the `harness` command it ends the command, with 128 plus its number as the exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal, whose number is given, has ended it."""
+
+
+class Interruption:
+    """The signals that came while it was held, and who is told of the next ones."""
+
+    def __init__(self) -> None:
+        self._received: list[int] = []
+        self._taken = False
+        self._listeners: list[Callable[[], None]] = []
+
+    def take(self) -> int:
+        """The first signal that came, or 0. Whoever asks has to act on it: it does not take effect again."""
+        self._taken = True
+        return self._received[0] if self._received else 0
+
+    @contextlib.contextmanager
+    def listening(self, listener: Callable[[], None]) -> Iterator[None]:
+        """Within, `listener` is called at every signal, between any two steps of the main thread; at once where one
+        has come before."""
+        self._listeners.append(listener)
+        try:
+            if self._received:
+                listener()
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    def _note(self, number: int) -> None:
+        self._received.append(number)
+        self._taken = False
+        for listener in list(self._listeners):
+            listener()
+
+    def _pass_on(self) -> None:
+        if self._received and not self._taken:
+            signal.raise_signal(self._received[0])
+
+
+_current: Interruption | None = None
+_before: dict[int, Any] = {}
+"""What a signal does that is not held, by its number."""
+
+
+@contextlib.contextmanager
+def held() -> Iterator[Interruption]:
+    """Within, signals are noted and do nothing else. One inside another is the same one.
+
+    What came and was not taken takes effect behind the outermost. A signal that is ignored stays ignored (nohup). In a
+    thread that is not the main one nothing is held: signals do not reach it.
+    """
+    global _current
+    if threading.current_thread() is not threading.main_thread():
+        yield Interruption()
+        return
+    if _current is not None:
+        yield _current
+        return
+    for number in SIGNALS:
+        handler = signal.getsignal(number)
+        if handler not in (signal.SIG_IGN, _handle, None):
+            _before[number] = handler
+            signal.signal(number, _handle)
+    _current = interruption = Interruption()  # one step: before it and behind it signals do what they did before
+    try:
+        yield interruption
+    finally:
+        _current = None
+        for number in SIGNALS:
+            if signal.getsignal(number) is _handle:
+                signal.signal(number, _before[number])
+    interruption._pass_on()
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    if _current is not None:
+        _current._note(number)
+    elif callable(_before[number]):
+        _before[number](number, frame)
+    else:
+        signal.signal(number, _before[number])
+        signal.raise_signal(number)
+
+
+# ------------------------------------------------------------------ what the `harness` command sets
+
+_raised = 0
+
+
+def raise_on_signals() -> None:
+    """From now on the first signal raises Interrupted, and a second one ends the process at once."""
+    _set(_raise)
+
+
+def quit_on_signals() -> None:
+    """From now on a signal ends the process at once, with its exit code and without a word."""
+    _set(_quit)
+
+
+def raised() -> int:
+    """The signal that was raised as Interrupted, or 0."""
+    return _raised
+
+
+def exit_code(number: int = 0) -> int:
+    """Of a command that a signal has ended; without its number that of the one that was raised."""
+    return 128 + (number or _raised or signal.SIGINT)
+
+
+def _set(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    global _raised
+    _raised = number
+    _set(_quit)
+    raise Interrupted(number)
+
+
+def _quit(number: int, frame: FrameType | None) -> None:
+    os._exit(exit_code(number))
