@@ -1,14 +1,40 @@
-"""Messages that a process gets on standard input, which its parent keeps open for as long as it lives."""
+"""What ties the processes of a run together, so that none of them outlives it, however it ends.
+
+Messages come to a child on standard input, which the supervisor keeps open for as long as it lives: when that ends, so
+does the child. The kernel kills a child whose supervisor has died, too: one that hangs in native code, with the
+interpreter's lock in its hands, would not see the end of its input. Each child leads a process group, and carries a
+mark in its environment that what it starts inherits: so its own children are found, even in sessions of their own.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import pickle
+import secrets
+import signal
 import struct
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 ORPHANED = 70
 """Exit code of a process whose parent is gone."""
+MARK = "HARNESS_RUN"
+"""The variable that holds a run's mark in the environment of all its processes."""
+PR_SET_PDEATHSIG = 1
+PASSES, PAUSE_S = 20, 0.01  # over the list of processes, until no marked one is left
+
+_messages_fd = 0
+
+# ------------------------------------------------------------------ in the supervisor
+
+
+def new_mark() -> str:
+    """A mark for the processes of one run."""
+    return secrets.token_hex(8)
 
 
 def pack(message: Any) -> bytes:
@@ -17,8 +43,66 @@ def pack(message: Any) -> bytes:
     return struct.pack("<q", len(data)) + data
 
 
+def kill_group(leader: int) -> None:
+    """Kill the process group of a child that is still there, or that has ended and was not yet waited for."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def kill_marked(mark: str) -> None:
+    """Kill all other processes that carry the mark, in whatever group or session; where /proc tells which these are."""
+    variable = f"\0{MARK}={mark}\0".encode()
+    for _ in range(PASSES):
+        found = [pid for pid in _processes() if pid != os.getpid() and variable in _environment(pid)]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(PAUSE_S)
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # it has ended, or is another user's
+        return b""
+
+
+# ------------------------------------------------------------------ in a child
+
+
+def tie(parent: int, *, keeper: bool = False) -> None:
+    """Tie this process to its parent; the first thing that a child does. parent: the pid that it was told.
+
+    What it has inherited is not inherited further by the programs that it starts. keeper: the one child that the kernel
+    does not kill with its parent, so that it can kill what the others have started; one that never hangs.
+    """
+    global _messages_fd
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None and not keeper:
+        prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it went before the kernel was asked
+        _end_as_orphan()
+    with contextlib.suppress(OSError):
+        for path in Path("/dev/fd").iterdir():
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(path.name), int(path.name) <= 2)
+    _messages_fd = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
 def receive() -> Any:
-    """Wait for the next message; when the parent is gone instead, this process ends at once.
+    """Wait for the next message; when the parent is gone instead, this process and all of its run end at once.
 
     Reads the descriptor itself: a thread that waits in it holds no lock that exit needs.
     """
@@ -28,8 +112,16 @@ def receive() -> Any:
 def _read(count: int) -> bytes:
     data = b""
     while len(data) < count:
-        more = os.read(0, count - len(data))
+        more = os.read(_messages_fd, count - len(data))
         if not more:
-            os._exit(ORPHANED)
+            _end_as_orphan()
         data += more
     return data
+
+
+def _end_as_orphan() -> None:
+    if MARK in os.environ:
+        kill_marked(os.environ[MARK])
+    if sys.platform != "linux" and os.getpgrp() == os.getpid():
+        kill_group(os.getpid())
+    os._exit(ORPHANED)

@@ -20,7 +20,6 @@ from harness.kernels.decode import DecodeError, decode, probe
 from harness.memory import allocate, attach, store
 from harness.scenario.model import Source
 from harness.stages.base import RequestError
-from harness.text import one_line
 
 PHOTOS = (
     "astronaut.png",
@@ -153,7 +152,7 @@ def paths(source: Source) -> list[Path]:
 
 def _files(source: Source) -> Iterator[tuple[str, NDArray[np.uint8] | bytes | str]]:
     for path in paths(source):
-        yield one_line(os.fsencode(path.name).decode(errors="backslashreplace")), read(path, source)
+        yield os.fsencode(path.name).decode(errors="backslashreplace"), read(path, source)
 
 
 def read(path: Path, source: Source) -> NDArray[np.uint8] | bytes | str:

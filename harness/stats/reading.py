@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.stats.checks import three
-from harness.stats.slo import percent
 
 WAITS = ("queue_wait", "batch_wait", "blocked")
 
@@ -29,7 +28,7 @@ def _nothing(summary: Mapping[str, Any]) -> list[str]:
         return ["No request completed: they were dropped.", _SHED]
     if not counts["failed"]:
         return ["No request completed: there is nothing to read."]
-    return [f"No request completed: {counts['failed']:,} of {counts['issued']:,} failed{reason(summary)}."]
+    return [f"No request completed: {counts['failed']:,} of {counts['issued']:,} failed{_reason(summary)}."]
 
 
 def _lost(summary: Mapping[str, Any]) -> list[str]:
@@ -41,7 +40,7 @@ def _lost(summary: Mapping[str, Any]) -> list[str]:
         share = _share(counts["dropped"], counts["issued"])
         sentences += [f"{share} were dropped: the latencies are only of those that were let in.", _SHED]
     if failed:
-        sentences.append(f"{_share(failed, counts['issued'])} failed{reason(summary)}.")
+        sentences.append(f"{_share(failed, counts['issued'])} failed{_reason(summary)}.")
     return sentences
 
 
@@ -49,10 +48,11 @@ _SHED = "Against drops (on_full: shed): a larger capacity or more workers for th
 
 
 def _share(count: int, whole: int) -> str:
-    return f"{percent(count / whole)} of the requests ({count:,} of {whole:,})"
+    part = count / whole
+    return f"{'less than 0.1 %' if part < 0.001 else f'{part * 100:.3g} %'} of the requests ({count:,} of {whole:,})"
 
 
-def reason(summary: Mapping[str, Any]) -> str:
+def _reason(summary: Mapping[str, Any]) -> str:
     """The most frequent reason of a failure, as the end of a sentence."""
     failures: Mapping[str, int] = summary["failures"]
     if not failures:

@@ -28,9 +28,19 @@ _THREAD_VARIABLES = (
 )
 
 
+LONGEST_TEXT = 1 << 16
+
+
 def environment(threads: int) -> dict[str, str]:
     """The variables of a child: those of this process, and the compute threads that it is to have."""
     return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+
+
+def clipped(text: str) -> str:
+    """A text that a supervisor can take at once, such as a traceback of a message that holds a whole array."""
+    left_out = len(text) - LONGEST_TEXT
+    half = LONGEST_TEXT // 2
+    return text if left_out <= 0 else f"{text[:half]}\n[... {left_out:,} characters ...]\n{text[-half:]}"
 
 
 class Supervisor:
@@ -49,8 +59,9 @@ class Supervisor:
             self.commands.put(receive())
 
     def tell(self, event: str, **details: Any) -> None:
-        """Send one event, a line of JSON."""
-        data = memoryview((json.dumps({"event": event, **details}) + "\n").encode())
+        """Send one event, a line of JSON. Of a long text it holds the head and the tail."""
+        said = {key: clipped(value) if isinstance(value, str) else value for key, value in details.items()}
+        data = memoryview((json.dumps({"event": event, **said}) + "\n").encode())
         while data:
             data = data[os.write(self._events_fd, data) :]
 

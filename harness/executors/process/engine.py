@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
-import sys
-import tempfile
 from dataclasses import replace
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +16,8 @@ from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, St
 from harness.executors.base import Issue, WorkerReport
 from harness.executors.process import producer, worker
 from harness.executors.process.channel import Channel, roomy_pipe
-from harness.executors.process.child import environment
-from harness.lifeline import pack
+from harness.executors.process.supervised import Child, Event
+from harness.lifeline import kill_marked, new_mark
 from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome
@@ -29,23 +26,17 @@ from harness.stages import Tensor
 from harness.stages.source import ImageSet
 
 GRACE_S = 5.0  # for workers to end by themselves after the last request
+KILL_S = 5.0  # for the kernel to end those that were killed
 
 
-class _Child:
-    """One process: its report, its channel of commands, and what it printed."""
+class _Worker:
+    """The producer or a worker of a stage: its report, its process, and how it went."""
 
-    def __init__(self, report: WorkerReport, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
+    def __init__(self, report: WorkerReport) -> None:
         self.report = report
-        self.process = process
-        self.log = log
-        self.ready = asyncio.get_running_loop().create_future()
-        self.crash: dict[str, Any] | None = None
-        self.watcher: asyncio.Task[None] | None = None
-
-    def send(self, message: Any) -> None:
-        stdin = self.process.stdin
-        if stdin is not None and not stdin.is_closing():
-            stdin.write(pack(message))
+        self.child: Child
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.crash: Event | None = None
 
 
 class ProcessEngine:
@@ -57,23 +48,28 @@ class ProcessEngine:
         self._width = plan.layout.width
         self._nbytes = (plan.max_rows * self._width + 8) * 8
         self._populate = plan.measured is not None
-        self._memory: Any = None
-        self._children: list[_Child] = []
+        self._workers: list[_Worker] = []
         self._channels: list[Channel] = []
+        self._credits: tuple[int, ...] = ()
+        self._mark = new_mark()
         self._stopping = False
         self._issuing = False
         self.failures: dict[int, str] = {}
         self.failure: asyncio.Future[HarnessError] = asyncio.get_running_loop().create_future()
         self._fd = allocate(self._nbytes, "harness-records")
-        self._memory = attach(self._fd, self._nbytes, populate=self._populate)
-        flat = np.frombuffer(self._memory, np.int64)
+        try:
+            memory = attach(self._fd, self._nbytes, populate=self._populate)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        flat = np.frombuffer(memory, np.int64)
         self.rows = flat[: plan.max_rows * self._width].reshape(plan.max_rows, self._width)
         self._progress = flat[plan.max_rows * self._width :]
 
     @property
     def workers(self) -> list[WorkerReport]:
         """A report each, the producer's first."""
-        return [c.report for c in self._children]
+        return [w.report for w in self._workers]
 
     @property
     def issuing(self) -> bool:
@@ -98,17 +94,16 @@ class ProcessEngine:
             self._channels.append(channel)
         credits = (-1, -1)
         if isinstance(plan.load, Closed):
-            credits = roomy_pipe(plan.load.concurrency, 1, "load.concurrency")
-        await self._start_producer(credits)
+            self._credits = credits = roomy_pipe(plan.load.concurrency, 1, "load.concurrency")
+        self._start_producer(credits)
         for stage in plan.stages:
             for index in range(stage.workers):
-                await self._start_worker(stage, index, credits)
+                await asyncio.sleep(0)  # each takes some milliseconds: a deadline or a signal may come between two
+                self._start_worker(stage, index, credits)
         for channel in self._channels:
             channel.release_ends()
-        for fd in credits:
-            if fd >= 0:
-                os.close(fd)
-        ready = asyncio.gather(*(c.ready for c in self._children))
+        self._close_credits()
+        ready = asyncio.gather(*(w.ready for w in self._workers))
         either: list[asyncio.Future[Any]] = [ready, self.failure]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if self.failure.done():
@@ -117,7 +112,7 @@ class ProcessEngine:
                 await ready
             raise self.failure.result()
 
-    async def _start_producer(self, credits: tuple[int, int]) -> None:
+    def _start_producer(self, credits: tuple[int, int]) -> None:
         told = producer.Instructions(
             name="producer",
             events_fd=-1,
@@ -130,9 +125,9 @@ class ProcessEngine:
             credits_fd=credits[0],
             image_choice=self._images.choice if self._images else (),
         )
-        await self._spawn(WorkerReport("producer", "", 0), "producer", told, (*told.sender.fds, credits[0]), threads=1)
+        self._spawn(WorkerReport("producer", "", 0), "producer", told, (*told.sender.fds, credits[0]), threads=1)
 
-    async def _start_worker(self, stage: StagePlan, index: int, credits: tuple[int, int]) -> None:
+    def _start_worker(self, stage: StagePlan, index: int, credits: tuple[int, int]) -> None:
         last = stage.index == len(self._plan.stages) - 1
         told = worker.Instructions(
             name=f"{stage.name}-{index}",
@@ -153,91 +148,67 @@ class ProcessEngine:
         fds = (*told.receiver.fds, *(told.sender.fds if told.sender else ()), credits[1])
         if told.context.images:
             fds += (told.context.images.fd,)
-        await self._spawn(WorkerReport(told.name, stage.name, 0), "worker", told, fds, stage.options.threads)
+        self._spawn(WorkerReport(told.name, stage.name, 0), "worker", told, fds, stage.options.threads)
 
-    async def _spawn(self, report: WorkerReport, module: str, told: Any, fds: tuple[int, ...], threads: int) -> None:
-        events_read, events_write = os.pipe()
-        object.__setattr__(told, "events_fd", events_write)
-        log = tempfile.TemporaryFile()  # noqa: SIM115 - without a name; closed in stop()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-X", "faulthandler", "-m", f"harness.executors.process.{module}"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=[fd for fd in {*fds, events_write, self._fd} if fd >= 0],
-                env=environment(threads),
-                process_group=0,
-            )
-        except BaseException:  # such as a deadline that passes meanwhile
-            os.close(events_read)
-            log.close()
-            raise
-        finally:
-            os.close(events_write)
-        report.pid = process.pid
-        child = _Child(report, process, log)
-        self._children.append(child)
-        child.watcher = asyncio.create_task(self._watch(child, events_read))
-        child.send(told)
+    def _spawn(self, report: WorkerReport, module: str, told: Any, fds: tuple[int, ...], threads: int) -> None:
+        one = _Worker(report)
+        one.child = Child(
+            f"process.{module}",
+            lambda events_fd: replace(told, events_fd=events_fd),
+            threads,
+            (*fds, self._fd),
+            self._mark,
+            lambda event: self._take(one, event),
+            lambda error: self._misunderstood(one, error),
+        )
+        report.pid = one.child.pid
+        self._workers.append(one)
+        one.child.ended.add_done_callback(lambda ended: self._judge(one, ended.result()))
 
     # -------------------------------------------------------------- watching
 
-    async def _watch(self, child: _Child, events_fd: int) -> None:
-        """Take a child's events until it ends, then judge how it ended."""
-        reader = asyncio.StreamReader(limit=2**22)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(events_fd, "rb")
-        )
-        try:
-            while (line := await reader.readline()).endswith(b"\n"):
-                self._take(child, json.loads(line))
-        finally:
-            transport.close()
-        code = await child.process.wait()
-        if not self._stopping:
-            self._fail(child, code)
-
-    def _take(self, child: _Child, event: dict[str, Any]) -> None:
+    def _take(self, worker: _Worker, event: Event) -> None:
         match event["event"]:
             case "ready":
-                child.report.startup_s = event["startup_s"]
-                child.report.effective = event["effective"]
-                if not child.ready.done():  # cancelled where another one has ended the start
-                    child.ready.set_result(None)
+                worker.report.startup_s = event["startup_s"]
+                worker.report.effective = event["effective"]
+                if not worker.ready.done():  # cancelled where another one has ended the start
+                    worker.ready.set_result(None)
             case "issued":
                 self._issuing = False
             case "request failed":
                 self.failures[event["row"]] = event["reason"]
             case "crashed" | "refused":
-                child.crash = event
+                worker.crash = event
 
-    def _fail(self, child: _Child, code: int) -> None:
-        if self.failure.done():
+    def _misunderstood(self, worker: _Worker, error: Exception) -> None:
+        if not self.failure.done():
+            what = f"it said what is not understood: {type(error).__name__}: {error}"
+            self.failure.set_result(RunFailed(what, where=f"process {worker.report.name} (pid {worker.report.pid})"))
+
+    def _judge(self, worker: _Worker, code: int) -> None:
+        """A process has ended: that is a failure, unless it was to."""
+        if self._stopping or self.failure.done():
             return
-        report = child.report
+        report, crash = worker.report, worker.crash
         where = f"{'stage ' + report.stage if report.stage else 'producer'}, process {report.name} (pid {report.pid})"
         rows = self._in_service(report)
         if rows:
             where += f", {'request' if len(rows) == 1 else 'requests'} {', '.join(rows[:4])}"
-        if child.crash is not None and child.crash["event"] == "refused":
-            refusal = (ScenarioError if child.crash["exit_code"] == BAD_USAGE else StageFailed)(
-                child.crash["what"], where=child.crash["where"] or f"stages.{report.stage}", hint=child.crash["hint"]
-            )
-            details = child.crash["details"]
-            refusal.details = f"{refusal}\n{details}" if details else ""
+        if crash is not None and crash["event"] == "refused":
+            kind = ScenarioError if crash["exit_code"] == BAD_USAGE else StageFailed
+            refusal = kind(crash["what"], where=crash["where"] or f"stages.{report.stage}", hint=crash["hint"])
+            refusal.details = f"{refusal}\n{crash['details']}" if crash["details"] else ""
             self.failure.set_result(refusal)
             return
-        if child.crash is not None:
-            what, details = child.crash["error"], child.crash["traceback"]
+        if crash is not None:
+            what, details = crash["error"], crash["traceback"]
         else:
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             what = f"the process ended with {name}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
             details = ""
-        child.log.seek(0)
-        output = child.log.read().decode(errors="replace")
         error = (StageFailed if report.stage else RunFailed)(what, where=where)
-        error.details = "\n".join(part for part in (str(error), details, output) if part)
+        error.details = "\n".join(part for part in (str(error), details, worker.child.printed()) if part)
         self.failure.set_result(error)
 
     def _in_service(self, report: WorkerReport) -> list[str]:
@@ -253,38 +224,33 @@ class ProcessEngine:
 
     def sample(self) -> None:
         """Read the memory and context switches of every process that is still there."""
-        for child in self._children:
-            usage = host.process_usage(child.report.pid) if child.process.returncode is None else None
-            if usage is None:
-                continue
-            child.report.observe(usage)
+        for one in self._workers:
+            usage = None if one.child.ended.done() else host.process_usage(one.report.pid)
+            if usage is not None:
+                one.report.observe(usage)
 
     # -------------------------------------------------------------- issuing and stopping
 
     def issue(self, command: Issue) -> None:
         """Tell the producer to begin."""
         self._issuing = True
-        self._children[0].send(command)
+        self._workers[0].child.send(command)
 
-    async def stop(self) -> None:
-        """Let everything end by itself if the run went well; then kill what is left."""
-        if not self._stopping and self._children and not self.failure.done() and not self._unfinished():
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Let everything end by itself if the run went well; then kill what is left, and what that has started."""
+        if not self._stopping and self._workers and not self.failure.done() and not self._unfinished():
             self._stopping = True
-            self._children[0].send(None)
-            waiting = [asyncio.create_task(c.process.wait()) for c in self._children]
-            await asyncio.wait(waiting, timeout=GRACE_S)
+            self._workers[0].child.send(None)
+            await self._ended(GRACE_S, hurry)
         self._stopping = True
-        for child in self._children:
-            if child.process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.process.kill()
-        for child in self._children:
-            await child.process.wait()
-            if child.watcher is not None:
-                await asyncio.wait([child.watcher])
-            if child.process.stdin is not None:
-                child.process.stdin.close()
-            child.log.close()
+        for one in self._workers:
+            one.child.kill()
+        await self._ended(KILL_S, asyncio.Event())
+        for one in self._workers:
+            one.child.close()
+        if self._workers:
+            kill_marked(self._mark)
+        self._close_credits()
         for channel in self._channels:
             channel.close()
         self._channels.clear()
@@ -292,8 +258,22 @@ class ProcessEngine:
             os.close(self._fd)
             self._fd = -1
 
+    async def _ended(self, within_s: float, hurry: asyncio.Event) -> None:
+        """Return when every process has ended, the time is over, or there is hurry."""
+        running = [w.child.ended for w in self._workers if not w.child.ended.done()]
+        if running:
+            either = asyncio.ensure_future(asyncio.wait(running)), asyncio.ensure_future(hurry.wait())
+            await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            for waiting in either:
+                waiting.cancel()
+
+    def _close_credits(self) -> None:
+        for fd in self._credits:
+            os.close(fd)
+        self._credits = ()
+
     def _unfinished(self) -> bool:
         outcome = self.rows[: self.issued, self._plan.layout.columns["outcome"]]
         due = self.rows[: self.issued, self._plan.layout.columns["due"]]
-        ready = all(c.ready.done() for c in self._children)
+        ready = all(w.ready.done() for w in self._workers)
         return not ready or self._issuing or bool(((outcome == Outcome.PENDING) & (due > 0)).any())

@@ -133,7 +133,3 @@ def main() -> None:
         while (command := supervisor.commands.get()) is not None:
             producer.issue(command)
             supervisor.tell("issued")
-
-
-if __name__ == "__main__":
-    main()

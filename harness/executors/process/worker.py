@@ -213,7 +213,3 @@ def main() -> None:
     supervisor = Supervisor()
     with supervisor.told_of_errors():
         Worker(supervisor.instructions, supervisor).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -135,7 +135,3 @@ def main() -> None:
     supervisor = Supervisor()
     with supervisor.told_of_errors():
         _Child(supervisor.instructions, supervisor).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,6 @@ import json
 import os
 import select
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,14 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, StageFailed, StalledError
-from harness.executors.process.child import environment
+from harness.executors.process.supervised import printed, start
 from harness.executors.serial.child import Instructions
 from harness.host.memory import usable_bytes
-from harness.lifeline import pack
+from harness.lifeline import kill_group, kill_marked, new_mark, pack
 from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
 from harness.scenario.model import Deadlines
 from harness.stages.source import ImageSet
+
+POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -105,23 +105,17 @@ def _events(told: Instructions, threads: int, deadlines: Deadlines) -> Iterator[
     told = replace(told, events_fd=write_fd)
     fds = (write_fd, told.fd, *((told.images.fd,) if isinstance(told.images, ImageSet) else ()))
     with tempfile.TemporaryFile() as log, os.fdopen(read_fd, "rb", buffering=0) as events:
-        process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", "harness.executors.serial.child"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            pass_fds=fds,
-            env=environment(threads),
-            process_group=0,
-        )
-        os.close(write_fd)
+        mark = new_mark()
+        try:
+            process = start("serial.child", threads, fds, mark, log)
+        finally:
+            os.close(write_fd)
         assert process.stdin is not None
         try:
             with contextlib.suppress(BrokenPipeError):  # it has ended: how, is told below
                 process.stdin.write(pack(told))
-                process.stdin.flush()
             stage, last = "", ""
-            for event in _lines(events, deadlines):
+            for event in _lines(events, process.pid, deadlines):
                 last, stage = event["event"], event.get("stage", stage)
                 if last in ("crashed", "refused"):
                     raise _error(event, stage, log)
@@ -129,19 +123,26 @@ def _events(told: Instructions, threads: int, deadlines: Deadlines) -> Iterator[
             if last != "done":
                 raise _death(process.wait(), stage, log)
         finally:
-            process.kill()
+            kill_group(process.pid)
             process.wait()
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
+            kill_marked(mark)
+            process.stdin.close()
 
 
-def _lines(events: IO[bytes], deadlines: Deadlines) -> Iterator[dict[str, Any]]:
-    """Each event as it comes. Raises StalledError when it is not ready, or no image through, within the deadline."""
+def _lines(events: IO[bytes], pid: int, deadlines: Deadlines) -> Iterator[dict[str, Any]]:
+    """Each event as it comes, until the process ends; what it has started itself may hold the pipe open for longer.
+
+    Raises StalledError when it is not ready, or no image through, within the deadline.
+    """
     rest, ready, begun = b"", False, time.monotonic()
     while True:
         allowed_s = (deadlines.progress if ready else deadlines.startup) / 1e9
-        left_s = allowed_s if ready else max(allowed_s + begun - time.monotonic(), 0.0)
-        if not select.select([events], [], [], left_s)[0]:
+        until = time.monotonic() + allowed_s if ready else begun + allowed_s
+        while not select.select([events], [], [], POLL_S)[0]:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) and not _readable(events):
+                return
+            if time.monotonic() < until:
+                continue
             raise StalledError(
                 f"no image was served for {allowed_s:g} s" if ready else f"not ready after {allowed_s:g} s",
                 where=f"deadlines.{'progress' if ready else 'startup'}",
@@ -157,12 +158,16 @@ def _lines(events: IO[bytes], deadlines: Deadlines) -> Iterator[dict[str, Any]]:
             yield event
 
 
+def _readable(events: IO[bytes]) -> bool:
+    return bool(select.select([events], [], [], 0)[0])
+
+
 def _error(event: Mapping[str, Any], stage: str, log: IO[bytes]) -> HarnessError:
     if event["event"] == "refused":
         refusal = ScenarioError if event["exit_code"] == BAD_USAGE else StageFailed
         return refusal(event["what"], where=event["where"] or f"stages.{stage}", hint=event["hint"])
     error = StageFailed(event["error"], where=f"stage {stage}")
-    error.details = "\n".join((event["traceback"], _text(log)))
+    error.details = "\n".join((event["traceback"], printed(log)))
     return error
 
 
@@ -170,10 +175,5 @@ def _death(code: int, stage: str, log: IO[bytes]) -> HarnessError:
     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     why = " (out of memory?)" if code == -signal.SIGKILL else ""
     error = StageFailed(f"the process ended with {name}{why}", where=f"stage {stage}" if stage else "")
-    error.details = _text(log)
+    error.details = printed(log)
     return error
-
-
-def _text(log: IO[bytes]) -> str:
-    log.seek(0)
-    return log.read().decode(errors="replace")
