@@ -30,9 +30,9 @@ from harness.records import Ints, Phase
 from harness.scenario import Delay, Scenario, load, with_overrides
 from harness.scenario.units import format_rate
 from harness.stats.quantiles import quantile
+from harness.stats.slo import latencies
 from harness.studies.capacity import Configuration, Goal, Limit, Ran, State, Step, find
 from harness.studies.capacity.curve import Curve, Size, crossing
-from harness.studies.capacity.slo import latencies
 from harness.studies.forecast import saturated
 from harness.studies.measure import measure
 from harness.twin import Pipeline, of_plan

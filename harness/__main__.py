@@ -30,6 +30,7 @@ def invoke() -> None:
     """Run the command line; an error that the user can act on is printed without a traceback. Raises SystemExit."""
     from harness.commands import cli
     from harness.errors import RUN_FAILED, HarnessError, RunFailed
+    from harness.text import printable
 
     try:
         cli.main(standalone_mode=False)
@@ -37,7 +38,7 @@ def invoke() -> None:
     except HarnessError as error:
         if isinstance(error, RunFailed):  # its text may be a library's, in many lines; failure.txt has all of it
             error.what = next((line for line in error.what.splitlines() if line.strip()), "")
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt as error:
         raise SystemExit(interruption.exit_code(*error.args)) from None
@@ -47,12 +48,16 @@ def invoke() -> None:
         output.nobody_reads()  # what the command had come to is not known here: not to success
         raise SystemExit(RUN_FAILED) from None
     except Exception as error:
+        import io
+
         import click
 
         if isinstance(error, click.exceptions.Abort):  # made of a KeyboardInterrupt
             raise SystemExit(interruption.exit_code(*getattr(error.__cause__, "args", ()))) from None
         if isinstance(error, click.ClickException):
-            error.show()
+            text = io.StringIO()
+            error.show(text)
+            print(printable(text.getvalue()), end="", file=sys.stderr)
             raise SystemExit(error.exit_code) from None
         raise
 

@@ -6,6 +6,8 @@ Every one carries the exit code that the command ends with; `harness --help` lis
 
 from __future__ import annotations
 
+from harness.text import one_line
+
 OK, RUN_FAILED, BAD_USAGE, NOT_MET = 0, 1, 2, 3
 
 
@@ -27,9 +29,8 @@ class HarnessError(Exception):
         self.details = ""  # a traceback and the like: goes to a file, not to the screen
 
     def __str__(self) -> str:
-        return "\n".join(
-            part for part in (f"{self.where}: {self.what}" if self.where else self.what, self.hint) if part
-        )
+        where = one_line(self.where)  # often the name of a file
+        return "\n".join(part for part in (f"{where}: {self.what}" if where else self.what, self.hint) if part)
 
 
 class UsageError(HarnessError):

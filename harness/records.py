@@ -180,7 +180,7 @@ def save(records: RunRecords, path: Path, meta: Mapping[str, Any]) -> None:
     import pyarrow.parquet as pq
 
     columns: dict[str, Any] = {name: records.rows[:, i] for name, i in records.layout.columns.items()}
-    columns["failure"] = pa.array([records.failures.get(i) for i in range(len(records))], pa.string())
+    columns["failure"] = pa.array([_encodable(records.failures.get(i)) for i in range(len(records))], pa.string())
     header = {
         "schema_version": SCHEMA_VERSION,
         "stages": records.layout.stages,
@@ -190,11 +190,17 @@ def save(records: RunRecords, path: Path, meta: Mapping[str, Any]) -> None:
     table = pa.table(columns).replace_schema_metadata({"harness": json.dumps(header)})
     partial = path.with_name(path.name + ".partial")
     try:
-        pq.write_table(table, partial, compression="zstd")
+        with partial.open("wb") as file:  # pyarrow opens no path that is not UTF-8
+            pq.write_table(table, file, compression="zstd")
         partial.replace(path)
     except (OSError, pa.ArrowException) as error:
         partial.unlink(missing_ok=True)
         raise SaveError(f"cannot write the records: {error}", where=str(path)) from None
+
+
+def _encodable(reason: str | None) -> str | None:
+    """A lone surrogate, as which an undecodable byte comes, as its escape: no UTF-8 says it."""
+    return None if reason is None else reason.encode("utf-8", "backslashreplace").decode()
 
 
 def load(path: Path) -> tuple[RunRecords, dict[str, Any]]:
@@ -203,7 +209,8 @@ def load(path: Path) -> tuple[RunRecords, dict[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        with path.open("rb") as file:
+            table = pq.read_table(file)
         header = json.loads((table.schema.metadata or {})[b"harness"])
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise UsageError(f"not the records of a run: {error}", where=str(path)) from None

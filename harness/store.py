@@ -107,7 +107,7 @@ def save(
 
     def fill(folder: Path) -> None:
         for file, text in {**texts, SUMMARY: to_json(summary) + "\n"}.items():
-            (folder / file).write_text(text, encoding="utf-8")
+            (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace")
         records.save(raw, folder / RECORDS, {"name": name, "started_at": summary.get("started_at")})
 
     return SavedRun(new_folder(root / name, fill, what="the run"))

@@ -7,6 +7,9 @@ closed pipes, what is imported), tests start one.
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +20,14 @@ from click.testing import CliRunner
 from harness.__main__ import main
 
 
-def harness(*arguments: object, cwd: Path | str = ".") -> subprocess.CompletedProcess[str]:
-    """`harness` with these arguments in this folder, 80 columns wide; an error without an exit code is raised."""
+def harness(*arguments: object, cwd: Path | str = ".", columns: int = 80) -> subprocess.CompletedProcess[str]:
+    """`harness` with these arguments in this folder; an error that is none of its own is raised."""
     words = ["harness", *map(str, arguments)]
     code = 0
     with (
         mock.patch.object(sys, "argv", words),
         contextlib.chdir(cwd),
-        CliRunner().isolation(env={"COLUMNS": "80"}) as (out, err, _),
+        CliRunner().isolation(env={"COLUMNS": str(columns)}) as (out, err, _),
     ):
         try:
             main()
@@ -34,3 +37,20 @@ def harness(*arguments: object, cwd: Path | str = ".") -> subprocess.CompletedPr
             stream.flush()
         printed = [stream.getvalue().decode().replace("\r\n", "\n") for stream in (out, err)]
     return subprocess.CompletedProcess(words, code, *printed)
+
+
+SHELL = re.compile(r"[|&;<>$`*?#~]")
+COLUMNS = 100  # of what the pages show
+
+
+def typed(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A line of a page as a reader types it: `harness` and plain words in this process, all else in a shell."""
+    words = shlex.split(line.replace("\\\n", " "))
+    if words[0] == "harness" and not SHELL.search(line.replace("last~", "last")):
+        return harness(*words[1:], cwd=folder, columns=COLUMNS)
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = {**os.environ, "PATH": path, "COLUMNS": str(COLUMNS), "NO_COLOR": "1"}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip

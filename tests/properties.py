@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+def some(values: Iterable[Any], few: int) -> list[Any]:
+    """The values of a parameter: the first few always, the others behind the marker `slow`."""
+    return [value if index < few else pytest.param(value, marks=pytest.mark.slow) for index, value in enumerate(values)]
 
 
 def holds(few: int, many: int, *drawn: Any, **named: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -60,9 +60,13 @@ def test_two_sides_take_turns_so_that_a_steady_drift_meets_both_alike() -> None:
     assert ["".join("ab"[side] for side in order(2, block)) for block in range(4)] == ["ab", "ba", "ba", "ab"]
 
 
-@pairs
-def test_every_side_has_the_same_arrivals_in_a_block_and_every_block_others(executors: tuple[str, ...]) -> None:
-    found = ended(execute_blocks(sides({"delay": DELAY}, {"delay": DELAY}, executors=executors)))
+@pytest.fixture(scope="module", params=EXECUTORS, ids="-".join)
+def found(request: pytest.FixtureRequest) -> Blocks:
+    """Four blocks of two sides that are the same."""
+    return ended(execute_blocks(sides({"delay": DELAY}, {"delay": DELAY}, executors=request.param)))
+
+
+def test_every_side_has_the_same_arrivals_in_a_block_and_every_block_others(found: Blocks) -> None:
     assert found.complete == 4
     gaps = [[np.diff(block.due) for block in found.measured(side)] for side in (0, 1)]
     for a, b in zip(*gaps, strict=True):
@@ -71,9 +75,7 @@ def test_every_side_has_the_same_arrivals_in_a_block_and_every_block_others(exec
     assert len({tuple(block) for block in gaps[0]}) == 4
 
 
-@pairs
-def test_turns_follow_one_another_and_each_block_has_a_warm_up_of_its_own(executors: tuple[str, ...]) -> None:
-    found = ended(execute_blocks(sides({"delay": DELAY}, {"delay": DELAY}, executors=executors)))
+def test_turns_follow_one_another_and_each_block_has_a_warm_up_of_its_own(found: Blocks) -> None:
     assert [(turn.block, turn.side) for turn in found.turns] == [(b, s) for b in range(4) for s in order(2, b)]
     for before, after in pairwise(found.turns):
         assert before.ended_ns <= after.begun_ns

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,9 +27,10 @@ from harness import theory
 from harness.commands import cli
 from harness.errors import HarnessError, StageFailed, UsageError
 from harness.plan import Plan, offered_rate, resolve
-from harness.records import Phase, RunRecords
+from harness.records import Outcome, Phase, RunRecords
 from harness.report import capacity as report
 from harness.scenario import with_overrides
+from harness.stats.slo import latencies
 from harness.stats.summary import summarise_run
 from harness.store import list_runs
 from harness.studies.capacity import Configuration, Goal, Limit, Ran, check_load, find, grid, limits_of, search
@@ -36,7 +38,7 @@ from harness.studies.capacity.answer import conclude
 from harness.studies.capacity.curve import Size, crossing, curve
 from harness.studies.capacity.evidence import DRIFT, EARLIER, Evidence, combine, weigh
 from harness.studies.capacity.search import State
-from harness.studies.capacity.slo import excess, latencies
+from harness.studies.capacity.slo import excess
 from harness.studies.forecast import saturated
 from harness.theory import Prediction
 from harness.twin import Demand, compiled, of_plan
@@ -268,6 +270,60 @@ def test_requests_that_never_completed_are_infinitely_late() -> None:
     assert excess(late, [Limit("p50", 10**12)]) < 1
 
 
+def failing(records: RunRecords, rows: Sequence[int]) -> RunRecords:
+    """The same run, in which the last stage refused these requests."""
+    found = records.rows.copy()
+    found[rows, records.layout.columns["outcome"]] = Outcome.FAILED
+    return RunRecords(records.layout, found, dict.fromkeys(rows, "refused"))
+
+
+def test_five_of_97_that_failed_are_no_p99_that_is_met() -> None:
+    """Far from any queue: the others take some 5 ms of 1 s, and the twin, which knows of no failure, says so."""
+    planned = plan(delay(), load={**POISSON, "rate": "20/s", "requests": 97, "warmup": 0})
+    records = twin(planned).records
+    limit = Limit("p99", 10**9)
+    assert weigh_of(planned, records, limit).verdict == "met"
+    found = weigh_of(planned, failing(records, range(10, 97, 20)), limit)
+    assert found.measured == math.inf
+    assert found.verdict == "not met"
+    assert found.capacity_rps == 0
+    assert weigh_of(planned, failing(records, range(10, 97, 20)), Limit("p50", 10**9)).verdict == "met"
+    # One of 97 is 1 %, within the noise of it: nobody knows.
+    assert weigh_of(planned, failing(records, [50]), limit).verdict == "undecided"
+
+
+def test_a_share_that_fails_at_any_load_moves_the_quantile_of_the_others_that_has_to_hold() -> None:
+    """Every 20th: p90 of all of them is the quantile 0.9 / 0.95 of those that complete, exponential in M/M/1."""
+    planned = plan(delay(), load={**POISSON, "rate": "120/s", "requests": 4000, "warmup": 0})
+    found = weigh_of(planned, failing(twin(planned).records, range(0, 4000, 20)), Limit("p90", 60_000_000))
+    exact = 1 / SERVICE_S + math.log(1 - 0.9 / 0.95) / 0.06
+    assert found.capacity_rps == pytest.approx(exact, rel=0.04)
+    assert exact < 1 / SERVICE_S + math.log(1 - 0.9) / 0.06 - 10, "far from the one that ignores them"
+
+
+def test_a_search_whose_requests_fail_says_so(tmp_path: Path) -> None:
+    """And its file has no infinity in it, but says why there is no figure."""
+
+    def with_failures(planned: Plan, settings: Sequence[str]) -> Ran:
+        ran = twin(planned, settings)
+        records = failing(ran.records, range(5, len(ran.records), 20))
+        summary = summarise_run(planned, records, {"load": ran.summary["load"], "scheduled": None})
+        return Ran(records, summary, "")
+
+    finding = find(configurations(delay()), goal("p99=1s", within=0.2), with_failures, tmp_path, lambda s, step: None)
+    assert finding.answer["attainable"] is False
+    assert re.search(
+        r"5\.01 % of the requests were lost, most often .* refused\. They count as", finding.answer["sentences"][0]
+    )
+    saved = json.loads(Path(finding.answer["saved"]).read_text())
+    runs = saved["configurations"][0]["runs"]
+    assert all(run["measured"] is None and "% of the requests were lost" in run["why"] for run in runs)
+    out = io.StringIO()
+    report.show(Console(file=out, width=100), finding.answer)
+    assert "infinite" in out.getvalue()
+    report.plot(finding.answer, tmp_path / "plot.png")
+
+
 # How a search ends
 
 
@@ -414,6 +470,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 def test_real_runs_are_saved_and_so_is_the_answer(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
     done = CliRunner().invoke(
@@ -446,6 +503,7 @@ def test_ctrl_c_shows_and_saves_what_is_known(tmp_path: Path) -> None:
     assert "The search ended before" in output
 
 
+@pytest.mark.slow
 def test_an_slo_that_no_load_keeps_is_exit_code_3(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
     command = ["capacity", str(tmp_path / "one.yaml"), "--slo", "p50=1ms", "--run-length", "1s"]

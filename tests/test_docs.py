@@ -1,15 +1,13 @@
 """README, docs and CONTRIBUTING do what they say: their commands are run, their Python too, their output compared.
 
-The pages' longer examples, the tutorial's among them: pytest -m study tests/test_docs.py (some minutes).
+The pages' longer examples, the tutorial's among them: pytest -m study tests/test_docs.py (some minutes). What simulates
+long, with -m slow.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -18,6 +16,7 @@ import pytest
 from harness.commands import VERBS, cli
 from harness.report.reference import reference
 from harness.scenario import load, schema
+from tests.command import typed
 from tests.documents import PAGES, ROOT, Example, blocks, examples
 
 # extending.md changes the project first: test_extending.py
@@ -34,16 +33,7 @@ def checkout(folder: Path) -> Path:
 
 
 def call(example: Example, folder: Path) -> str:
-    environment = {
-        **os.environ,
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
-        "COLUMNS": "100",
-        "NO_COLOR": "1",
-    }
-    done = subprocess.run(
-        ["bash", "-c", example.command], cwd=folder, env=environment, capture_output=True, text=True,
-        timeout=600, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    done = typed(example.command, folder)
     assert done.returncode == 0, f"$ {example.command}\n{done.stdout}{done.stderr}"
     return done.stdout or done.stderr
 
@@ -59,7 +49,14 @@ def go_through(page: Path, folder: Path, *, studies: bool) -> None:
             assert example.matches(output), f"{page.name}:{block.line}: $ {example.command}\nprints\n{output}"
 
 
-@pytest.mark.parametrize("page", CONSOLE, ids=lambda page: page.name)
+SIMULATES = ("queueing.md",)
+"""Pages whose commands simulate 100,000 requests each, for the figures that they show."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page.name in SIMULATES else [], id=page.name) for page in CONSOLE],
+)
 def test_the_commands_of_a_page_print_what_it_shows(page, tmp_path):
     go_through(page, checkout(tmp_path), studies=False)
 

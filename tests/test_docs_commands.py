@@ -1,28 +1,27 @@
 """The commands that README and docs name in tables and sentences do what they are named for.
 
 They are run as they stand, in the order of the page, in a folder whose scenarios are those of the checkout made short:
-a few requests and small images. What is printed by the blocks marked `console` is test_docs.py's to compare. The
-README's are run always, but for those that take minutes all the same; all pages' with
+a few requests and small images. What is printed by the blocks marked `console` is test_docs.py's to compare. Those of
+the README that show or model a run are run always, all but those that take minutes with `-m slow`, all pages' with
 
     pytest -m study tests/test_docs_commands.py
 """
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.command import typed
 from tests.documents import PAGES, ROOT, blocks, examples
 from tests.test_docs import mentioned
 
 MINUTES = ("harness capacity", "harness sweep", "harness selftest")
+ON_A_RUN = tuple(f"harness {verb} " for verb in ("simulate", "crosscheck", "report", "trace"))
 PLACEHOLDER = re.compile(r"\b(RUN|FILE|FOLDER|SCENARIO)\b|\.\.\.")
 NOT_MET = 3
 """An SLO, a verdict or a limit that was not met: few requests on any machine decide nothing."""
@@ -71,19 +70,15 @@ def place(tmp_path: Path) -> Path:
 
 
 def call(command: str, folder: Path) -> None:
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env={**os.environ, "PATH": path, "COLUMNS": "100"}, capture_output=True,
-        text=True, timeout=900, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    done = typed(command, folder)
     print(f"$ {command}\n{done.stdout}")
     assert done.returncode in (0, NOT_MET), f"$ {command}\n{done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr
     assert done.stdout or done.stderr
 
 
-def go_through(commands: list[str], folder: Path) -> None:
-    call(RESNET, folder)
+def go_through(commands: list[str], folder: Path, first: str = RESNET) -> None:
+    call(first, folder)
     for command in commands:
         for beginning, others in BEFORE.items():
             for other in others if command.startswith(beginning) else ():
@@ -91,6 +86,13 @@ def go_through(commands: list[str], folder: Path) -> None:
         call(command, folder)
 
 
+def test_the_readme_s_commands_on_a_run_do_what_they_are_named_for(place):
+    commands = [command for command in named(ROOT / "README.md") if command.startswith(ON_A_RUN)]
+    assert {command.split()[1] for command in commands} == {verb.split()[1] for verb in ON_A_RUN}
+    go_through(commands, place, f"{RESNET} --requests 60")
+
+
+@pytest.mark.slow
 def test_the_commands_of_the_readme_do_what_they_are_named_for(place):
     commands = named(ROOT / "README.md")
     assert len(commands) > 15

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from harness.commands import cli
 from harness.commands.report import write
 from harness.plan import resolve
+from harness.report import html
 from harness.report.html.figures import STYLES
 from harness.scenario import dump
 from harness.store import SavedRun
@@ -98,6 +100,19 @@ def test_every_figure_is_the_summary_s(saved, name, tmp_path):
     for stage in summary["stages"]:
         assert {f"stages/{stage}/service_ms/{level}" for level in ("p50", "p90", "p99", "max")} <= keys
         assert f"tail/shares/{stage}.service" in keys
+
+
+def test_a_limit_that_lost_requests_miss_says_so(saved):
+    run = html.read(saved["steady"])
+    row = {
+        "limit": "p99", "limit_ms": 1000.0, "measured_ms": None, "infinite": True, "met": False,
+        "why": "3 % of the requests were lost (dropped) and count as infinitely late",
+    }  # fmt: skip
+    text = " ".join(Page(html.render([replace(run, summary={**run.summary, "slo": [row]})])).text.split())
+    assert f"Limit of p99✗ not met infinite, limit 1,000 ms; {row['why']}" in text
+    old = {"limit": "p99", "limit_ms": 1000.0, "measured_ms": 20.0, "met": True}
+    text = " ".join(Page(html.render([replace(run, summary={**run.summary, "slo": [old]})])).text.split())
+    assert "Limit of p99✓ met 1,000 ms Is the run valid?" in text
 
 
 def test_it_answers_in_order(saved, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from harness.executors.base import Execution
 from harness.plan import Plan
-from harness.records import Outcome, Phase, RunRecords
+from harness.records import ENDED, Outcome, Phase, RunRecords
 from harness.stats.budget import budget
 from harness.stats.quantiles import KEYS
+from harness.stats.slo import judge
 from harness.stats.summary import summarise_run
+from harness.store import to_json
 from harness.studies.compare.validity import checks_of
 from tests.pipelines import plan
 
@@ -209,3 +212,64 @@ def test_the_reading_begins_with_the_share_of_requests_that_failed_and_names_the
 def test_where_all_failed_the_reading_names_the_usual_reason() -> None:
     reading = lossy(Outcome.FAILED, 200, dict.fromkeys(range(200), "not an image"))["reading"]
     assert reading == ["No request completed: 200 of 200 failed, most often (200) with: not an image."]
+
+
+# Limits: the deterministic run takes 5 ms, far below all of them
+
+
+def judged(outcomes: dict[int, int], **limits: str) -> dict[str, dict[str, Any]]:
+    """The verdicts of that run, in which so many requests ended in another way, by their limit."""
+    planned, records = deterministic()
+    planned = plan(
+        {"delay": {}}, {"delay": {}}, load={"arrivals": "constant", "rate": "100/s", "requests": 200}, slo=limits
+    )
+    lost = np.repeat(list(outcomes), list(outcomes.values()))
+    records.rows[: len(lost), planned.layout.columns["outcome"]] = lost
+    summary = summarise_run(planned, records, FACTS)
+    json.loads(to_json(summary), parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    return {row["limit"]: row for row in summary["slo"]}
+
+
+def test_a_limit_is_not_met_where_most_requests_were_dropped() -> None:
+    row = judged({Outcome.DROPPED: 160}, p99="1 s")["p99"]
+    assert (row["met"], row["measured_ms"], row["infinite"]) == (False, None, True)
+    assert row["why"] == "80 % of the requests were lost (dropped) and count as infinitely late"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DROPPED, Outcome.FAILED, Outcome.ABORTED])
+def test_whatever_way_a_request_was_lost_it_is_infinitely_late(outcome: int) -> None:
+    """Of 200 requests two may be lost without p99, of rank 198, being one of them."""
+    assert judged({outcome: 2}, p99="5 ms")["p99"]["met"]
+    assert not judged({outcome: 3}, p99="1 h")["p99"]["met"]
+    one = judged({outcome: 1}, p999="1 h", max="1 h", p50="5 ms")
+    assert {name: (row["met"], row["infinite"]) for name, row in one.items()} == {
+        "p50": (True, False), "p999": (False, True), "max": (False, True),
+    }  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(1, 10**6), st.sampled_from(list(ENDED))), min_size=1, max_size=200),
+       st.integers(1, 10**6))  # fmt: skip
+def test_a_quantile_is_met_if_and_only_if_enough_of_all_requests_were_in_time(ends, limit_ns) -> None:
+    """p90 of n requests is met when at least nine tenths of them, rounded up, completed within the limit."""
+    planned, _ = deterministic(1)
+    rows = np.zeros((len(ends), planned.layout.width), np.int64)
+    rows[:, [planned.layout.columns["s1.done"], planned.layout.columns["outcome"]]] = ends
+    (row,) = judge({"p90": limit_ns}, RunRecords(planned.layout, rows, {}), steady=True)
+    in_time = sum(outcome == Outcome.COMPLETED and latency <= limit_ns for latency, outcome in ends)
+    assert row["met"] == (10 * in_time >= 9 * len(ends))
+    assert (row["why"] is None) == all(outcome == Outcome.COMPLETED for _, outcome in ends)
+
+
+def test_several_kinds_of_loss_are_told_apart() -> None:
+    row = judged({Outcome.DROPPED: 20, Outcome.FAILED: 10, Outcome.ABORTED: 4}, p50="5 ms")["p50"]
+    assert row["met"]
+    how = "10 % dropped, 5 % failed, 2 % had not ended when the run did"
+    assert row["why"] == f"17 % of the requests were lost ({how}) and count as infinitely late"
+
+
+def test_without_a_request_no_limit_is_met() -> None:
+    _, records = deterministic()
+    (row,) = judge({"p99": 10**9}, records.select(slice(0, 0)), steady=True)
+    assert (row["met"], row["measured_ms"], row["infinite"], row["why"]) == (
+        False, None, False, "no request was issued",
+    )  # fmt: skip

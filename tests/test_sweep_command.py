@@ -27,6 +27,7 @@ from harness.studies.sweep.answer import answer
 from harness.studies.sweep.folder import SweepFolder, find
 from harness.studies.sweep.grid import Trial
 from tests import sweeps
+from tests.command import harness
 
 ROOT = Path(__file__).parent.parent
 TINY = """\
@@ -46,9 +47,7 @@ def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
 
 
 def sweep(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    with start(*arguments, cwd=cwd) as process:
-        out, err = process.communicate(timeout=290)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    return harness("sweep", *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +129,9 @@ def test_bad_usage_is_an_error_that_says_what_and_runs_nothing(arguments, says, 
 # Killed, interrupted, failing
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.study)])
+@pytest.mark.parametrize(
+    "kills", [1, pytest.param(4, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.study)]
+)
 def test_killed_at_random_moments_it_ends_with_every_cell_once(kills, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     moments = random.Random(kills)
@@ -187,7 +188,7 @@ def test_ctrl_c_keeps_what_has_run_and_says_how_to_go_on(tmp_path):
         for text in process.stderr:
             if "duration 50 s" in text or "duration 60 s" in text:
                 break
-        time.sleep(1.5)
+        time.sleep(0.7)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

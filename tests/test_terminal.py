@@ -18,6 +18,10 @@ from harness.report import live, terminal
 from harness.studies.measure import measure
 from tests.pipelines import scenario
 
+LOST = {
+    "limit": "p99", "limit_ms": 1000.0, "measured_ms": None, "infinite": True, "met": False,
+    "why": "3 % of the requests were lost (dropped) and count as infinitely late",
+}  # fmt: skip
 SERVER = {"delay": {"name": "server", "mean": "1 ms", "capacity": 1000}}
 
 
@@ -128,6 +132,16 @@ def test_limits_are_shown_with_what_was_measured(measured):
     lines = section(screen(measured["steady"]), "SLO")
     assert {line.split()[1]: line[0] for line in lines} == {"p99": "✓", "p50": "✗"}
     assert any("limit 1,000 ms" in line for line in lines)
+
+
+def test_a_limit_that_lost_requests_miss_says_so(measured):
+    summary = {**measured["steady"], "slo": [LOST]}
+    text = " ".join(" ".join(section(screen(summary), "SLO")).split())
+    assert (
+        text == "✗ p99 infinite, limit 1,000 ms; 3 % of the requests were lost (dropped) and count as infinitely late"
+    )
+    summary["slo"] = [{"limit": "p99", "limit_ms": 1000.0, "measured_ms": 20.0, "met": True}]  # of an earlier version
+    assert section(screen(summary), "SLO") == ["✓ p99 20.0 ms, limit 1,000 ms"]
 
 
 def test_a_saturated_run_shows_no_p99_and_no_wait(measured):

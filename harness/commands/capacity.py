@@ -52,10 +52,10 @@ def command(
     decide. Without --slo the scenario's own holds. Ends with exit code 3 when no load keeps it, or when the interval
     is still wider than --within. Ctrl-C ends the search and shows what was found.
     """
-    from rich.console import Console
 
     from harness.commands import output
     from harness.report import capacity as report
+    from harness.report.screen import Screen
     from harness.studies import capacity
 
     output.check_json(json_to)
@@ -66,7 +66,7 @@ def command(
         run_s=_seconds("--run-length", run_length),
         budget_s=float("inf") if budget is None else _seconds("--budget", budget),
     )
-    console = Console(stderr=True, highlight=False, quiet=quiet)
+    console = Screen(stderr=True, quiet=quiet)
     finding = capacity.find(
         configurations,
         goal,

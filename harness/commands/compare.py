@@ -215,7 +215,7 @@ def _deliver(document: dict[str, Any], json_to: str | None, error: HarnessError 
         if json_to is not None:
             unwritten = output.write_json(json_to, store.to_json(document), "comparison")
     if unwritten is not None and error is not None:
-        click.echo(f"error: {unwritten}", err=True)  # the other one is told last, and decides the exit code
+        output.tell(f"error: {unwritten}")  # the other one is told last, and decides the exit code
     failed = error or unwritten
     if failed is not None:
         raise failed

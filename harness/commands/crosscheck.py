@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.commands import options
+from harness.commands import options, output
 from harness.errors import UsageError
 
 
@@ -46,8 +46,6 @@ def command(run: str | None, learn: tuple[str, ...], score: tuple[str, ...], out
         rows = held_out(calibration, scored)
         answer = {"kind": "held out", "calibrated_on": [str(r.path) for r in calibration], "rows": rows}
     if as_json:
-        click.echo(store.to_json(answer))
+        output.say(store.to_json(answer))
         return
-    from rich.console import Console
-
-    report.show(Console(highlight=False), answer)
+    report.show(output.screen(), answer)

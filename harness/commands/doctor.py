@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from harness import host
+from harness.commands import output
 from harness.errors import SaveError
 
 SCHEMA_VERSION = 1
@@ -40,7 +41,7 @@ def command(json_to: str | None, sample_s: float) -> None:
     every program that runs meanwhile counts as disturbance.
     """
     if sample_s >= ANNOUNCED_S:
-        click.echo(f"Watching the host for {sample_s:g} s.", err=True)
+        output.tell(f"Watching the host for {sample_s:g} s.")
     description = host.describe()
     interval = host.sample(sample_s) if sample_s else None
     verdicts = host.warnings(description, interval=interval)
@@ -58,16 +59,14 @@ def command(json_to: str | None, sample_s: float) -> None:
         }
         _write(json.dumps(found, indent=2), json_to)
     if json_to != "-":
-        from rich.console import Console
-
         from harness.report import doctor
 
-        doctor.show(Console(highlight=False), description, verdicts, usable, interval)
+        doctor.show(output.screen(), description, verdicts, usable, interval)
 
 
 def _write(text: str, to: str) -> None:
     if to == "-":
-        click.echo(text)
+        output.say(text)
         return
     try:
         Path(to).write_text(text + "\n", encoding="utf-8")

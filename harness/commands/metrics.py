@@ -34,4 +34,4 @@ def command(runs: tuple[str, ...], update: Path | None, out: Path) -> None:
         output.say(metrics.table(rows.values()))
     else:
         count = metrics.update(update, rows.values())
-        click.echo(f"{update}: {count} run{'' if count == 1 else 's'}, {len(rows)} of them written now")
+        output.say(f"{update}: {count} run{'' if count == 1 else 's'}, {len(rows)} of them written now")

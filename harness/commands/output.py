@@ -13,29 +13,35 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import SaveError, UsageError
+from harness.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def say(text: str) -> None:
-    """Print to standard output."""
+def say(text: str, *, end: str = "\n") -> None:
+    """Print to standard output. What would control a terminal is escaped; JSON stays JSON."""
     try:
-        click.echo(text)
+        click.echo(printable(text) + end, nl=False)
     except BrokenPipeError:
         nobody_reads()
 
 
+def tell(text: str) -> None:
+    """Print to standard error, escaped likewise."""
+    click.echo(printable(text), err=True)
+
+
 def screen() -> Console:
     """A console on standard output."""
-    from rich.console import Console
+    from harness.report.screen import Screen
 
-    class Screen(Console):
+    class Output(Screen):
         def on_broken_pipe(self) -> None:
             self.quiet = True
             nobody_reads()
 
-    return Screen(highlight=False)
+    return Output()
 
 
 def nobody_reads() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands import options
+from harness.commands import options, output
 from harness.errors import SaveError, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(
     if study is not None:
         from harness.report import html
 
-        click.echo(f"Report in {_save(html.render_study(study), target or study.path / FILE)}")
+        output.say(f"Report in {_save(html.render_study(study), target or study.path / FILE)}")
         return
     saved = [store.find(run, out) for run in runs or ("last",)]
     if text:
@@ -72,9 +72,9 @@ def command(
         read = _read(saved)
         for folder, form in wanted:
             for path in plots.draw(read, folder, form):
-                click.echo(str(path))
+                output.say(str(path))
     if target is not None or not (text or wanted):
-        click.echo(f"Report in {write(saved, target)}")
+        output.say(f"Report in {write(saved, target)}")
 
 
 def write(saved: Sequence[SavedRun], target: Path | None = None) -> Path:

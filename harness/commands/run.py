@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness import interruption
-from harness.commands import options
+from harness.commands import options, output
 from harness.errors import NOT_MET, SaveError, ScenarioError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def command(
         from harness.report import prometheus
 
         metrics = click.get_current_context().with_resource(prometheus.endpoint(plan, metrics_port))
-        click.echo(f"metrics on {metrics.url}", err=True)
+        output.tell(f"metrics on {metrics.url}")
     with live.view(plan, quiet=quiet) as observe:
         measured = measure(plan, given, out, metrics.beside(observe) if metrics else observe)
     execution = measured.execution
@@ -72,10 +72,10 @@ def command(
     if report and measured.saved is not None:
         unwritten = _report(measured.saved) or unwritten
     if unwritten is not None and (execution.error or measured.save_error):
-        click.echo(f"error: {unwritten}", err=True)  # the other one is told last, and decides the exit code
+        output.tell(f"error: {unwritten}")  # the other one is told last, and decides the exit code
     if execution.error is not None:
         if measured.saved and execution.error.details:
-            click.echo(f"Details are in {measured.saved.path / 'failure.txt'}", err=True)
+            output.tell(f"Details are in {measured.saved.path / 'failure.txt'}")
         raise execution.error
     if measured.save_error is not None:
         raise measured.save_error
@@ -92,7 +92,7 @@ def _report(saved: SavedRun) -> SaveError | None:
     from harness.commands.report import write
 
     try:
-        click.echo(f"Report in {write([saved])}", err=True)
+        output.tell(f"Report in {write([saved])}")
     except SaveError as error:
         return error
     return None

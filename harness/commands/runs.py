@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands import options
+from harness.commands import options, output
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,13 +37,11 @@ def command(out: Path, as_json: bool, limit: int) -> None:
     rows = list(islice(_rows(store.list_runs(out)), limit))
     if as_json:
         for path, row in rows:
-            click.echo(json.dumps({"path": path, **row}))
+            output.say(json.dumps({"path": path, **row}))
         return
-    from rich.console import Console
-
     from harness.report import terminal
 
-    terminal.list_runs(Console(highlight=False), rows, str(out))
+    terminal.list_runs(output.screen(), rows, str(out))
 
 
 def _rows(runs: Iterable[SavedRun]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -52,7 +50,7 @@ def _rows(runs: Iterable[SavedRun]) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             yield str(run.path), _row(run.summary)
         except UsageError as error:
-            click.echo(str(error), err=True)
+            output.tell(str(error))
             yield str(run.path), {"name": run.path.parent.name, "unreadable": error.what}
 
 

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from harness.commands import output
+
 
 @click.command("schema")
 @click.option("--markdown", is_flag=True, help="As a page for people instead: docs/scenario.md.")
@@ -24,6 +26,6 @@ def command(markdown: bool) -> None:
     if markdown:
         from harness.report.reference import reference
 
-        click.echo(reference(schema()), nl=False)
+        output.say(reference(schema()), end="")
     else:
-        click.echo(json.dumps(schema(), indent=2))
+        output.say(json.dumps(schema(), indent=2))

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from harness.commands import output
 from harness.errors import NOT_MET
 
 
@@ -27,12 +28,10 @@ def command(requests: int, as_json: bool) -> None:
     against its replay in the twin, a planted stall; and the twin against theory. Ends with exit code 3 when something
     does not hold, or when the machine is too noisy to say.
     """
-    from rich.console import Console
-
     from harness.report import selftest as report
     from harness.studies.selftest import selftest
 
-    console = Console(highlight=False)
+    console = output.screen()
     if not as_json:
         report.head(console)
     lines = []
@@ -41,7 +40,7 @@ def command(requests: int, as_json: bool) -> None:
         if not as_json:
             report.show(console, line)
     if as_json:
-        click.echo(json.dumps([asdict(line) for line in lines], indent=2))
+        output.say(json.dumps([asdict(line) for line in lines], indent=2))
     else:
         report.conclude(console, lines)
     if any(line.verdict != "pass" for line in lines):

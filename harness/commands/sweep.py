@@ -64,14 +64,14 @@ def command(
     try:
         received = run(sweep, Lines(quiet=quiet))
     except HarnessError:
-        click.echo(_how_to_resume(sweep), err=True)
+        output.tell(_how_to_resume(sweep))
         raise
     answer = _deliver(sweep, simulate and not received, json_to, quiet)
     if received:
-        click.echo(f"interrupted. {_how_to_resume(sweep)}", err=True)
+        output.tell(f"interrupted. {_how_to_resume(sweep)}")
         raise SystemExit(interruption.exit_code(received))
     if answer["trials"]["failed"]:
-        click.echo(f"error: {answer['trials']['failed']} runs failed. {_how_to_resume(sweep)}", err=True)
+        output.tell(f"error: {answer['trials']['failed']} runs failed. {_how_to_resume(sweep)}")
         raise SystemExit(RUN_FAILED)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands import options
+from harness.commands.output import say
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def command(run: str, output: Path, slowest: int, window: str | None, out: Path)
     count = len(records) if shown is None else int(shown.sum())
     of = f" of {len(records):,}" if count < len(records) else ""
     size = output.stat().st_size / 1e6
-    click.echo(f"{output}: {count:,}{of} requests, {len(found):,} events, {size:.1f} MB. Open it in ui.perfetto.dev.")
+    say(f"{output}: {count:,}{of} requests, {len(found):,} events, {size:.1f} MB. Open it in ui.perfetto.dev.")
 
 
 def _within(records: RunRecords, window: str) -> Mask:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.commands import output
 from harness.errors import UsageError
 
 
@@ -29,9 +30,9 @@ def command(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
             path, plan = plan_of(file, overrides)
         except UsageError as error:
             wrong += 1
-            click.echo(str(error), err=True)
+            output.tell(str(error))
         else:
             chain = " -> ".join(f"{s.name} ({s.output})" for s in plan.stages)
-            click.echo(f"{path}: ok: {plan.stages[0].input if plan.reads_images else 'requests'} -> {chain}")
+            output.say(f"{path}: ok: {plan.stages[0].input if plan.reads_images else 'requests'} -> {chain}")
     if wrong:
         raise SystemExit(UsageError.exit_code)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.figures import WIDEST, first_line
+from harness.report.screen import Screen
 from harness.stats.proportions import Share
 from harness.studies.accuracy import Accuracy
 from harness.studies.accuracy.results import Agreement, Result
@@ -22,11 +23,11 @@ NAMED = 3
 @contextlib.contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """An observer that draws a bar a variant on a terminal, on standard error, and clears it at the end."""
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     if quiet or not console.is_terminal:
         yield lambda name, done, of: None
         return
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console, transient=True) as bars:
         tasks = {}
 

@@ -144,7 +144,7 @@ def _runs(row: Mapping[str, Any], slo: Sequence[Mapping[str, Any]], gap: int) ->
         table.add_row(
             Text(_rate(run["rate_rps"]), style="dim" if run["purpose"] == "calibrate" else ""),
             f"{run['requests']:,}",
-            figure(run["measured"]),
+            "infinite" if run["measured"] == float("inf") else figure(run["measured"]),
             Text(ends(run["interval"], "grows" if run["saturated"] else "too few"), style="dim"),
             Text(figure(run["long_run"]), style="bold"),
             Text(ends(run["long_run_interval"]) if figure(run["long_run"]) != "-" else "", style="dim"),
@@ -224,6 +224,7 @@ def _draw_run(axes: Any, run: Mapping[str, Any], scale: float) -> float:
         axes.plot(x, highest, "o", markerfacecolor="none", color="#878787", label="measured, as it stands")
     middle, (lo, hi) = run["long_run"], run["long_run_interval"]
     if middle != float("inf"):
+        hi = min(hi, 100 * middle)  # one that is infinite leaves the picture
         bars = [[(middle - lo) * scale], [(hi - middle) * scale]]
         axes.errorbar(x, middle * scale, bars, fmt="o", color="#2166ac", capsize=3, label="measured, long run, 95 %")
         highest = max(highest, hi * scale)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,7 +15,9 @@ from rich.text import Text
 from harness.clock import now_ns
 from harness.executors.blocks import Standing
 from harness.report.live import LINE_EVERY_S, rolling
+from harness.report.screen import Screen
 from harness.studies.compare.sides import Side
+from harness.text import printable
 
 
 class View(Protocol):
@@ -32,7 +33,7 @@ class View(Protocol):
 @contextlib.contextmanager
 def view(sides: Sequence[Side]) -> Iterator[View]:
     """The view of a comparison of these sides."""
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             yield _Block(sides, live)
@@ -59,7 +60,7 @@ class _Lines:
         self._print(f"{_where(standing, self._sides)}{_left(standing)}")
 
     def _print(self, text: str) -> None:
-        print(f"{self._sides[0].plan.scenario.name}: {text}", file=sys.stderr, flush=True)
+        print(printable(f"{self._sides[0].plan.scenario.name}: {text}"), file=sys.stderr, flush=True)
 
 
 class _Block:

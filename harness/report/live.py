@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,8 +15,10 @@ from rich.text import Text
 from harness.executors.progress import Observer, Progress
 from harness.plan import Plan
 from harness.records import Outcome
+from harness.report.screen import Screen
 from harness.scenario.model import Closed
 from harness.stats.quantiles import quantile
+from harness.text import printable
 
 LINE_EVERY_S = 5.0
 RECENT = 200  # requests that the rolling quantiles look at
@@ -26,7 +27,7 @@ RECENT = 200  # requests that the rolling quantiles look at
 @contextlib.contextmanager
 def view(plan: Plan, *, quiet: bool = False) -> Iterator[Observer]:
     """An observer for a session. Shows nothing when `quiet`."""
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     if quiet:
         yield lambda progress: None
     elif console.is_terminal:
@@ -47,7 +48,7 @@ class _Lines:
         if progress.phase == self._phase and progress.elapsed_s - self._shown_s < LINE_EVERY_S:
             return
         self._phase, self._shown_s = progress.phase, progress.elapsed_s
-        print(f"{progress.plan.scenario.name}: {_sentence(progress)}", file=sys.stderr, flush=True)
+        print(printable(f"{progress.plan.scenario.name}: {_sentence(progress)}"), file=sys.stderr, flush=True)
 
 
 def _sentence(progress: Progress) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.errors import SaveError, UsageError
 from harness.report.figures import ms
+from harness.text import printable
 
 STAGES = ("preprocess", "inference", "postprocess")
 BEGIN, END = "<!-- harness metrics: begin -->", "<!-- harness metrics: end -->"
@@ -40,7 +41,7 @@ def row(run: str, summary: Mapping[str, Any]) -> Row:
         "validity": summary["validity"],
         "commit": f"{git['commit'][:8]}{'+' if git['dirty'] else ''}" if git else None,
     }
-    return {column: re.sub(r"\s+", " ", (cell or NONE).replace("|", "/")) for column, cell in cells.items()}
+    return {column: printable(re.sub(r"\s+", " ", (cell or NONE).replace("|", "/"))) for column, cell in cells.items()}
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -206,7 +206,9 @@ def _check_rows(summary: Mapping[str, Any], look: _Look) -> list[Row]:
 
 def _slo_row(row: Mapping[str, Any], look: _Look) -> Row:
     level = "ok" if row["met"] else "invalid"
-    text = f"{ms(row['measured_ms'])} ms, limit {ms(row['limit_ms'])} ms"
+    measured = "infinite" if row.get("infinite") else f"{ms(row['measured_ms'])} ms"
+    why = f"; {row['why']}" if row.get("why") else ""  # runs saved by earlier versions do not say
+    text = f"{measured}, limit {ms(row['limit_ms'])} ms{why}"
     return look.levels[level], LEVEL_STYLES[level], row["limit"].replace("p999", "p99.9"), text
 
 

@@ -59,8 +59,8 @@ def write(path: Path, found: Sequence[Event], about: Mapping[str, Any]) -> None:
 
 def _open(path: Path) -> TextIO:
     if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "wt", encoding="utf-8", compresslevel=5))
-    return path.open("w", encoding="utf-8")
+        return cast(TextIO, gzip.open(path, "wt", encoding="utf-8", errors="backslashreplace", compresslevel=5))
+    return path.open("w", encoding="utf-8", errors="backslashreplace")
 
 
 class _Trace:

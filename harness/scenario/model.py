@@ -74,7 +74,8 @@ class Source(Keys):
 
 
 class Slo(Keys):
-    """Limits on e2e latency. A run that misses one ends with exit code 3."""
+    """Limits on e2e latency. A run that misses one ends with exit code 3. Requests that were lost (dropped, failed, not
+    ended when the run did) count as infinitely late."""
 
     p50: Duration | None = None
     p90: Duration | None = None
@@ -82,6 +83,12 @@ class Slo(Keys):
     p99: Duration | None = None
     p999: Duration | None = None
     max: Duration | None = None
+
+    @property
+    def limits_ns(self) -> dict[str, int]:
+        """The limits that are set, by the statistic that they limit."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: limit for name, limit in given.items() if limit is not None}
 
 
 class Deadlines(Keys):

@@ -20,6 +20,7 @@ from harness.kernels.decode import DecodeError, decode, probe
 from harness.memory import allocate, attach, store
 from harness.scenario.model import Source
 from harness.stages.base import RequestError
+from harness.text import one_line
 
 PHOTOS = (
     "astronaut.png",
@@ -152,7 +153,7 @@ def paths(source: Source) -> list[Path]:
 
 def _files(source: Source) -> Iterator[tuple[str, NDArray[np.uint8] | bytes | str]]:
     for path in paths(source):
-        yield os.fsencode(path.name).decode(errors="backslashreplace"), read(path, source)
+        yield one_line(os.fsencode(path.name).decode(errors="backslashreplace")), read(path, source)
 
 
 def read(path: Path, source: Source) -> NDArray[np.uint8] | bytes | str:

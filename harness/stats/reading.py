@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.stats.checks import three
+from harness.stats.slo import percent
 
 WAITS = ("queue_wait", "batch_wait", "blocked")
 
@@ -28,7 +29,7 @@ def _nothing(summary: Mapping[str, Any]) -> list[str]:
         return ["No request completed: they were dropped.", _SHED]
     if not counts["failed"]:
         return ["No request completed: there is nothing to read."]
-    return [f"No request completed: {counts['failed']:,} of {counts['issued']:,} failed{_reason(summary)}."]
+    return [f"No request completed: {counts['failed']:,} of {counts['issued']:,} failed{reason(summary)}."]
 
 
 def _lost(summary: Mapping[str, Any]) -> list[str]:
@@ -40,7 +41,7 @@ def _lost(summary: Mapping[str, Any]) -> list[str]:
         share = _share(counts["dropped"], counts["issued"])
         sentences += [f"{share} were dropped: the latencies are only of those that were let in.", _SHED]
     if failed:
-        sentences.append(f"{_share(failed, counts['issued'])} failed{_reason(summary)}.")
+        sentences.append(f"{_share(failed, counts['issued'])} failed{reason(summary)}.")
     return sentences
 
 
@@ -48,11 +49,10 @@ _SHED = "Against drops (on_full: shed): a larger capacity or more workers for th
 
 
 def _share(count: int, whole: int) -> str:
-    part = count / whole
-    return f"{'less than 0.1 %' if part < 0.001 else f'{part * 100:.3g} %'} of the requests ({count:,} of {whole:,})"
+    return f"{percent(count / whole)} of the requests ({count:,} of {whole:,})"
 
 
-def _reason(summary: Mapping[str, Any]) -> str:
+def reason(summary: Mapping[str, Any]) -> str:
     """The most frequent reason of a failure, as the end of a sentence."""
     failures: Mapping[str, int] = summary["failures"]
     if not failures:

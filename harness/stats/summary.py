@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.plan import Plan, StagePlan
 from harness.records import ENDED, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
-from harness.stats import checks, steady
+from harness.stats import checks, slo, steady
 from harness.stats.attribution import Edge, attribute
 from harness.stats.budget import STAGE_COMPONENTS, Budget, held_up, measured_and_completed, split_of
 from harness.stats.intervals import Interval, dependent
@@ -78,7 +78,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
         "residual_ms": summarise(split.components["residual"]),
         "tail": _tail(split),
         "steady_state": None if state is None else {**asdict(state), "backlog": asdict(state.backlog)},
-        "slo": _slo(plan, split.e2e, meaningful),
+        "slo": slo.judge(plan.scenario.slo.limits_ns if plan.scenario.slo else {}, measured, steady=meaningful),
         "model": {},
         "checks": [asdict(c) for c in verdicts],
         "validity": checks.worst(verdicts),
@@ -173,22 +173,6 @@ def _tail(split: Budget) -> dict[str, Any]:
         "shares": found.shares,
         "median_shares": found.median_shares,
     }
-
-
-def _slo(plan: Plan, e2e: NDArray[np.int64], meaningful: bool) -> list[dict[str, Any]]:
-    """Each limit, what was measured, and whether it is met. Without a steady state no limit is."""
-    if plan.scenario.slo is None:
-        return []
-    figures = summarise(e2e)
-    limits = {name: limit for name, limit in plan.scenario.slo.model_dump(mode="python").items() if limit is not None}
-    rows = []
-    for name in limits:
-        limit_ms = getattr(plan.scenario.slo, name) / 1e6
-        value = figures[name] if meaningful else None
-        rows.append(
-            {"limit": name, "limit_ms": limit_ms, "measured_ms": value, "met": value is not None and value <= limit_ms}
-        )
-    return rows
 
 
 def _failures(measured: RunRecords) -> dict[str, int]:

@@ -21,6 +21,7 @@ from harness.stats import timeline
 from tests.browser.chromium import needed, started
 from tests.pipelines import run
 
+pytestmark = pytest.mark.slow
 COUNTS = """async () => {
     const engine = app.trace.engine;
     const query = async (sql) => Number((await engine.query(sql)).firstRow({n: 0}).n);

@@ -19,6 +19,8 @@ from harness.studies.measure import measure
 from tests.browser.chromium import started
 from tests.pipelines import scenario
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def browser(runs):

@@ -20,6 +20,7 @@ from harness.report.html.study import Study
 from harness.scenario import read as read_scenario
 from harness.stats import side_by_side
 from harness.stats.series import by_kind
+from harness.text import printable
 
 HERE = Path(__file__).parent
 SCRIPTS = ("scale", "paths", "plot", "rows", "main")
@@ -100,10 +101,20 @@ def _data(drawn: Sequence[charts.Chart]) -> Markup:
 def _templates() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(HERE / "templates")
     found = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        finalize=_shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     found.filters.update(FILTERS)
     return found
+
+
+def _shown(value: Any) -> str:
+    """Text from outside without control characters; markup of our own is as it is."""
+    return value if isinstance(value, Markup) else printable(str(value))
 
 
 def _static(name: str) -> str:

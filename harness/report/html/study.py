@@ -17,6 +17,7 @@ from rich.console import Console
 
 from harness.errors import UsageError
 from harness.report.figures import WIDEST
+from harness.report.screen import Screen
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _capacity(path: Path) -> Study:
 
 def _screen(show: Callable[[Console], None]) -> str:
     text = io.StringIO()
-    show(Console(file=text, width=WIDEST, highlight=False, no_color=True))
+    show(Screen(file=text, width=WIDEST, no_color=True))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 

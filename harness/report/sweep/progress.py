@@ -13,6 +13,7 @@ from harness.report.figures import first_line, ms
 from harness.report.sweep.words import label
 from harness.studies.sweep.folder import Entry
 from harness.studies.sweep.running import Position
+from harness.text import printable
 
 
 class Lines:
@@ -42,7 +43,7 @@ class Lines:
         if self._quiet:
             return
         with contextlib.suppress(OSError):  # whoever watched is gone; the sweep goes on
-            print(text, file=sys.stderr, flush=True)
+            print(printable(text), file=sys.stderr, flush=True)
 
 
 def _duration(seconds: float) -> str:

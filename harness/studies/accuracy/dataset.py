@@ -18,6 +18,7 @@ from harness.plan import Plan
 from harness.scenario.model import Source
 from harness.stages import RequestError
 from harness.stages.source import SUFFIXES, ImageSet, load, read
+from harness.text import one_line
 
 WNIDS = Path(__file__).with_name("imagenet_wnids.txt")
 """WordNet's ids of the 1,000 classes of ILSVRC 2012 in the order of the outputs of models trained on them."""
@@ -120,7 +121,7 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _names(paths: Sequence[Path], folder: Path) -> tuple[str, ...]:
-    return tuple(os.fsencode(p.relative_to(folder)).decode(errors="backslashreplace") for p in paths)
+    return tuple(one_line(os.fsencode(p.relative_to(folder)).decode(errors="backslashreplace")) for p in paths)
 
 
 # ------------------------------------------------------------------ the index of a class

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from harness.stats.checks import three
+from harness.stats.reading import reason
+from harness.stats.slo import percent
 from harness.studies.capacity.curve import Crossing, Curve, crossing, curve
-from harness.studies.capacity.evidence import Estimate, Evidence
+from harness.studies.capacity.evidence import Estimate, Evidence, lost_share
 from harness.studies.capacity.search import MOST_RUNS, Candidate, State
 from harness.studies.capacity.slo import Limit
 from harness.twin.pooling import pooled
@@ -97,7 +99,7 @@ def _scaled(state: State, candidate: Candidate) -> tuple[Curve, Crossing]:
     factor = math.exp(float(np.mean([math.log(e.residual) for e in runs])))
     learnt = pooled([e.calibration for e in runs], candidate.estimate.rate_rps)
     goal = state.goal
-    found = curve(candidate.configuration.plan, learnt, goal.limits, goal.size, factor)
+    found = curve(candidate.configuration.plan, learnt, goal.limits, goal.size, factor, lost_share(runs))
     return found, crossing(found, candidate.estimate.rate_rps)
 
 
@@ -163,15 +165,15 @@ def _alike(state: State, index: int, best: int) -> bool:
 
 
 def _run(e: Evidence) -> dict[str, Any]:
-    counts = e.summary["requests"]
     return {
         "path": e.path,
         "purpose": e.purpose,
         "rate_rps": e.rate_rps,
         "requests": e.requests,
-        "lost": counts["dropped"] + counts["failed"],
+        "lost": _lost(e),
         "seconds": e.seconds,
         "measured": e.measured,
+        "why": None if math.isfinite(e.measured) else f"{percent(_lost(e) / e.requests)} of the requests were lost",
         "interval": None if e.raw is None else list(e.raw),
         "replayed": e.replayed,
         "correlation": e.correlation,
@@ -182,6 +184,10 @@ def _run(e: Evidence) -> dict[str, Any]:
         "capacity_rps": e.capacity_rps,
         "log_error": e.log_error,
     }
+
+
+def _lost(e: Evidence) -> int:
+    return int(e.summary["requests"]["dropped"] + e.summary["requests"]["failed"])
 
 
 # ------------------------------------------------------------------ in words
@@ -215,6 +221,11 @@ def _without(state: State) -> list[str]:
     if state.status != "answered" or not missed:
         return [f"Not measured yet: what load keeps {slo}."]
     least = min(missed, key=lambda e: e.long_run)
+    if math.isinf(least.long_run) and least.lost:
+        return [
+            f"No load keeps {slo}: at {_rate(least.rate_rps)}, {percent(_lost(least) / least.requests)} of the requests"
+            f" were lost{reason(least.summary)}. They count as infinitely late."
+        ]
     service = sum(stage["service_ms"]["p50"] or 0.0 for stage in least.summary["stages"].values())
     return [
         f"No load keeps {slo}: at {_rate(least.rate_rps)}, where it is missed by least, it takes"
@@ -259,14 +270,17 @@ def _more_load(figures: Mapping[str, Any], limits: Sequence[Limit]) -> list[str]
 
 
 def _doubts(runs: Sequence[Evidence]) -> list[str]:
-    """Runs whose own checks say that their latencies are not to be believed, but for those that had no steady state."""
+    """Requests that were lost; runs whose own checks say that their latencies are not to be believed, but for those
+    that had no steady state."""
     wrong = {
         check["name"]: check["message"]
         for e in runs
         for check in e.summary["checks"]
         if check["level"] == "invalid" and check["name"] != "steady state"
     }
-    return [f"Not every run is valid, {name}: {message}." for name, message in wrong.items()]
+    lost, issued = sum(map(_lost, runs)), sum(e.requests for e in runs)
+    told = [f"{percent(lost / issued)} of the requests of these runs were lost and count as infinitely late."]
+    return [*(told if lost else []), *(f"Not every run is valid, {name}: {text}." for name, text in wrong.items())]
 
 
 def _how_it_ended(state: State, best: int | None) -> list[str]:

@@ -12,7 +12,8 @@ import numpy as np
 from harness.arrivals import due_times
 from harness.plan import Plan
 from harness.scenario.model import Closed, OpenLoad
-from harness.studies.capacity.slo import Limit, excess, latencies
+from harness.stats.slo import latencies
+from harness.studies.capacity.slo import Limit, excess
 from harness.studies.forecast import saturated
 from harness.twin import Demand, Pipeline, compiled, of_plan
 from harness.twin.calibration import Calibration
@@ -51,6 +52,7 @@ class Curve:
     """Excess of the twin over the rate; every rate meets the same draws of arrivals and service times.
 
     throughput_rps: what the pipeline carries saturated. factor: what measured latencies are to those of the twin.
+    lost: the share of the requests, at any rate, that is lost without the twin's knowing of it and so infinitely late.
     """
 
     pipeline: Pipeline
@@ -60,6 +62,7 @@ class Curve:
     size: Size
     throughput_rps: float
     factor: float = 1.0
+    lost: float = 0.0
 
     def excess(self, rate_rps: float) -> float:
         """Infinite without a steady state."""
@@ -72,15 +75,19 @@ class Curve:
             drawn = self.services.draw(self.pipeline, len(due), np.random.default_rng(service))
             latency = latencies(compiled.simulate(self.pipeline, Demand(drawn, due)))
             parts.append(latency[int(len(latency) * WARMUP_SHARE) :])
+        count = sum(map(len, parts))
+        parts.append(np.full(round(count * self.lost / (1.0 - self.lost)), np.inf))
         return self.factor * excess(np.concatenate(parts), self.limits)
 
 
-def curve(plan: Plan, calibration: Calibration, limits: Sequence[Limit], size: Size, factor: float = 1.0) -> Curve:
-    """The curve of a Plan with measured service times of all its stages."""
+def curve(
+    plan: Plan, calibration: Calibration, limits: Sequence[Limit], size: Size, factor: float = 1.0, lost: float = 0.0
+) -> Curve:
+    """The curve of a Plan with measured service times of all its stages; for the others see `Curve`."""
     assert not isinstance(plan.load, Closed)
     pipeline = of_plan(plan, calibration.overheads)
     throughput_rps = saturated(pipeline, calibration, size.seed).throughput_rps
-    return Curve(pipeline, calibration, plan.load, limits, size, throughput_rps, factor)
+    return Curve(pipeline, calibration, plan.load, limits, size, throughput_rps, factor, lost)
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ def _from_above(given: Curve) -> Crossing:
                 return Crossing(rate_rps, "throughput", found, rate_rps)
             return Crossing(_between(given, rate_rps, seen[-1][1]), "slo", 1.0, rate_rps)
         seen.append((found, rate_rps))
-    least, least_rps = min(seen)
+    least, least_rps = min(seen, key=lambda point: point[0])  # the highest rate, where all are alike
     return Crossing(0.0, "service", least, least_rps)
 
 

@@ -18,10 +18,12 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.plan import Plan
-from harness.records import Phase, RunRecords
+from harness.records import Outcome, Phase, RunRecords
 from harness.stats.intervals import inflation
+from harness.stats.proportions import share
+from harness.stats.slo import latencies
 from harness.studies.capacity.curve import Crossing, Curve, LimitedBy, Size, crossing, curve, slope, smaller
-from harness.studies.capacity.slo import Floats, Limit, excess, interval, latencies
+from harness.studies.capacity.slo import Floats, Limit, excess, interval
 from harness.studies.forecast import saturated
 from harness.twin.calibration import Calibration, calibrate
 from harness.twin.replay import replay
@@ -41,7 +43,9 @@ CONFIDENCE = 0.95
 class Evidence:
     """A measured run. Excesses are relative to the limits, see `slo`.
 
-    measured, raw: as it stands, and the dependence-aware interval from these latencies alone (None: too few).
+    measured, raw: as it stands, and the dependence-aware interval from these latencies alone (None: too few). lost: the
+    share of its requests that was lost and of which the twin does not know; all its figures count these as infinitely
+    late.
     replayed, correlation: the twin with the same arrivals and service times. long_run, long_run_interval: without the
     luck of the arrivals. capacity_rps: 0 where no rate keeps the limits. log_error: standard error of its logarithm
     that comes from the run's length.
@@ -55,6 +59,7 @@ class Evidence:
     seconds: float
     measured: float
     raw: tuple[float, float] | None
+    lost: float
     replayed: float
     correlation: float
     long_run: float
@@ -91,21 +96,25 @@ def weigh(
     offered = records.select(records.column("phase") != Phase.CALIBRATION)
     measured = offered.column("phase") == Phase.MEASURED
     ours, twin = latencies(offered)[measured], latencies(repeated.records)[measured]
+    failed = offered.outcome[measured] == Outcome.FAILED
+    lost = max(float(failed.mean()), float(np.isinf(ours).mean() - np.isinf(twin).mean()))
+    twin[failed] = np.inf  # as its service times, it is given which requests fail
     rng = np.random.default_rng(np.random.SeedSequence(size.seed, spawn_key=(3,)))
     found, replayed = excess(ours, limits), excess(twin, limits)
     residual_error = _residual_error(ours, twin, limits, size.resamples, rng)
     rate_rps = float(summary["load"]["nominal_rps"])
 
-    own = curve(plan, calibration, limits, size, _ratio(found, replayed))
+    own = curve(plan, calibration, limits, size, _ratio(found, replayed), lost)
     crosses = crossing(own, rate_rps)
-    service_error = _service_error(own, calibration, crosses, rng)
+    service_error = _service_error(own, calibration, len(ours), crosses, rng)
     steepness = slope(own, crosses.rate_rps) if crosses.rate_rps else 1.0
     log_error = math.hypot(service_error, residual_error / steepness)
 
     long_run = own.excess(rate_rps)
     error = math.hypot(service_error * slope(own, rate_rps), residual_error) if math.isfinite(long_run) else 0.0
     spread = math.exp(_z() * error)
-    ends = long_run / spread, long_run * spread
+    least, most = _of_lost(own, rate_rps, len(ours)) if lost else (long_run, long_run)
+    ends = least / spread, most * spread
     raw, state = interval(ours, limits), summary["steady_state"]
     backlog_grew = state is not None and state["verdict"] == "saturated"
     return Evidence(
@@ -117,6 +126,7 @@ def weigh(
         seconds=_span_s(records),
         measured=found,
         raw=None if backlog_grew else raw,
+        lost=lost,
         replayed=replayed,
         correlation=repeated.correlation,
         long_run=long_run,
@@ -170,6 +180,11 @@ def combine(evidence: Sequence[Evidence]) -> Estimate:
     return Estimate(math.exp(middle), math.exp(middle - half), math.exp(middle + half), math.expm1(half))
 
 
+def lost_share(evidence: Sequence[Evidence]) -> float:
+    """What share of the requests of several runs was lost without the twin's knowing of it."""
+    return sum(e.lost * e.requests for e in evidence) / sum(e.requests for e in evidence)
+
+
 def _verdict(ends: tuple[float, float], raw: tuple[float, float] | None, saturated: bool) -> Verdict:
     """Of one run at its own rate. Latencies that decide by themselves overrule the twin."""
     if raw is not None and not saturated:
@@ -203,10 +218,19 @@ def _residual_error(
     return float(np.std(found))
 
 
-def _service_error(own: Curve, calibration: Calibration, crosses: Crossing, rng: np.random.Generator) -> float:
+def _of_lost(own: Curve, rate_rps: float, requests: int) -> tuple[float, float]:
+    """The excess at a rate with each end of the interval of the share of so many requests that was lost."""
+    found = share(round(own.lost * requests), requests)
+    return replace(own, lost=found.lo).excess(rate_rps), replace(own, lost=found.hi).excess(rate_rps)
+
+
+def _service_error(
+    own: Curve, calibration: Calibration, requests: int, crosses: Crossing, rng: np.random.Generator
+) -> float:
     """Standard error of the logarithm of the capacity that comes from the few services that were measured.
 
-    From copies of the samples, redrawn in blocks, each with a curve of its own.
+    From copies of the samples, redrawn in blocks, each with a curve of its own; where requests were lost, their share
+    of so many `requests` is drawn anew, too.
     """
     if not crosses.rate_rps:
         return 0.0
@@ -219,7 +243,8 @@ def _service_error(own: Curve, calibration: Calibration, crosses: Crossing, rng:
     for _ in range(own.size.copies):
         copy = calibration.resampled(rng)
         throughput_rps = saturated(own.pipeline, copy, own.size.seed).throughput_rps
-        found = crossing(replace(rough, services=copy, throughput_rps=throughput_rps), middle).rate_rps
+        lost = float(rng.binomial(requests, own.lost)) / requests if own.lost else 0.0
+        found = crossing(replace(rough, services=copy, throughput_rps=throughput_rps, lost=lost), middle).rate_rps
         moved.append(math.log(max(found, middle / 2) / middle))
     return float(np.std(moved))
 

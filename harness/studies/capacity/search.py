@@ -13,7 +13,7 @@ from harness.plan import Plan
 from harness.records import RunRecords
 from harness.studies.capacity.configurations import Configuration
 from harness.studies.capacity.curve import Crossing, Size, crossing, curve, smaller
-from harness.studies.capacity.evidence import DRIFT, NONE, Estimate, Evidence, combine, weigh
+from harness.studies.capacity.evidence import DRIFT, NONE, Estimate, Evidence, combine, lost_share, weigh
 from harness.studies.capacity.slo import Limit
 from harness.twin.pooling import pooled
 
@@ -323,12 +323,13 @@ def _predicted(state: State, index: int) -> State:
 
     Service times are those of the rate that is found, interpolated between the two runs.
     """
-    learnt, limits = [e.calibration for e in state.candidates[index].evidence], state.goal.limits
+    evidence, limits = state.candidates[index].evidence, state.goal.limits
+    learnt, lost = [e.calibration for e in evidence], lost_share(evidence)
     size = smaller(state.goal.size, 5)
     for i in state.group(index):
         plan = state.candidates[i].configuration.plan
-        first = crossing(curve(plan, pooled(learnt), limits, size))
+        first = crossing(curve(plan, pooled(learnt), limits, size, lost=lost))
         near_rps = first.rate_rps or first.least_rps
-        second = crossing(curve(plan, pooled(learnt, near_rps), limits, size), first.rate_rps or None)
+        second = crossing(curve(plan, pooled(learnt, near_rps), limits, size, lost=lost), first.rate_rps or None)
         state = _with(state, i, replace(state.candidates[i], predicted=second))
     return state

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
-from harness.records import Outcome, RunRecords
 from harness.scenario.model import Scenario
 from harness.scenario.units import parse_duration
 from harness.stats.intervals import dependent
@@ -44,12 +42,6 @@ class Limit:
         return None if found.lo is None or found.hi is None else (found.lo / self.limit_ns, found.hi / self.limit_ns)
 
 
-def latencies(records: RunRecords) -> Floats:
-    """e2e latency of every request in ns, shape (n,): infinite for one that was dropped, failed or never ended."""
-    completed = records.outcome == Outcome.COMPLETED
-    return np.where(completed, (records.completed - records.due).astype(np.float64), np.inf)
-
-
 def excess(latency_ns: Floats, limits: Sequence[Limit]) -> float:
     """The largest of statistic over limit, for latencies of shape (n,)."""
     return max(limit.excess(latency_ns) for limit in limits)
@@ -70,8 +62,7 @@ def limits_of(scenario: Scenario, given: Sequence[str]) -> tuple[Limit, ...]:
         if twice:
             raise UsageError(f"{twice} is limited twice", where="--slo")
         return limits
-    own: dict[str, Any] = scenario.slo.model_dump(mode="python") if scenario.slo else {}
-    named = {name: getattr(scenario.slo, name) for name, limit in own.items() if limit is not None}
+    named = scenario.slo.limits_ns if scenario.slo else {}
     if "max" in named:
         raise UsageError(
             "the scenario limits max, which grows with the number of requests and belongs to no load",

@@ -36,7 +36,8 @@ def save(
     def fill(home: Path) -> None:
         (home / FILE).write_text(store.to_json(document) + "\n", encoding="utf-8")
         if error is not None:
-            (home / "failure.txt").write_text((error.details or str(error)) + "\n", encoding="utf-8")
+            why = f"{error.details or error}\n"
+            (home / "failure.txt").write_text(why, encoding="utf-8", errors="backslashreplace")
         for side, execution in zip(sides, blocks.sides, strict=True):
             mine = home / side.name
             mine.mkdir()
