@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,8 +17,12 @@ from harness.scenario.model import Closed, OpenLoad, Scenario, StageOptions, Tra
 from harness.stages import Images, Payload, Sampling, StageContext, Tensor
 
 CALIBRATION_ROWS = 20_000
-MOST_ROWS = 10_000_000
-FASTEST_RPS = 50_000  # bounds the rows of a run whose number of requests is not known beforehand
+MOST_SCHEDULED = 50_000_000  # requests of an open load with a duration: as many as `requests` may ask for
+FASTEST_RPS = 1_000_000  # no pipeline of processes takes more: bounds the rows of a load whose length is a duration
+SOME = 1_000  # requests beyond the warm-up that a schedule of unknown length is tried with first
+RECORDS_SHARE = 4
+"""What records take of the memory that may be used, in sizes of theirs: six while they are summarised and written, but
+by then the workers, for whom 40 % of the memory are kept free, have ended."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class Plan:
     """Measured requests of a block; None when only the run can tell."""
     blocks: int = 1
     """How often the load is offered, each time with its own warm-up and arrivals. A run is one block."""
+    room: int | None = None
+    """Rows that there is memory for, once that is known; where `measured` is None they are all that there are."""
     sampling: Mapping[str, Sampling] = field(default_factory=dict, hash=False)
     """Stages that are profiled, by name: what is sampled is no measurement."""
 
@@ -92,10 +98,20 @@ class Plan:
         return any(stage.reads_images for stage in self.stages)
 
     @property
-    def shared_bytes(self) -> int:
-        """Shared memory that is touched before the run: the slots, and the records where their number is known."""
-        slots = sum(stage.capacity * stage.slot_bytes for stage in self.stages)
-        return slots + (self.max_rows * self.layout.width * 8 if self.measured is not None else 0)
+    def slots_bytes(self) -> int:
+        """Shared memory of all slots."""
+        return sum(stage.capacity * stage.slot_bytes for stage in self.stages)
+
+    @property
+    def row_bytes(self) -> int:
+        """What a row costs: it lies in shared memory, and in copies while the run is saved."""
+        return self.layout.width * 8 * RECORDS_SHARE
+
+    @property
+    def least_bytes(self) -> int:
+        """Memory that it cannot do without: where only the run can tell how many rows it takes, one is measured."""
+        rows = self.first_measured + 1 if self.measured is None else self.max_rows
+        return self.slots_bytes + rows * self.row_bytes
 
     @property
     def calibrates(self) -> bool:
@@ -104,8 +120,9 @@ class Plan:
 
     @property
     def first_row(self) -> int:
-        """Row of the first warm-up request."""
-        return CALIBRATION_ROWS if self.calibrates else 0
+        """Row of the first warm-up request, behind the calibration's: they fill all queues, and show the rate then."""
+        slots = sum(stage.capacity for stage in self.stages)
+        return max(CALIBRATION_ROWS, slots + CALIBRATION_ROWS // 2) if self.calibrates else 0
 
     @property
     def first_measured(self) -> int:
@@ -117,8 +134,24 @@ class Plan:
         """Rows to make room for."""
         if self.measured is not None:
             return self.first_row + self.blocks * (self.load.warmup + self.measured)
-        seconds = (self.load.duration or 0) / 1e9
-        return self.first_measured + min(MOST_ROWS, math.ceil(seconds * FASTEST_RPS) + 1000)
+        rows = self.load.warmup + math.ceil((self.load.duration or 0) / 1e9 * FASTEST_RPS) + 1000
+        if not isinstance(self.load, Closed):
+            rows = min(rows, self.load.warmup + MOST_SCHEDULED)
+        return self.first_row + rows if self.room is None else min(self.first_row + rows, self.room)
+
+    def fitted(self, usable_bytes: int) -> Plan:
+        """With as many rows as so much memory holds, where only the run can tell how many it takes.
+
+        Raises ScenarioError when it does not fit into that memory.
+        """
+        if self.least_bytes > usable_bytes:
+            raise ScenarioError(
+                f"slots and records take {self.least_bytes / 2**30:.1f} GiB, more than {usable_bytes / 2**30:.1f} GiB,"
+                " 60 % of the memory that is left",
+                where=self.scenario.name,
+                hint="Lower a stage's capacity or payload, or the number of requests.",
+            )
+        return replace(self, room=(usable_bytes - self.slots_bytes) // self.row_bytes)
 
     def block(self, index: int) -> range:
         """Rows of a block, those of its warm-up first."""
@@ -159,21 +192,17 @@ class Plan:
     def due_times(self, rate_rps: float, block: int = 0) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Due times in ns from the start of a block, of its warm-up and measured requests. Only for open loads.
 
-        Each block has arrivals of its own, but for a trace, which begins anew.
+        Each block has arrivals of its own, but for a trace, which begins anew. Raises ScenarioError where no request
+        would be measured, or more than there is room for.
         """
         load = self.load
         assert not isinstance(load, Closed)
         seed = self.seed("arrivals", *([block] if block else []))
         if self.measured is not None:
             return due_times(load, rate_rps, load.warmup + self.measured, seed)
-        assert load.duration is not None
         rows = self.max_rows - self.first_row
-        count = min(rows, load.warmup + 1000)
-        while True:
-            due = due_times(load, rate_rps, count, seed)
-            start = due[load.warmup - 1] if load.warmup else 0
-            if len(due) < count or due[-1] >= start + load.duration:
-                return due[: int(np.searchsorted(due, start + load.duration))]
+        count = min(rows, load.warmup + SOME)
+        while (due := self._within_duration(rate_rps, count, seed)) is None:
             if count == rows:
                 raise ScenarioError(
                     f"more than {rows - load.warmup:,} requests arrive within the duration",
@@ -181,6 +210,31 @@ class Plan:
                     hint="Shorten it, or lower the rate.",
                 )
             count = min(rows, 2 * count)
+        return due
+
+    def check_schedule(self, rate_rps: float) -> None:
+        """Raise ScenarioError where a load with a duration would end before it has a measured request."""
+        self._within_duration(rate_rps, self.load.warmup + SOME, self.seed("arrivals"))
+
+    def _within_duration(
+        self, rate_rps: float, count: int, seed: np.random.SeedSequence
+    ) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+        """Those of the first `count` due times that lie within the duration; None where more may."""
+        load = self.load
+        assert load.duration is not None and not isinstance(load, Closed)
+        due = due_times(load, rate_rps, count, seed)
+        end = (due[load.warmup - 1] if load.warmup else 0) + load.duration
+        if len(due) == count and due[-1] < end:
+            return None
+        within = due[: int(np.searchsorted(due, end))]
+        if len(within) <= load.warmup:
+            behind = "behind the last one of the warm-up" if load.warmup else "behind the start"
+            raise ScenarioError(
+                f"no request arrives within the {load.duration / 1e9:g} s {behind}: nothing would be measured",
+                where=f"{self.scenario.name}: load.duration",
+                hint="Make it longer.",
+            )
+        return within
 
 
 def resolve(scenario: Scenario) -> Plan:
@@ -204,21 +258,25 @@ def resolve(scenario: Scenario) -> Plan:
             hint="Use on_full: block, or an open load.",
         )
     filled = scenario.model_copy(update={"stages": tuple(stage.options for stage in planned)})
-    return Plan(filled, tuple(planned), _measured(load))
+    plan = Plan(filled, tuple(planned), _measured(load))
+    if not isinstance(load, Closed) and plan.measured is None and not plan.calibrates:
+        plan.check_schedule(offered_rate(plan, None))
+    return plan
 
 
 def _measured(load: OpenLoad | Closed) -> int | None:
-    if isinstance(load, Trace) and load.duration is None:
-        there = len(trace_times(load)) - load.warmup
-        wanted = there if load.requests is None else load.requests
-        if there < max(wanted, 1):
-            raise ScenarioError(
-                f"the trace holds {there + load.warmup} times: not enough for {load.warmup} warm-up requests"
-                f" and {max(wanted, 1)} measured ones",
-                where=f"load.file: {load.file}",
-            )
-        return wanted
-    return load.requests
+    if not isinstance(load, Trace):
+        return load.requests
+    there = len(trace_times(load)) - load.warmup
+    wanted = load.requests or (1 if load.duration else max(there, 1))
+    if there < wanted:
+        raise ScenarioError(
+            f"the trace holds {there + load.warmup} times: not enough for {load.warmup} warm-up requests"
+            f" and {wanted} measured ones",
+            where=f"load.file: {load.file}",
+            hint="Lower load.warmup or load.requests, or give a longer trace.",
+        )
+    return None if load.duration else wanted
 
 
 def offered_rate(plan: Plan, capacity_rps: float | None) -> float:

@@ -20,14 +20,16 @@ from harness.records import RunRecords
 class Issue:
     """Offer the rows [first, last) to the first stage.
 
-    scheduled: each at the due time that stands in its row. closed: `concurrency` in flight, the next when one ends.
-    saturate: as fast as the first channel takes them. stop_after_ns ends a closed or saturated load so long after the
-    row `timed_from` was due; 0 never.
+    scheduled: each at its due time. Its row holds the time from the start of the schedule, and when it is next the
+    absolute one: `start_ns` is known only when all rows have been written. closed: `concurrency` in flight, the next
+    when one ends. saturate: as fast as the first channel takes them. stop_after_ns ends a closed or saturated load so
+    long after the row `timed_from` was due; 0 never.
     """
 
     first: int
     last: int
     mode: Literal["scheduled", "closed", "saturate"]
+    start_ns: int = 0
     concurrency: int = 0
     shed: bool = False
     stop_after_ns: int = 0

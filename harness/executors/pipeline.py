@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from harness import host
 from harness.clock import now_ns
-from harness.errors import RunFailed, ScenarioError, StalledError
+from harness.errors import RunFailed, StalledError
 from harness.executors.base import Ending, Engine, Execution, Failure, Issue
 from harness.executors.inprocess.thread import ComputeThread
 from harness.executors.progress import Observer, Reporter
 from harness.host.memory import usable_bytes
-from harness.plan import CALIBRATION_ROWS, Plan
+from harness.plan import Plan
 from harness.records import Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
 from harness.stages import source
@@ -62,6 +62,7 @@ class OpenPipeline:
                 if plan.reads_images and images is None:
                     images = self._owned_images = await self._load_images()
                 self.images = images if plan.reads_images else None
+                self.plan = plan = plan.fitted(usable_bytes())
                 self._engine = make_engine(plan, self.images)
                 await self._engine.start()
         except TimeoutError:
@@ -92,8 +93,8 @@ class OpenPipeline:
         plan, engine = self.plan, self._running()
         assert not isinstance(plan.load, Closed)
         phase, due, outcome = (plan.layout.columns[c] for c in ("phase", "due", "outcome"))
-        engine.rows[:CALIBRATION_ROWS, phase] = Phase.CALIBRATION
-        command = Issue(0, CALIBRATION_ROWS, "saturate", stop_after_ns=plan.load.calibration, timed_from=0)
+        engine.rows[: plan.first_row, phase] = Phase.CALIBRATION
+        command = Issue(0, plan.first_row, "saturate", stop_after_ns=plan.load.calibration, timed_from=0)
         await self._carry_out(command, "calibrating")
         issued = engine.rows[: engine.issued]
         done = issued[issued[:, outcome] == Outcome.COMPLETED]
@@ -119,19 +120,23 @@ class OpenPipeline:
         first_measured = first + load.warmup
         rows[first:first_measured, columns["phase"]] = Phase.WARMUP
         if isinstance(load, Closed):
-            stop_ns = load.duration or 0
-            command = Issue(first, last, "closed", load.concurrency, stop_after_ns=stop_ns, timed_from=first_measured)
-            measured = plan.measured
+            self._count_scheduled(plan.measured)
+            limit_ns = load.duration or 0
+            command = Issue(
+                first, last, "closed", concurrency=load.concurrency, stop_after_ns=limit_ns, timed_from=first_measured
+            )
+            await self._carry_out(command, "running", others)
+            if load.duration and self._running().issued == last:
+                raise self._out_of_rows(first_measured, last, load.duration)
         else:
             assert rate_rps is not None
             self._offered_rps = rate_rps
             due = plan.due_times(rate_rps, block)
             last = first + len(due)
-            rows[first:last, columns["due"]] = due + now_ns() + LEAD_NS
-            command = Issue(first, last, "scheduled", shed=plan.scenario.on_full == "shed")
-            measured = last - first_measured
-        self._scheduled = None if measured is None else (self._scheduled or 0) + measured
-        await self._carry_out(command, "running", others)
+            self._count_scheduled(last - first_measured)
+            rows[first:last, columns["due"]] = due
+            shed, start_ns = plan.scenario.on_full == "shed", now_ns() + LEAD_NS
+            await self._carry_out(Issue(first, last, "scheduled", start_ns, shed=shed), "running", others, due)
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """End everything that it started, whatever state it is in. hurry: set when nothing is to be waited for."""
@@ -164,9 +169,13 @@ class OpenPipeline:
         return self._engine
 
     async def _carry_out(
-        self, command: Issue, phase: Literal["calibrating", "running"], others: Sequence[Failure] = ()
+        self,
+        command: Issue,
+        phase: Literal["calibrating", "running"],
+        others: Sequence[Failure] = (),
+        due: NDArray[np.int64] | None = None,
     ) -> None:
-        """Issue, and wait until every issued request has ended."""
+        """Issue, and wait until every issued request has ended. due: of a schedule, from its start."""
         engine = self._running()
         outcome = engine.rows[:, self.plan.layout.columns["outcome"]]
         deadline_ns = self.plan.scenario.deadlines.progress
@@ -186,7 +195,9 @@ class OpenPipeline:
             now_ended = pending + int(np.count_nonzero(window))
             pending += int(np.argmin(window != 0)) if now_ended < issued else len(window)
             now = now_ns()
-            if now_ended > ended or (now_ended >= issued and self._nothing_is_due(command, issued, now)):
+            row = issued - command.first
+            idle = due is not None and row < len(due) and command.start_ns + int(due[row]) > now
+            if now_ended > ended or (now_ended >= issued and idle):  # nothing is in flight: the next is not due yet
                 ended, changed = now_ended, now
             elif now - changed > deadline_ns:
                 raise StalledError(
@@ -198,11 +209,18 @@ class OpenPipeline:
                 engine.sample()
                 self._reporter.tell(engine.rows[command.first : issued], ended - command.first, total)
 
-    def _nothing_is_due(self, command: Issue, issued: int, now: int) -> bool:
-        """Whether nothing is in flight because the next request is not due yet."""
-        if command.mode != "scheduled" or issued >= command.last:
-            return False
-        return int(self._running().rows[issued, self.plan.layout.columns["due"]]) > now
+    def _count_scheduled(self, measured: int | None) -> None:
+        self._scheduled = None if measured is None else (self._scheduled or 0) + measured
+
+    def _out_of_rows(self, first_measured: int, last: int, duration_ns: int) -> RunFailed:
+        """The error of a load that has filled its records before its time was over."""
+        due = self._running().rows[[first_measured, last - 1], self.plan.layout.columns["due"]]
+        return RunFailed(
+            f"there is memory for {last - first_measured:,} measured requests, and that many were issued after"
+            f" {(due[1] - due[0]) / 1e9:.3g} s of {duration_ns / 1e9:g} s",
+            where="load.duration",
+            hint="Shorten it, lower load.concurrency, or free memory; what was measured until then is saved.",
+        )
 
     def _records(self) -> RunRecords:
         """The issued requests. One that had not ended when the pipeline did is aborted."""
@@ -220,15 +238,7 @@ class OpenPipeline:
 
 
 def make_engine(plan: Plan, images: source.ImageSet | None) -> Engine:
-    """The engine that a Plan's scenario asks for. Raises ScenarioError when it does not fit into memory."""
-    usable = usable_bytes()
-    if plan.shared_bytes > usable:
-        raise ScenarioError(
-            f"slots and records take {plan.shared_bytes / 2**30:.1f} GiB, more than {usable / 2**30:.1f} GiB, 60 % of"
-            " the memory that is left",
-            where=plan.scenario.name,
-            hint="Lower a stage's capacity or payload, or the number of requests.",
-        )
+    """The engine that a Plan's scenario asks for."""
     if plan.scenario.executor == "asyncio":
         from harness.executors.inprocess.engine import InProcessEngine
 

@@ -16,7 +16,7 @@ class AnyLoad(Keys):
     requests: int | None = Field(default=None, ge=1, le=50_000_000)
     """Measured requests. Give this or `duration`."""
     duration: Duration | None = Field(default=None, gt=0)
-    """Time during which requests arrive. Give this or `requests`."""
+    """Time during which requests arrive, counted behind the warm-up. Give this or `requests`."""
     warmup: int = Field(default=20, ge=0)
     """Requests that run first, under the same load, and are kept apart."""
     seed: int = Field(default=1, ge=0)
@@ -37,7 +37,7 @@ class _Open(AnyLoad):
     utilisation: float | None = Field(default=None, gt=0, le=10)
     """Offered load as a fraction of the capacity that a short saturated calibration finds first, on this machine."""
     calibration: Duration = Field(default=4_000_000_000, gt=0)
-    """How long that calibration saturates the pipeline."""
+    """How long that calibration saturates the pipeline. It ends sooner once it has offered some 20,000 requests."""
 
     @model_validator(mode="after")
     def _one_rate(self) -> Self:

@@ -110,6 +110,7 @@ class InProcessEngine:
         end_ns = 1 << 62
         for row in range(command.first, command.last):
             if command.mode == "scheduled":
+                rows[row, due] += command.start_ns
                 await _sleep_until(int(rows[row, due]))
             else:
                 now = await self._next_due(command, row)

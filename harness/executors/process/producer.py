@@ -52,9 +52,11 @@ class Producer:
         {"scheduled": self._scheduled, "closed": self._closed, "saturate": self._saturate}[command.mode](command)
 
     def _scheduled(self, command: Issue) -> None:
-        stamps, width = self._stamps, self._width
+        stamps, width, start = self._stamps, self._width, command.start_ns
         for row in range(command.first, command.last):
-            wait_until(stamps[row * width + DUE])
+            at = row * width + DUE
+            due = stamps[at] = start + stamps[at]
+            wait_until(due)
             if command.shed:
                 self._offer_or_shed(row)
             else:
