@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -146,6 +147,8 @@ class Backend(ABC):
         self.recipe = recipe
         self._plans: OrderedDict[tuple[int, int, int], Plan] = OrderedDict()
         self._lock = threading.Lock()
+        self.threads: int | None = None
+        """With how many threads `warm_up` was seen to compute; None before it, and where the system does not say."""
 
     @property
     @abstractmethod
@@ -155,6 +158,13 @@ class Backend(ABC):
     @abstractmethod
     def warm_up(self) -> dict[str, float]:
         """Load and compile ahead of the first image; returns seconds by part."""
+
+    def run_counted(self, pixels: Image, out: Output) -> None:
+        """`run`, and count: the thread that calls computes, and those that it has left behind in a pool."""
+        before = _os_threads()
+        self.run(pixels, out)
+        after = _os_threads()
+        self.threads = None if before is None or after is None else 1 + max(0, after - before)
 
     @abstractmethod
     def _make_plan(self, height: int, width: int, channels: int) -> Plan: ...
@@ -210,3 +220,9 @@ def check_resized(recipe: Recipe, height: int, width: int, max_pixels: int) -> N
     rows, columns = recipe.resized(height, width)
     if rows * columns > max_pixels:
         raise KernelError(f"{width}x{height} resizes to {columns}x{rows} pixels, more than the limit of {max_pixels:,}")
+
+
+def _os_threads() -> int | None:
+    """How many threads this process has now."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.is_dir() else None

@@ -53,14 +53,14 @@ class NativeBackend(Backend):
 
     @property
     def effective(self) -> dict[str, Any]:
-        """Instruction set and threads."""
-        return {"simd": self._simd, "threads": 1}
+        """Instruction set, and threads as `warm_up` counted them."""
+        return {"simd": self._simd, "threads": self.threads}
 
     def warm_up(self) -> dict[str, float]:
         """Run once on a small image; there is nothing to compile."""
         began = time.perf_counter()
         image = np.zeros((8, 8, 1), dtype=np.uint8)
-        self.run(image, np.empty(self.recipe.output_shape_for(8, 8), dtype=np.float32))
+        self.run_counted(image, np.empty(self.recipe.output_shape_for(8, 8), dtype=np.float32))
         return {"load": time.perf_counter() - began}
 
     def _make_plan(self, height: int, width: int, channels: int) -> Plan:

@@ -103,10 +103,10 @@ class NumbaBackend(Backend):
 
     @property
     def effective(self) -> dict[str, Any]:
-        """Version, threads, the CPU that LLVM compiles for and whether it compiles at all."""
+        """Version, threads as `warm_up` counted them, the CPU that LLVM compiles for and whether it compiles at all."""
         from . import jit
 
-        return {"numba": jit.version(), "threads": 1, "cpu": jit.cpu(), "jit": not jit.DISABLED}
+        return {"numba": jit.version(), "threads": self.threads, "cpu": jit.cpu(), "jit": not jit.DISABLED}
 
     def warm_up(self) -> dict[str, float]:
         """Import numba, then compile or read the cache, then run once."""
@@ -118,7 +118,7 @@ class NumbaBackend(Backend):
 
         compiled = time.perf_counter()
         image = np.zeros((8, 8, 1), dtype=np.uint8)
-        self.run(image, np.empty(self.recipe.output_shape_for(8, 8), dtype=np.float32))
+        self.run_counted(image, np.empty(self.recipe.output_shape_for(8, 8), dtype=np.float32))
         return {
             "load": loaded - began,
             "compile": compiled - loaded,

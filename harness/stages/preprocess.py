@@ -16,6 +16,7 @@ from harness.kernels.decode import DecodeError, decode, scaled_decode_difference
 from harness.scenario.model import Preprocess
 from harness.stages import factory
 from harness.stages.base import Images, Opened, Payload, RequestError, StageContext, StageSpec, Tensor
+from harness.stages.threads import tell_torch
 
 
 def recipe(options: Preprocess) -> Recipe:
@@ -84,6 +85,7 @@ class PreprocessStage:
             self._backend = load(self._options.backend, recipe(self._options))
         except BackendUnavailable as error:
             raise ScenarioError(str(error), hint="`harness doctor` lists the backends that work here.") from None
+        tell_torch(self._options.threads)  # torch is loaded from now on, if the backend is one of torchvision's
         loaded = time.perf_counter()
         warm = dict(self._backend.warm_up())
         warmed = time.perf_counter()

@@ -41,14 +41,34 @@ def finished(status: str) -> Check:
 
 
 def threads(requested: Mapping[str, int], effective: Mapping[str, Mapping[str, Any]]) -> Check:
-    """Has each worker the compute threads that were asked for? `effective`: what each read back, by its name."""
-    wrong = [
-        f"{worker} has {told['threads']} and was to have {requested[stage]}"
-        for worker, told in effective.items()
-        if (stage := worker.rpartition("-")[0]) in requested
-        and told.get("threads", requested[stage]) != requested[stage]
-    ]
-    return Check("threads", "warning" if wrong else "ok", "; ".join(wrong) or "as requested, read back in every worker")
+    """Has each worker the compute threads that were asked for?
+
+    requested: by stage. effective: what each worker read back, by its name: its own `threads`, and `library_threads`
+    by library. A stage of which nothing was read back is named, not vouched for.
+    """
+    wrong, unread = [], dict.fromkeys(requested)
+    for worker, told in effective.items():
+        stage = worker.rpartition("-")[0]
+        if stage not in requested:
+            continue
+        libraries = {count: f" ({name})" for name, count in told.get("library_threads", {}).items()}
+        own = told.get("threads")
+        counts = libraries | ({} if own is None else {own: ""})
+        if counts:
+            unread.pop(stage, None)
+        wrong += [
+            f"{worker} has {count}{whose} and was to have {requested[stage]}"
+            for count, whose in counts.items()
+            if count != requested[stage]
+        ]
+    missing = f"not read back in {', '.join(unread)}" if unread else ""
+    if wrong:
+        return Check("threads", "warning", "; ".join([*wrong, missing] if missing else wrong))
+    read = [stage for stage in requested if stage not in unread]
+    if not read:
+        return Check("threads", "ok", missing or "no stage asks for any")
+    where = "every worker" if not missing else ", ".join(read)
+    return Check("threads", "ok", f"as requested, read back in {where}{missing and '; ' + missing}")
 
 
 def schedule(budget: Budget) -> Check:

@@ -23,7 +23,7 @@ from harness.executors.inprocess.thread import ComputeThread, close_all
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome
 from harness.scenario.model import Closed
-from harness.stages import RequestError, Stage, Tensor, build
+from harness.stages import RequestError, Stage, Tensor, build, threads
 from harness.stages.source import ImageSet
 
 GRACE_S = 5.0  # for the stages to close after the last request
@@ -75,7 +75,7 @@ class InProcessEngine:
                 self._threads.append(thread)
                 try:
                     instance = build(replace(self._plan.context(stage), images=self._images))
-                    opened = await thread.call(instance.open)
+                    opened = await thread.call(threads.opened, instance, stage.options.threads)
                 except HarnessError as error:
                     error.where = error.where or f"stages.{stage.name}"
                     raise

@@ -19,7 +19,7 @@ from harness.executors.process.child import Supervisor
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Layout, Outcome
 from harness.scenario.model import Null
-from harness.stages import BatchingStage, RequestError, StageContext, build
+from harness.stages import BatchingStage, RequestError, StageContext, build, threads
 
 IMAGE, OUTCOME, FAILED_STAGE, ANSWER = (REQUEST_FIELDS.index(f) for f in ("image", "outcome", "failed_stage", "answer"))
 OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
@@ -63,7 +63,7 @@ class Worker:
 
     def run(self) -> None:
         """Open the stage, say so, serve until the stream ends."""
-        opened = self._stage.open()
+        opened = threads.opened(self._stage, self._told.context.options.threads)
         self._supervisor.tell("ready", startup_s=dict(opened.startup_s), effective=dict(opened.effective))
         with contextlib.suppress(EndOfStreamError):
             if self._told.max_batch > 1:

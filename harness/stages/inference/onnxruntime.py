@@ -125,7 +125,7 @@ class OnnxRuntime:
         options = self.session.get_session_options()
         return {
             "runtime": f"onnxruntime {self._library.__version__}",
-            "threads": self._threads or options.intra_op_num_threads,
+            "threads": self._threads,
             "interop_threads": options.inter_op_num_threads,
             "spinning": options.get_session_config_entry("session.intra_op.allow_spinning") != "0",
             "precision": self._options.precision,

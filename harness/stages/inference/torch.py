@@ -101,7 +101,7 @@ class TorchRuntime:
 
 
 def set_threads(torch: Any, threads: int) -> None:
-    """Compute threads within an operator, and none across operators."""
+    """Compute threads within an operator that this thread calls, and none across operators."""
     torch.set_num_threads(threads)
     if torch.get_num_interop_threads() != 1:  # may be set only once a process, and another worker may share it
         torch.set_num_interop_threads(1)
