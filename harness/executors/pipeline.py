@@ -149,12 +149,14 @@ class OpenPipeline:
             self._owned_images = self.images = None
 
     def execution(self, ending: Ending) -> Execution:
-        """What happened, once it is stopped."""
+        """What happened, once it is stopped; to be asked once: the memory of the run is let go."""
+        records, workers = self._records(), self._engine.workers if self._engine else ()
+        self._engine = None
         return Execution(
             plan=self.plan,
-            records=self._records(),
+            records=records,
             status=ending.status,
-            workers=self._engine.workers if self._engine else (),
+            workers=workers,
             started_at=self._started_at,
             capacity_rps=self.capacity_rps,
             offered_rps=self._offered_rps,

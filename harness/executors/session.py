@@ -70,6 +70,8 @@ async def carried_out(work: Coroutine[Any, Any, None], clear_up: Callable[[async
             try:
                 await task
             except HarnessError as error:
+                # it is the user's to act on, and the frames that it has come through hold the memory of the run
+                error.__traceback__ = error.__context__ = error.__cause__ = None
                 ending = Ending("failed", error)
             except asyncio.CancelledError:
                 ending = Ending("interrupted")
