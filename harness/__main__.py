@@ -23,6 +23,10 @@ def main() -> None:
             raise
         code = interruption.exit_code()
     interruption.quit_on_signals()  # while the interpreter ends; all is told and saved
+    if "harness.executors.inprocess.engine" in sys.modules:  # a stage's own processes are this one's
+        from harness.lifeline import kill_descendants
+
+        kill_descendants()
     raise SystemExit(code)
 
 

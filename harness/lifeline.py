@@ -17,6 +17,7 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +44,53 @@ def pack(message: Any) -> bytes:
     return struct.pack("<q", len(data)) + data
 
 
-def kill_group(leader: int) -> None:
-    """Kill the process group of a child that is still there, or that has ended and was not yet waited for."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+def kill_marked(mark: str, group: int = 0) -> None:
+    """Kill all other processes that carry the mark; with `group`, only those in the process group of this number.
 
-
-def kill_marked(mark: str) -> None:
-    """Kill all other processes that carry the mark, in whatever group or session; where /proc tells which these are."""
+    The group's leader has to be there, or not yet waited for. Without a /proc the group is all that can be found.
+    """
     variable = f"\0{MARK}={mark}\0".encode()
+    if sys.platform != "linux":
+        if group:
+            _kill(os.killpg, group)
+        return
+    _kill_while_there(
+        lambda pid: (not group or _fields(pid)[2:3] == [str(group)]) and variable in b"\0" + _read_proc(pid, "environ")
+    )
+
+
+def kill_descendants() -> None:
+    """Kill all that this process has started, and what those have."""
+    _kill_while_there(_descends)
+
+
+def _descends(pid: int) -> bool:
+    while pid > 1:
+        fields = _fields(pid)
+        if len(fields) < 2 or fields[0] in "ZX":  # it has ended
+            return False
+        pid = int(fields[1])
+        if pid == os.getpid():
+            return True
+    return False
+
+
+def _kill_while_there(wanted: Callable[[int], bool]) -> None:
+    """Look again after each round: they may start others meanwhile. Those that clear up behind a pool of processes end
+    by themselves, when they have."""
     for _ in range(PASSES):
-        found = [pid for pid in _processes() if pid != os.getpid() and variable in _environment(pid)]
+        found = [pid for pid in _processes() if pid != os.getpid() and wanted(pid)]
+        found = [pid for pid in found if b"resource_tracker" not in _read_proc(pid, "cmdline")]
         if not found:
             return
         for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            _kill(os.kill, pid)
         time.sleep(PAUSE_S)
+
+
+def _kill(function: Callable[[int, int], None], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        function(number, signal.SIGKILL)
 
 
 def _processes() -> list[int]:
@@ -69,9 +100,14 @@ def _processes() -> list[int]:
         return []
 
 
-def _environment(pid: int) -> bytes:
+def _fields(pid: int) -> list[str]:
+    """Of /proc/PID/stat what follows the name: state, parent, process group, ...; nothing of one that is gone."""
+    return _read_proc(pid, "stat").decode(errors="replace").rpartition(")")[2].split()
+
+
+def _read_proc(pid: int, name: str) -> bytes:
     try:
-        return b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:  # it has ended, or is another user's
         return b""
 
@@ -120,8 +156,5 @@ def _read(count: int) -> bytes:
 
 
 def _end_as_orphan() -> None:
-    if MARK in os.environ:
-        kill_marked(os.environ[MARK])
-    if sys.platform != "linux" and os.getpgrp() == os.getpid():
-        kill_group(os.getpid())
+    kill_marked(os.environ.get(MARK, ""), 0 if sys.platform == "linux" else os.getpgrp())
     os._exit(ORPHANED)

@@ -22,7 +22,7 @@ stages:
   - "null": {}
 """
 OWN = """
-import ctypes, gc, os, subprocess, sys
+import ctypes, gc, multiprocessing, os, subprocess, sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -32,14 +32,18 @@ DONE = np.zeros((3, 8, 8), np.float32)
 DAEMON = "import os, time; os.fork() and os._exit(0); print(os.getpid(), flush=True); time.sleep(1000)"
 POOLS = []
 
+def pools():
+    for method, count in (("fork", 2), ("spawn", 1)):
+        pool = ProcessPoolExecutor(count, multiprocessing.get_context(method))
+        POOLS.append(pool)
+        list(pool.map(abs, range(4)))
+    return lambda pixels: DONE
+
 def started():
-    pool = ProcessPoolExecutor(2)
-    POOLS.append(pool)
-    list(pool.map(abs, range(4)))
     daemon = subprocess.Popen([sys.executable, "-c", DAEMON], start_new_session=True, stdout=subprocess.PIPE)
     daemon.wait()
     Path("daemon").write_text(daemon.stdout.readline().decode())
-    return lambda pixels: DONE
+    return pools()
 
 def hanging():
     def run(pixels):
@@ -87,7 +91,7 @@ def family(run: Running) -> tuple[psutil.Process, list[psutil.Process]]:
     run.wait_for_requests()
     daemon = psutil.Process(int((run.out.parent / "daemon").read_text()))
     every = [*run.children, daemon]
-    assert len(every) == 3 + 2 + 1
+    assert len(every) == 3 + 2 + 2 + 1, "two forks, one that was spawned and its resource tracker, the daemon"
     return workers[1], every
 
 
@@ -103,7 +107,7 @@ def test_a_run_whose_worker_has_started_others_ends_as_any_other(start, tmp_path
         code = 130
     assert run.end(LIMIT_S + SLACK_S) == code, run.errors
     gone(every)
-    assert run.summary()["requests"]["completed"] > 0
+    assert run.summary()["status"] == ("failed" if code == 1 else "interrupted")
 
 
 @pytest.mark.slow
@@ -113,6 +117,19 @@ def test_it_completes_too_and_leaves_none_of_them(start, tmp_path: Path) -> None
     assert run.end(30) == 0, run.errors
     gone(every)
     assert run.summary()["requests"]["completed"] == 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("requests", ["50", "100000"])
+def test_those_of_a_stage_in_this_process_end_with_the_command(start, tmp_path: Path, requests: str) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    run = begun(start, "pools", tmp_path, "--requests", requests, "--set", "executor=asyncio")
+    run.wait_for_requests()
+    every = run.children
+    if requests == "100000":
+        run.process.send_signal(signal.SIGTERM)
+    assert run.end(30) == (0 if requests == "50" else 143), run.errors
+    assert len(every) == 4
+    gone(every)
 
 
 def test_they_end_with_a_supervisor_that_is_killed(start, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811

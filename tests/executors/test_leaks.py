@@ -35,6 +35,24 @@ def failing():
 def leaving():
     raise SystemExit("it leaves")
 
+def interrupting():
+    def run(pixels):
+        if run.count:
+            raise KeyboardInterrupt("of its own")
+        run.count += 1
+        return DONE
+    run.count = 0
+    return run
+
+def stopping():
+    def run(pixels):
+        if run.count:
+            raise StopIteration("it stops")
+        run.count += 1
+        return DONE
+    run.count = 0
+    return run
+
 def hanging():
     def run(pixels):
         if run.count:
@@ -102,8 +120,16 @@ def test_a_stage_that_fails_to_open(executor: str) -> None:
 
 
 @both
-def test_a_stage_that_leaves_the_process(executor: str) -> None:
-    leaves_nothing(lambda: asked(executor, "leaving"), "failed", "it leaves")
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        ("leaving", "SystemExit: it leaves"),
+        ("interrupting", "KeyboardInterrupt: of its own"),
+        ("stopping", "StopIteration: it stops"),
+    ],
+)
+def test_a_stage_that_raises_what_ends_processes_and_loops(executor: str, function: str, says: str) -> None:
+    leaves_nothing(lambda: asked(executor, function), "failed", says)
 
 
 @both

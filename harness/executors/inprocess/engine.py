@@ -19,7 +19,7 @@ from harness.clock import SPIN_NS, now_ns, sharpen_timers
 from harness.errors import HarnessError, RunFailed, StageFailed
 from harness.executors.base import Issue, WorkerReport
 from harness.executors.inprocess.channel import Channel, EndOfStreamError
-from harness.executors.inprocess.thread import ComputeThread, close_all
+from harness.executors.inprocess.thread import ComputeThread, EscapedError, close_all
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome
 from harness.scenario.model import Closed
@@ -79,7 +79,7 @@ class InProcessEngine:
                 except HarnessError as error:
                     error.where = error.where or f"stages.{stage.name}"
                     raise
-                except (Exception, SystemExit) as error:
+                except Exception as error:
                     raise _stage_failed(stage, name, error, []) from None
                 self._reports.append(WorkerReport(name, stage.name, os.getpid(), opened.startup_s, opened.effective))
                 self._tasks.append(asyncio.create_task(self._worker(stage, index, thread, instance), name=name))
@@ -152,7 +152,7 @@ class InProcessEngine:
                 await serve(stage, index, thread, instance, following, held)
         except EndOfStreamError:
             await thread.call(instance.close)
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             if not self.failure.done():
                 numbers = [self._plan.describe_row(row) for row in held]
                 self.failure.set_result(_stage_failed(stage, f"{stage.name}-{index}", error, numbers))
@@ -300,6 +300,7 @@ def _timed(function: Callable[..., Any], *arguments: Any) -> tuple[int, int, Any
 
 
 def _stage_failed(stage: StagePlan, name: str, error: BaseException, requests: Sequence[str]) -> StageFailed:
+    error = error.raised if isinstance(error, EscapedError) else error
     where = f"stage {stage.name}, thread {name}"
     if requests:
         where += f", {'request' if len(requests) == 1 else 'requests'} {', '.join(requests[:4])}"

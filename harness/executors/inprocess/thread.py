@@ -8,6 +8,15 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+
+class EscapedError(Exception):
+    """A call raised what ends a thread, a task or an iteration; raised: that."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(f"{type(raised).__name__}: {raised}")
+        self.raised = raised
+
+
 _Call = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
@@ -50,10 +59,9 @@ class ComputeThread:
         error: BaseException | None = None
         try:
             result = function(*arguments)
-        except StopIteration as raised:  # a future cannot hold it
-            error = RuntimeError(f"StopIteration: {raised}")
-        except BaseException as raised:
-            error = raised
+        except BaseException as raised:  # what the stage's code raises is never meant for the loop
+            known = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
+            error = raised if known else EscapedError(raised)
         if not self._tell(_settle, future, result, error, self._discard) and error is None:
             self._discard(result)
 

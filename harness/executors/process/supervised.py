@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from harness.executors.process.child import environment
-from harness.lifeline import MARK, kill_group, pack
+from harness.lifeline import MARK, kill_marked, pack
 
 Event = dict[str, Any]
 READ_BYTES = 1 << 16
@@ -68,7 +69,7 @@ class Child:
         broken: Callable[[Exception], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._take, self._broken = take, broken
+        self._mark, self._take, self._broken = mark, take, broken
         self._unread: list[bytes] = []
         self._unsent = bytearray()
         self.ended: asyncio.Future[int] = self._loop.create_future()
@@ -96,9 +97,10 @@ class Child:
         return printed(self._log)
 
     def kill(self) -> None:
-        """Kill it, and what it has started in its process group."""
+        """Kill it. What it has started in its process group goes with it, as when it ends by itself."""
         if not self.ended.done():
-            kill_group(self.pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of it, when it has ended or could not be ended. Safe to call twice."""
@@ -171,9 +173,9 @@ class Child:
             self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
-        kill_group(self.pid)  # what it has started; its own entry is still there, so that the group is no other one's
         if self.ended.done():
             return
+        kill_marked(self._mark, self.pid)  # before it is waited for: its group cannot be another one's yet
         if self._pid_fd >= 0:
             self._loop.remove_reader(self._pid_fd)
         while self._read():

@@ -20,7 +20,7 @@ from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, St
 from harness.executors.process.supervised import printed, start
 from harness.executors.serial.child import Instructions
 from harness.host.memory import usable_bytes
-from harness.lifeline import kill_group, kill_marked, new_mark, pack
+from harness.lifeline import kill_marked, new_mark, pack
 from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
 from harness.scenario.model import Deadlines
@@ -123,9 +123,9 @@ def _events(told: Instructions, threads: int, deadlines: Deadlines) -> Iterator[
             if last != "done":
                 raise _death(process.wait(), stage, log)
         finally:
-            kill_group(process.pid)
-            process.wait()
+            process.kill()
             kill_marked(mark)
+            process.wait()
             process.stdin.close()
 
 
