@@ -55,6 +55,8 @@ class WorkerReport:
         self.last = usage
 
 
+_NONE = np.empty(0, np.int64)
+
 Failure = asyncio.Future[HarnessError]
 """Resolves when an engine cannot go on."""
 
@@ -121,3 +123,5 @@ class Execution:
     error: HarnessError | None = None
     signal: int = 0
     host: Mapping[str, Any] = field(default_factory=dict)
+    counted: tuple[NDArray[np.int64], NDArray[np.int64]] = field(default_factory=lambda: (_NONE, _NONE))
+    """When requests in flight were counted while the load lasted, ns, and how many: shape (m,) each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ class OpenPipeline:
         self._offered_rps: float | None = None
         self._scheduled: int | None = None
         self._counters: host.Counters | None = None
+        self._counted_at, self._counted = array("q"), array("q")
         self._host: host.Interval | None = None
         self._started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
 
@@ -164,6 +166,7 @@ class OpenPipeline:
             signal=ending.signal,
             scheduled=self._scheduled,
             host=asdict(self._host) if self._host else {},
+            counted=(np.array(self._counted_at, np.int64), np.array(self._counted, np.int64)),
         )
 
     def _running(self) -> Engine:
@@ -192,10 +195,14 @@ class OpenPipeline:
             for failure in failures:
                 if failure.done():
                     raise failure.result()
+            at = now_ns()
             issued = max(engine.issued, command.first)  # once: the producer goes on meanwhile
             window = outcome[pending:issued]
             now_ended = pending + int(np.count_nonzero(window))
             pending += int(np.argmin(window != 0)) if now_ended < issued else len(window)
+            if phase == "running":
+                self._counted_at.append(at)
+                self._counted.append(issued - now_ended)
             now = now_ns()
             row = issued - command.first
             idle = due is not None and row < len(due) and command.start_ns + int(due[row]) > now

@@ -1,4 +1,4 @@
-"""Is there a steady state? Backlog growth, trend of the latencies, warm-up truncation and Little's law.
+"""Is there a steady state? Backlog growth, trend of the latencies and warm-up truncation.
 
 A p99 describes a system only when there is one p99 to describe. Above its capacity a pipeline's backlog and every
 latency grow as long as the load lasts, and the p99 then measures the length of the run.
@@ -60,17 +60,6 @@ class SteadyState:
     backlog: Backlog
     trend: Trend
     truncate: int | None
-
-
-@dataclass(frozen=True)
-class LittlesLaw:
-    """L against lambda * W over one window; difference is (L - lambda W) / L."""
-
-    in_system: float
-    arrival_rps: float
-    sojourn_s: float
-    difference: float
-    holds: bool
 
 
 def steady_state(
@@ -194,34 +183,6 @@ def mser5(values: NDArray[Any]) -> int | None:
     # The last few are left out: the error of two or three equal values is zero, whatever came before.
     best = int(np.argmin(error[: max(count - 5, 1)]))
     return None if best > count // 2 else 5 * best
-
-
-def littles_law(
-    due_ns: NDArray[Any],
-    completed_ns: NDArray[Any],
-    start_ns: int | None = None,
-    end_ns: int | None = None,
-    *,
-    tolerance: float = 0.1,
-) -> LittlesLaw:
-    """Compare L, the time average of the number in the system, with lambda * W over a window (Little 1961).
-
-    due_ns, completed_ns: int64, shape (n,). L is the integral of the number in the system over the window, lambda
-    and W are the rate and the mean sojourn time of the requests that became due in it. The two sides differ by the
-    requests that were in the system at an edge of the window: by a share of about W / duration for each edge where a
-    steady system is cut, which a run of a few hundred requests keeps below the default tolerance of 10 %. What
-    exceeds it is a backlog that grows over the whole window, or stamps that do not belong together.
-    """
-    due, completed, start, end = _window(due_ns, completed_ns, start_ns, end_ns)
-    duration_s = (end - start) / NS_PER_S
-    overlap = np.minimum(completed, end) - np.maximum(due, start)
-    in_system = float(np.maximum(overlap, 0).sum()) / NS_PER_S / duration_s
-    inside = (due >= start) & (due < end)
-    arrivals = int(np.count_nonzero(inside))
-    sojourn = float((completed - due)[inside].mean()) / NS_PER_S if arrivals else 0.0
-    rate = arrivals / duration_s
-    difference = (in_system - rate * sojourn) / in_system if in_system > 0.0 else 0.0
-    return LittlesLaw(in_system, rate, sojourn, difference, abs(difference) <= tolerance)
 
 
 def _window(

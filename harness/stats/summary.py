@@ -16,6 +16,7 @@ from harness.stats import checks, slo, steady
 from harness.stats.attribution import Edge, attribute
 from harness.stats.budget import STAGE_COMPONENTS, Budget, held_up, measured_and_completed, split_of
 from harness.stats.intervals import Interval, dependent
+from harness.stats.little import InFlight
 from harness.stats.quantiles import KEYS, summarise
 from harness.stats.reading import read
 
@@ -57,7 +58,9 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
     ]
     if len(done):
         verdicts.append(checks.ordered(records))
-        verdicts += _load_checks(plan, done, split, state, bottleneck, stages[bottleneck]["utilisation"])
+        in_flight = facts.get("in_flight")
+        verdicts.append(checks.little(InFlight(**in_flight) if in_flight else None))
+        verdicts += _load_checks(plan, split, state, bottleneck, stages[bottleneck]["utilisation"])
         if meaningful:
             verdicts.append(checks.samples(len(done), p99))
     summary: dict[str, Any] = {
@@ -153,13 +156,11 @@ def _steady(plan: Plan, done: RunRecords, bottleneck: str) -> steady.SteadyState
 
 
 def _load_checks(
-    plan: Plan, done: RunRecords, split: Budget, state: steady.SteadyState | None, bottleneck: str, busy: float | None
+    plan: Plan, split: Budget, state: steady.SteadyState | None, bottleneck: str, busy: float | None
 ) -> list[checks.Check]:
     if isinstance(plan.load, Closed):
-        return [checks.little_closed(done, plan.load.concurrency)]
-    if state is None:
-        return [checks.schedule(split)]
-    return [checks.schedule(split), checks.little_open(done, state), checks.steady(state, bottleneck, busy or 0.0)]
+        return []
+    return [checks.schedule(split), *([] if state is None else [checks.steady(state, bottleneck, busy or 0.0)])]
 
 
 def _tail(split: Budget) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from harness.executors.session import execute
 from harness.interruption import held
 from harness.plan import Plan
 from harness.scenario.units import format_rate
+from harness.stats.little import in_flight
 from harness.stats.summary import summarise_run
 from harness.store import SavedRun, to_json
 from harness.studies.crosscheck import ladder, meaning
@@ -66,6 +67,7 @@ def facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any
         for part, seconds in worker.startup_s.items():
             stage = startup.setdefault(worker.stage, {})
             stage[part] = max(stage.get(part, 0.0), seconds)
+    counted = in_flight(*execution.counted, execution.records)
     processes = len([w for w in execution.workers if w.last is not None])
     threads = max((s.options.threads for s in plan.stages), default=1)
     return {
@@ -80,6 +82,7 @@ def facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any
             "concurrency": getattr(plan.load, "concurrency", None),
         },
         "startup_s": startup,
+        "in_flight": None if counted is None else asdict(counted),
         "effective": {w.name: dict(w.effective) for w in execution.workers if w.effective},
         "memory": _memory(execution),
         "context_switches": {

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from queues import in_ns, mg1_times
 
-from harness.stats.steady import littles_law, mser5, steady_state, trend
+from harness.stats.steady import mser5, steady_state, trend
 
 
 def verdicts(rng, runs, n, utilisation):
@@ -119,26 +119,3 @@ def test_mser_is_the_minimum_of_its_definition(values):
     means = [np.mean(values[5 * i : 5 * i + 5]) for i in range(len(values) // 5)]
     errors = [np.var(means[d:]) / (len(means) - d) for d in range(max(len(means) - 5, 1))]
     assert cut is None or errors[cut // 5] <= min(errors) + 1e-9 * (1 + max(errors))
-
-
-def test_littles_law_holds_in_a_steady_queue():
-    rng = np.random.default_rng(9)
-    due, completed = mg1_times(rng, 20_000, 0.8)
-    law = littles_law(in_ns(due), in_ns(completed))
-    assert law.holds
-    assert law.in_system == pytest.approx(law.arrival_rps * law.sojourn_s, rel=0.01)
-
-
-def test_littles_law_fails_for_a_growing_backlog():
-    due, completed = mg1_times(np.random.default_rng(10), 2000, 1.5)
-    assert not littles_law(in_ns(due), in_ns(completed)).holds
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=2, max_size=50))
-def test_littles_law_is_an_identity_where_no_request_crosses_an_edge(pairs):
-    due = np.array([d for d, _ in pairs], dtype=np.int64)
-    completed = due + np.array([t for _, t in pairs], dtype=np.int64)
-    law = littles_law(due, completed, -1, int(completed.max()) + 1)
-    assert law.in_system == pytest.approx(law.arrival_rps * law.sojourn_s)
-    assert law.holds

@@ -1,0 +1,53 @@
+"""Little's law, held against a count that knows nothing of the stamps.
+
+While the load lasts the supervisor counts, some fifty times a second, how many requests have been issued and have not
+ended, from a counter and from the outcomes. At the same moments the stamps say how many had been accepted and had not
+ended yet, which is lambda times W by construction (Little, Operations Research 9, 1961). The two agree only if requests
+really were in flight for as long as the stamps say. Both are taken at the same moments, so that the luck of where these
+lie, and a backlog that grows, are in both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.records import Ints, Outcome, Phase, RunRecords
+from harness.stats import timeline
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """How many requests were in flight, on average over `moments`: as counted, and by the stamps.
+
+    rate_rps: requests accepted per second over that time; a difference over it is one of the mean time in flight.
+    """
+
+    moments: int
+    counted: float
+    by_stamps: float
+    rate_rps: float
+
+    @property
+    def apart_s(self) -> float:
+        """By how much longer the stamps say that a request was in flight than was counted."""
+        return (self.by_stamps - self.counted) / self.rate_rps if self.rate_rps else 0.0
+
+
+def in_flight(at_ns: Ints, counts: Ints, records: RunRecords) -> InFlight | None:
+    """Compare counts, shape (m,), at times of the stamps' clock with a run's records; None without both.
+
+    records: of every request of the load, whatever became of it; a calibration that came before is left out.
+    """
+    loaded = records.select(records.column("phase") != Phase.CALIBRATION)
+    accepted = loaded.stages[0].accepted
+    entered = accepted > 0  # one that was dropped ended as it was issued
+    if not len(at_ns) or not entered.any():
+        return None
+    ended = timeline.ended(loaded)
+    ended[loaded.outcome == Outcome.ABORTED] = np.iinfo(np.int64).max
+    began, left = np.sort(accepted[entered]), np.sort(ended[entered])
+    inside = np.searchsorted(began, at_ns, side="right") - np.searchsorted(left, at_ns, side="right")
+    span_s = float(max(at_ns[-1], began[-1]) - min(at_ns[0], began[0])) / 1e9
+    return InFlight(len(at_ns), float(counts.mean()), float(inside.mean()), len(began) / span_s if span_s else 0.0)
