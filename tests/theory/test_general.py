@@ -2,12 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from queues_peer import share_and_error, sojourns
 
 from harness import theory
 from harness.theory import NoSteadyState, general
+from tests.properties import holds
 
 REQUESTS = 1_000_000
 QUANTILES = (0.5, 0.9, 0.99, 0.9999)
@@ -37,8 +38,7 @@ def test_md1_is_erlangs_series(load, t):
     assert theory.md1(load, 1.0).waiting.cdf(t) == pytest.approx(erlang_series(load, t), abs=1e-8)
 
 
-@given(st.floats(0.02, 0.98), st.floats(1e-3, 1e3))
-@settings(deadline=None, max_examples=30)
+@holds(10, 60, st.floats(0.02, 0.98), st.floats(1e-3, 1e3))
 def test_md1_distribution_has_the_mean_of_its_formula(load, service):
     answer = theory.md1(load / service, service)
     t = np.linspace(0, answer.waiting.quantile_s(1 - 1e-10) + service, 4001)
@@ -105,12 +105,7 @@ def test_a_finer_grid_changes_nothing_that_is_promised(samples, monkeypatch):
         assert coarse.sojourn.quantile_s(q) == pytest.approx(fine.sojourn.quantile_s(q), rel=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.floats(0.01, 10), min_size=1, max_size=40),
-    st.floats(0.05, 0.95),
-    st.floats(1e-4, 1e4),
-)
+@holds(10, 60, st.lists(st.floats(0.01, 10), min_size=1, max_size=40), st.floats(0.05, 0.95), st.floats(1e-4, 1e4))
 def test_the_unit_of_time_does_not_matter(samples, load, unit):
     array = np.array(samples)
     one = theory.mg1(load / array.mean(), array)
@@ -119,8 +114,7 @@ def test_the_unit_of_time_does_not_matter(samples, load, unit):
         assert other.waiting.quantile_s(q) == pytest.approx(one.waiting.quantile_s(q) * unit, rel=1e-5, abs=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.floats(0.01, 10), min_size=1, max_size=40), st.floats(0.05, 0.95))
+@holds(6, 40, st.lists(st.floats(0.01, 10), min_size=1, max_size=40), st.floats(0.05, 0.95))
 def test_the_distribution_has_the_mean_of_pollaczek_and_khinchine(samples, load):
     array = np.array(samples)
     answer = theory.mg1(load / array.mean(), array)
