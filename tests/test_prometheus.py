@@ -26,6 +26,7 @@ from harness.records import Ints, Outcome, Phase, RunRecords
 from harness.report.prometheus import EDGES_NS, Metrics, endpoint
 from harness.stats.budget import budget
 from harness.stats.summary import summarise_run
+from tests.command import harness
 from tests.pipelines import plan
 
 HARNESS = [sys.executable, "-m", "harness"]
@@ -249,8 +250,7 @@ def test_a_taken_port_ends_the_command_before_anything_is_saved(tmp_path):
     (tmp_path / "scraped.yaml").write_text(SCENARIO)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        done = subprocess.run([*HARNESS, "run", "scraped.yaml", "--metrics-port", port], cwd=tmp_path,
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
+        done = harness("run", "scraped.yaml", "--metrics-port", port, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: --metrics-port {port}: cannot serve metrics there")
     assert not (tmp_path / "results").exists()
@@ -258,7 +258,7 @@ def test_a_taken_port_ends_the_command_before_anything_is_saved(tmp_path):
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http"])
 def test_a_bad_port_is_bad_usage(port):
-    done = subprocess.run([*HARNESS, "run", "smoke", "--metrics-port", port], capture_output=True, text=True)
+    done = harness("run", "smoke", "--metrics-port", port)
     assert done.returncode == 2
     assert "--metrics-port" in done.stderr
 
