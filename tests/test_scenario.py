@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -19,6 +19,7 @@ from harness.errors import BAD_USAGE, HarnessError, ScenarioError, UsageError
 from harness.scenario import Scenario
 from harness.scenario.loads import load_models
 from harness.scenario.stages import stage_models
+from tests.properties import holds
 
 HERE = Path(__file__).parent
 GOOD = sorted((HERE.parent / "scenarios").glob("*.yaml"))
@@ -116,8 +117,7 @@ def documents(draw: st.DrawFn) -> dict:
     return document
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(documents())
+@holds(25, 200, documents())
 def test_any_valid_document_is_read_and_read_back_and_fits_the_schema(write, document):
     loaded = scenario.load(write(yaml.safe_dump(document)))
     dumped = scenario.dump(loaded)
@@ -197,8 +197,9 @@ def test_a_long_value_is_shown_cut_short(write):
     assert len(str(caught.value)) < 400
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
+@holds(
+    60,
+    300,
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
