@@ -1,7 +1,7 @@
 """README, docs and CONTRIBUTING do what they say: their commands are run, their Python too, their output compared.
 
-The pages' longer examples, the tutorial's among them: pytest -m study tests/test_docs.py (some minutes). What simulates
-long, with -m slow.
+The pages' longer examples, the tutorial's among them: pytest -m study tests/test_docs.py (some minutes). Those of
+some seconds: pytest -m slow tests/test_docs.py.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def go_through(page: Path, folder: Path, *, studies: bool) -> None:
             assert example.matches(output), f"{page.name}:{block.line}: $ {example.command}\nprints\n{output}"
 
 
-SIMULATES = ("queueing.md",)
-"""Pages whose commands simulate 100,000 requests each, for the figures that they show."""
+LONG = ("queueing.md", "sweep.md")
+"""Pages whose commands simulate 100,000 requests each, or measure for some seconds, for the figures that they show."""
 
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[pytest.mark.slow] if page.name in SIMULATES else [], id=page.name) for page in CONSOLE],
+    [pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG else [], id=page.name) for page in CONSOLE],
 )
 def test_the_commands_of_a_page_print_what_it_shows(page, tmp_path):
     go_through(page, checkout(tmp_path), studies=False)

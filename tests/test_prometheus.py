@@ -28,6 +28,7 @@ from harness.stats.budget import budget
 from harness.stats.summary import summarise_run
 from tests.command import harness
 from tests.pipelines import plan
+from tests.properties import some
 
 HARNESS = [sys.executable, "-m", "harness"]
 SCENARIO = """\
@@ -58,7 +59,7 @@ def outcomes(samples: Samples) -> dict[str, float]:
 # A real run, a real client
 
 
-@pytest.fixture(scope="module", params=["process", "asyncio"])
+@pytest.fixture(scope="module", params=some(["process", "asyncio"], few=1))
 def run_and_scrapes(request, tmp_path_factory):
     """The summary of a run and what a client got that came every 50 ms until nobody answered."""
     folder = tmp_path_factory.mktemp("scraped")

@@ -14,14 +14,14 @@ from harness.theory import mm1
 
 
 def test_a_real_queue_is_held_against_theory_and_replay() -> None:
-    lines = list(_queue("M/M/1", [_delay("exponential")], mm1(100, 0.003), 100, 300))
+    lines = list(_queue("M/M/1", [_delay("exponential")], mm1(200, 0.003), 200, 300))
     assert {line.test for line in lines} >= {"M/M/1, p50", "M/M/1, replayed p90"}
     assert all(line.verdict in ("pass", "noise") for line in lines), lines
 
 
 def test_a_wrong_expectation_fails() -> None:
     """Against the answer for a server that is twice as fast, the same queue must not pass."""
-    lines = list(_queue("M/M/1", [_delay("exponential")], mm1(100, 0.0015), 100, 300))
+    lines = list(_queue("M/M/1", [_delay("exponential")], mm1(200, 0.0015), 200, 300))
     median = next(line for line in lines if line.test == "M/M/1, p50")
     assert median.verdict != "pass"
 
