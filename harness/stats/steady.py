@@ -1,4 +1,4 @@
-"""Is there a steady state? Backlog growth, trend of the latencies and warm-up truncation.
+"""Is there a steady state? Backlog growth, and the trend of the latencies.
 
 A p99 describes a system only when there is one p99 to describe. Above its capacity a pipeline's backlog and every
 latency grow as long as the load lasts, and the p99 then measures the length of the run.
@@ -48,8 +48,7 @@ class SteadyState:
     """The verdict on a run, and what it rests on.
 
     growth_rps and capacity_rps answer "how fast does it get worse" and "what can it carry"; capacity_rps is known
-    only when the load exceeded it (None otherwise). truncate: how many of the first requests MSER-5 would leave out;
-    None where even the better half of the run is not enough.
+    only when the load exceeded it (None otherwise).
     """
 
     verdict: Verdict
@@ -59,7 +58,6 @@ class SteadyState:
     capacity_rps: float | None
     backlog: Backlog
     trend: Trend
-    truncate: int | None
 
 
 def steady_state(
@@ -105,7 +103,6 @@ def steady_state(
         capacity_rps=capacity,
         backlog=backlog,
         trend=latency_trend,
-        truncate=mser5(latency),
     )
 
 
@@ -162,27 +159,6 @@ def trend(values: NDArray[Any], batches: int = 2 * BLOCKS) -> Trend:
     freedom = max(independent - 2.0, 1.0)
     t = slope / math.sqrt(squares / freedom / float(x @ x))
     return Trend(slope / size, t, 2.0 * float(stdtr(freedom, -abs(t))))
-
-
-def mser5(values: NDArray[Any]) -> int | None:
-    """Return how many leading values of a series, shape (n,), to leave out as warm-up; None if n is too small.
-
-    The marginal standard error rule on means of five: the truncation that minimises the sum of squared deviations of
-    the rest over the square of its length (White, Simulation 69, 1997; batches of five: White, Cobb and Spratt,
-    Winter Simulation Conference 2000). A minimum in the second half means that the series has not settled: None.
-    """
-    count = len(values) // 5
-    if count < 4:
-        return None
-    means = np.asarray(values[: 5 * count], dtype=np.float64).reshape(count, 5).mean(axis=1)
-    means -= means.mean()
-    rest = np.arange(count, 0, -1)
-    sums = np.cumsum(means[::-1])[::-1]
-    squares = np.cumsum(means[::-1] ** 2)[::-1]
-    error = np.maximum(squares - sums**2 / rest, 0.0) / rest.astype(np.float64) ** 2
-    # The last few are left out: the error of two or three equal values is zero, whatever came before.
-    best = int(np.argmin(error[: max(count - 5, 1)]))
-    return None if best > count // 2 else 5 * best
 
 
 def _window(

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from queues import in_ns, mg1_times
 
-from harness.stats.steady import mser5, steady_state, trend
+from harness.stats.steady import steady_state, trend
 
 
 def verdicts(rng, runs, n, utilisation):
@@ -97,25 +95,3 @@ def test_trend_of_a_line_and_of_a_constant():
     assert trend(np.arange(400.0)).p_value == 0.0
     assert trend(np.full(400, 3.0)).p_value == 1.0
     assert trend(np.arange(5.0)).p_value == 1.0  # too short to say
-
-
-def test_mser_cuts_a_warm_up_and_nothing_else():
-    rng = np.random.default_rng(8)
-    settled = rng.normal(10, 1, 1000)
-    assert mser5(settled) <= 100
-    warm_up = np.concatenate((rng.normal(30, 1, 100), settled))
-    assert 95 <= mser5(warm_up) <= 200
-
-
-def test_mser_declines_a_series_that_never_settles():
-    assert mser5(np.arange(1000.0)) is None
-    assert mser5(np.arange(10.0)) is None
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.floats(0, 1e6), min_size=20, max_size=300))
-def test_mser_is_the_minimum_of_its_definition(values):
-    cut = mser5(np.array(values))
-    means = [np.mean(values[5 * i : 5 * i + 5]) for i in range(len(values) // 5)]
-    errors = [np.var(means[d:]) / (len(means) - d) for d in range(max(len(means) - 5, 1))]
-    assert cut is None or errors[cut // 5] <= min(errors) + 1e-9 * (1 + max(errors))
