@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from harness.errors import ScenarioError, UsageError
 from harness.studies.sweep.answer import answer, write
+from harness.studies.sweep.figures import Repeat, latency
 from harness.studies.sweep.folder import SweepFolder, find
 from harness.studies.sweep.frontier import pareto
 from harness.studies.sweep.grid import Axis, Trial, shuffled_rounds
@@ -203,6 +204,32 @@ def test_repeats_are_taken_together_and_their_interval_knows_how_runs_differ(tmp
     lo, hi = found["p99_ci"]
     assert lo <= np.mean(runs) - width + 1e-9 and hi >= np.mean(runs) + width - 1e-9
     assert one["cells"][0]["e2e_ms"]["p99_ci"][0] < found["p99"] < one["cells"][0]["e2e_ms"]["p99_ci"][1]
+
+
+def short_runs(count):
+    """Repeats of 300 requests at utilisation 0.8: far too few for an interval on p99 that allows for dependence."""
+    repeats = []
+    for rng in np.random.default_rng(3).spawn(count):
+        steps = np.cumsum(rng.exponential(1.0, 300) - rng.exponential(1.25, 300))
+        latency_ns = ((steps - np.minimum.accumulate(steps) + 1) * 1e6).astype(np.int64)
+        repeats.append(Repeat({}, latency_ns, np.arange(300)))
+    return repeats
+
+
+def test_runs_too_short_for_an_interval_have_student_s_over_their_repeats():
+    repeats = short_runs(5)
+    each = np.array([np.sort(repeat.latency_ns)[296] for repeat in repeats]) / 1e6  # of rank 297, 99 % of 300
+    half = each.std(ddof=1) / np.sqrt(5) * 2.7764451052  # Student's t, 4 degrees of freedom
+    found = latency(repeats)
+    assert found["p99_ci_from"] == "repeats"
+    lo, hi = found["p99_ci"]
+    assert lo == pytest.approx(max(0.0, min(each.mean() - half, found["p99"])))
+    assert hi == pytest.approx(max(each.mean() + half, found["p99"]))
+
+
+def test_two_short_repeats_tell_too_little():
+    found = latency(short_runs(2))
+    assert (found["p99_ci"], found["p99_ci_from"]) == (None, None)
 
 
 def test_a_saturated_cell_has_a_throughput_and_no_latency(tmp_path):

@@ -92,7 +92,7 @@ def _interval(cell: Mapping[str, Any], to: str) -> Text:
     if cell["e2e_ms"]["p99_ci"] is None:
         return Text("too few requests", style="dim")
     lo, hi = cell["e2e_ms"]["p99_ci"]
-    return Text(f"{ms(lo)} {to} {ms(hi)}")
+    return Text(f"{ms(lo)} {to} {ms(hi)}{' r' if cell['e2e_ms'].get('p99_ci_from') == 'repeats' else ''}")
 
 
 def _predicted(twin: Mapping[str, Any] | None, p99: float | None) -> dict[str, Text]:
@@ -108,6 +108,10 @@ def _notes(answer: Mapping[str, Any]) -> Table:
     notes = Table.grid(padding=(0, 1))
     if answer["front"]:
         notes.add_row(Text("*", style="bold"), "Pareto front: no other cell completes more at a lower p99")
+    if any(cell["e2e_ms"].get("p99_ci_from") == "repeats" for cell in answer["cells"]):
+        notes.add_row(
+            "r", "from the repeats' own p99s (Student's t): of runs of this length, longer ones have a higher p99"
+        )
     twin = answer["twin"]
     if twin:
         notes.add_row("c", _score(twin))

@@ -18,7 +18,7 @@ from harness.studies.sweep.folder import Entry, SweepFolder
 from harness.studies.sweep.spec import Spec
 
 LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-LATENCIES = (*LEVELS, "p50_ci", "p99_ci")
+LATENCIES = (*LEVELS, "p50_ci", "p99_ci", "p50_ci_from", "p99_ci_from")
 CONFIDENCE = 0.95
 SPANS = 20
 """Of a run, for the interval on a rate."""
@@ -104,26 +104,37 @@ def figures(repeats: Sequence[Repeat]) -> dict[str, Any]:
 
 
 def latency(repeats: Sequence[Repeat]) -> dict[str, Any]:
-    """Quantiles in ms of the requests of all repeats together, and intervals on two of them."""
+    """Quantiles in ms of the requests of all repeats together, and intervals on two of them; `_ci_from` says from what.
+
+    requests: it allows for dependence between them, and for what differs from repeat to repeat. repeats: the requests
+    are too few for that; it is on the quantile of a run of this length, which for p99 is lower than that of a long one.
+    """
     together = np.concatenate([r.latency_ns for r in repeats])
     if not len(together):
         return dict.fromkeys(LATENCIES)
     found: dict[str, Any] = {key: quantile(together, q) / 1e6 for key, q in LEVELS.items()}
-    return {**found, **{f"{key}_ci": _interval(together, repeats, LEVELS[key]) for key in ("p50", "p99")}}
+    for key in ("p50", "p99"):
+        found[f"{key}_ci"], found[f"{key}_ci_from"] = _interval(together, repeats, LEVELS[key])
+    return found
 
 
-def _interval(together: Ints, repeats: Sequence[Repeat], q: float) -> list[float] | None:
-    """The dependence-aware interval in ms, at least as wide as Student's about the mean of the repeats' own quantiles
-    where there are enough of them: what differs from run to run, no single run shows."""
+def _interval(together: Ints, repeats: Sequence[Repeat], q: float) -> tuple[list[float] | None, str | None]:
+    """In ms, and what it is made from: see `latency`.
+
+    What differs from run to run, no single run shows: where there are enough repeats, the interval holds Student's
+    about the mean of their own quantiles, which are independent of one another however short the runs are.
+    """
     within = dependent(together, q, CONFIDENCE)
-    if within.lo is None or within.hi is None:
-        return None
-    lo, hi = within.lo, within.hi
-    if len(repeats) >= ENOUGH_REPEATS:
-        each = np.array([quantile(r.latency_ns, q) for r in repeats if len(r.latency_ns)])
-        half = _half_width(each)
-        lo, hi = max(0.0, min(lo, each.mean() - half)), max(hi, each.mean() + half)
-    return [float(lo) / 1e6, float(hi) / 1e6]
+    ends = [] if within.lo is None or within.hi is None else [within.lo, within.hi]
+    each = np.array([quantile(r.latency_ns, q) for r in repeats if len(r.latency_ns)])
+    if len(each) >= ENOUGH_REPEATS:
+        mean, half = each.mean(), _half_width(each)
+        # With the quantile of all requests together, which stands beside it and is another estimate.
+        ends += [mean - half, mean + half, *([] if ends else [quantile(together, q)])]
+    if not ends:
+        return None, None
+    made_from = "repeats" if within.lo is None or within.hi is None else "requests"
+    return [max(0.0, float(min(ends))) / 1e6, float(max(ends)) / 1e6], made_from
 
 
 def _rate_interval(repeats: Sequence[Repeat]) -> list[float] | None:
