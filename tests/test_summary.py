@@ -72,7 +72,7 @@ def test_the_contract_is_kept() -> None:
     for stage in summary["stages"].values():
         keys = ("service_ms", "queue_wait_ms", "blocked_ms", "batch_wait_ms", "batch_size", "parts", "utilisation")
         assert set(keys) <= set(stage)
-    assert {"threshold_ms", "shares"} <= set(summary["tail"])
+    assert {"threshold_ms", "shares", "clusters", "share_ranges"} <= set(summary["tail"])
     assert all(set(c) == {"name", "level", "message"} for c in summary["checks"])
 
 

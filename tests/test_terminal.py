@@ -114,6 +114,19 @@ def test_the_largest_share_of_the_tail_has_the_longest_bar(measured):
     assert f"{summary['tail']['shares'][largest]:.0%}" in longest
 
 
+def test_shares_of_the_tail_say_on_how_many_clusters_they_rest(measured):
+    summary = copy.deepcopy(measured["steady"])
+    tail = summary["tail"]
+    tail |= {"count": 5, "clusters": 2, "share_ranges": dict.fromkeys(tail["shares"], (0.41, 0.83))}
+    heading = next(line for line in screen(summary).splitlines() if line.startswith("Latency budget"))
+    assert heading.rstrip().endswith("slowest 1 %: 5 requests in 2 clusters; lo-hi: without any one")
+    assert any(line.rstrip().endswith("41-83%") for line in section(screen(summary), heading.rstrip()))
+    tail |= {"clusters": 1, "share_ranges": None}
+    assert "5 requests in 1 cluster\n" in re.sub(r" +\n", "\n", screen(summary))
+    del tail["clusters"], tail["share_ranges"]  # as earlier versions saved it
+    assert section(screen(summary), "Latency budget")
+
+
 def test_offered_and_completed_rates_stand_side_by_side(measured):
     assert re.search(r"Load +poisson; offered [\d.,]+/s, completed [\d.,]+/s", screen(measured["steady"]))
     assert re.search(r"Load +closed, 1 in flight; completed [\d.,]+/s", screen(measured["closed"]))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, ms
+from harness.report.figures import WIDEST, clusters, ms
 
 BAR_WIDTH = 20
 NOTED = 0.005  # a share below it is shown dimly
@@ -29,6 +29,8 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
     console.print(Text.assemble((answer["band"], "bold"), (head, "dim")), "", sep="\n")
     console.print(_table(found, "#" if console.options.ascii_only else "█"), "", sep="\n")
     console.print(Text(_sentence(found)))
+    ranges = "; lo-hi is a share without any one of these" if found["share_ranges"] else ""
+    console.print(Text(f"These are {clusters(found['count'], found['clusters'])}{ranges}.", style="dim"))
 
 
 def _table(found: Mapping[str, Any], mark: str) -> Table:
@@ -42,6 +44,9 @@ def _table(found: Mapping[str, Any], mark: str) -> Table:
         style = "" if max(share, before) >= NOTED else "dim"
         bar = Text(f"{share:4.0%} ", style=style)
         bar.append(mark * round(max(share, 0.0) * BAR_WIDTH), style="cyan")
+        if found["share_ranges"] and not style:
+            low, high = found["share_ranges"][name]
+            bar.append(f" {100 * low:.0f}-{high:.0%}", style="dim")
         cells = (_label(name), ms(found["mean_ms"][name]), f"{before:.0%}", f"{round(100 * (share - before)):+d}")
         table.add_row(*(Text(cell, style=style) for cell in cells), bar)
     table.add_row("all", ms(sum(found["mean_ms"].values())), "100%", "", "100%")

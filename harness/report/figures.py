@@ -36,3 +36,9 @@ def relative(error: float) -> Text:
 def first_line(text: str) -> str:
     """The first line of what may be an error of somebody else's, in as many lines as they liked."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def clusters(count: int, number: int) -> str:
+    """How many requests in how many clusters."""
+    requests, words = (f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in ((count, "request"), (number, "cluster")))
+    return f"{requests} in {words}"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, first_line, ms, rate
+from harness.report.figures import WIDEST, clusters, first_line, ms, rate
 from harness.report.ladder import ladder
 
 ROOMY = 96  # columns from which on tables are spaced out
@@ -35,7 +35,7 @@ class _Look:
         self.bullet = "-" if plain else "•"
         self.to = ".." if plain else "…"
         self.gap = 2 if console.width >= ROOMY else 1
-        self.bar_width = 20 if console.width >= ROOMY else 12
+        self.bar_width = 20 if console.width >= ROOMY else 8
 
     def table(self, *, header: bool = True) -> Table:
         gap = self.gap if header else 1
@@ -54,7 +54,7 @@ def show(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(_facts(_load(summary)), "", sep="\n")
     if summary["requests"]["completed"]:
         aside = ": no steady state, the waits grow while the load lasts" if _saturated(summary) else ""
-        console.print(Text(f"Latency budget{aside}", style="bold"))
+        console.print(Text.assemble((f"Latency budget{aside}", "bold"), (_rests_on(summary["tail"]), "dim")))
         console.print(_budget(summary, look), "", sep="\n")
     if summary["model"].get("rungs"):
         console.print(
@@ -136,6 +136,7 @@ def _load(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _budget(summary: Mapping[str, Any], look: _Look) -> Table:
     """The latency budget: a line a component, with its share of the median requests and of the slowest 1 %."""
     tail, saturated = summary["tail"], _saturated(summary)
+    ranges = tail.get("share_ranges") or {}
     table = look.table()
     table.add_column("ms", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -148,6 +149,9 @@ def _budget(summary: Mapping[str, Any], look: _Look) -> Table:
         style = "" if max(slow, typical) >= NOTED else "dim"
         bar = Text(f"{slow:4.0%} ", style=style or ("bold" if slow >= 0.2 else ""))
         bar.append(look.bar * round(slow * look.bar_width), style="cyan")
+        if key in ranges and not style:
+            low, high = ranges[key]
+            bar.append(f" {100 * low:.0f}-{high:.0%}", style="dim")
         meaningful = not saturated or key.endswith(".service")
         quantiles = _quantiles(figures) if meaningful else ("-", "-", "-")
         cells = (Text(text, style=style) for text in (what, *quantiles, f"{typical:.0%}"))
@@ -170,6 +174,14 @@ def _budget(summary: Mapping[str, Any], look: _Look) -> Table:
     if ms(rest["p99"]) != "0":
         add("between stamps", "", rest, "residual")
     return table
+
+
+def _rests_on(tail: Mapping[str, Any]) -> str:
+    """What the shares of the slowest 1 % rest on; runs of earlier versions do not say."""
+    if not tail.get("clusters"):
+        return ""
+    ranges = "; lo-hi: without any one" if tail["share_ranges"] else ""
+    return f"  slowest 1 %: {clusters(tail['count'], tail['clusters'])}{ranges}"
 
 
 def _saturated(summary: Mapping[str, Any]) -> bool:

@@ -29,10 +29,14 @@ PRODUCER, RESIDUAL = "producer", "residual"
 
 @dataclass(frozen=True)
 class Budget:
-    """components: name -> ns, shape (n,). e2e is their sum, exactly: `residual` holds what lies between two stamps."""
+    """components: name -> ns, shape (n,). e2e is their sum, exactly: `residual` holds what lies between two stamps.
+
+    due: when each became due, ns, shape (n,).
+    """
 
     e2e: Ints
     components: dict[str, Ints]
+    due: Ints
 
     def shares(self, mask: NDArray[np.bool_]) -> dict[str, float]:
         """Each component's share of the total latency of the requests that `mask` picks."""
@@ -113,7 +117,7 @@ def split_of(records: RunRecords, held_up_ns: Ints, batching: Collection[str] = 
         components[f"{stage.name}.service"] = stage.done - stage.started
     e2e = records.completed - records.due
     components[RESIDUAL] = e2e - np.sum(list(components.values()), axis=0)
-    return Budget(e2e, components)
+    return Budget(e2e, components, records.due)
 
 
 def _overlap(begin: Ints, end: Ints, low: Ints, high: Ints) -> Ints:

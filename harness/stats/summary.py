@@ -167,12 +167,15 @@ def _tail(split: Budget) -> dict[str, Any]:
     """Where the time of the slowest 1 % went, and of the requests about the median."""
     found = attribute(split, Edge(level=TAIL))
     if found is None:
-        return {"threshold_ms": None, "count": 0, "shares": {}, "median_shares": {}}
+        empty: dict[str, Any] = {"shares": {}, "median_shares": {}, "clusters": 0, "share_ranges": None}
+        return {"threshold_ms": None, "count": 0, **empty}
     return {
         "threshold_ms": found.low_ms,
         "count": found.count,
         "shares": found.shares,
         "median_shares": found.median_shares,
+        "clusters": found.clusters,
+        "share_ranges": found.share_ranges,
     }
 
 

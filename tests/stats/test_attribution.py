@@ -10,17 +10,18 @@ from rich.console import Console
 
 from harness.errors import UsageError
 from harness.report import band as report
-from harness.stats.attribution import Edge, attribute, parse_band
+from harness.stats.attribution import Edge, attribute, cluster_of, parse_band
 from harness.stats.budget import Budget
 
 MS = 1_000_000
 
 
-def split(waits, services):
-    """Requests that wait and are served, ms, with 1 ms of overhead each."""
+def split(waits, services, due=None):
+    """Requests that wait and are served, ms, with 1 ms of overhead each. due: ms; by default all at once."""
     waits, services = (np.array(values, np.int64) * MS for values in (waits, services))
     rest = np.full(len(waits), MS)
-    return Budget(waits + services + rest, {"s0.queue_wait": waits, "s0.service": services, "residual": rest})
+    parts = {"s0.queue_wait": waits, "s0.service": services, "residual": rest}
+    return Budget(waits + services + rest, parts, np.zeros_like(rest) if due is None else np.array(due, np.int64) * MS)
 
 
 # e2e: 10, 20, ..., 100 ms; the fast ones are served, the slow ones wait.
@@ -75,6 +76,54 @@ def test_shares_add_up_with_the_residual(requests, level):
     assert sum(found.shares.values()) == pytest.approx(1)
     assert sum(found.mean_ms.values()) <= found.high_ms + 1e-9
     assert sum(found.mean_ms.values()) >= found.low_ms - 1e-9
+
+
+# Clusters
+
+REQUESTS = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=40)
+
+
+@given(REQUESTS)
+def test_requests_that_met_in_the_pipeline_are_one_cluster(requests):
+    requests.sort()
+    due = np.array([d for d, _, _ in requests])
+    completed = due + [1 + wait + service for _, wait, service in requests]
+    found = cluster_of(due, completed)
+    # By definition: two that overlap are in one cluster, and so is whoever is linked to either of them.
+    group = list(range(len(due)))
+    for i in range(len(due)):
+        for j in range(i):
+            if due[i] < completed[j]:
+                group = [group[j] if g == group[i] else g for g in group]
+    assert len(set(group)) == found[-1] + 1
+    assert all((group[i] == group[j]) == (found[i] == found[j]) for i in range(len(due)) for j in range(i))
+
+
+@given(REQUESTS)
+def test_a_range_is_that_of_the_shares_without_any_one_cluster(requests):
+    due, waits, services = zip(*requests, strict=True)
+    found, whole = attribute(split(waits, services, due)), split(waits, services, due)
+    order = np.argsort(whole.due, kind="stable")
+    clusters = np.empty(len(due), np.int64)
+    clusters[order] = cluster_of(whole.due[order], (whole.due + whole.e2e)[order])
+    assert found.clusters == clusters.max() + 1
+    if found.clusters == 1:
+        assert found.share_ranges is None
+        return
+    without = [whole.shares(clusters != cluster) for cluster in range(found.clusters)]
+    for name, (low, high) in found.share_ranges.items():
+        assert low == pytest.approx(min(shares[name] for shares in without))
+        assert high == pytest.approx(max(shares[name] for shares in without))
+
+
+def test_only_the_requests_of_the_band_make_clusters():
+    fast = [(10 * i, 0, 8) for i in range(40)]  # one after another, always one in the pipeline
+    slow = [(100, 90, 9), (110, 85, 9), (300, 20, 79)]
+    due, waits, services = zip(*fast, *slow, strict=True)
+    found = attribute(split(waits, services, due), *parse_band("90ms.."))
+    assert (found.count, found.clusters) == (3, 2)
+    assert found.shares["s0.queue_wait"] == pytest.approx(195 / 295)
+    assert found.share_ranges["s0.queue_wait"] == pytest.approx((20 / 100, 175 / 195))
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.report.figures import first_line, ms, rate
+from harness.report.figures import clusters, first_line, ms, rate
 
 NAMES = {"producer": "producer lateness", "residual": "between stamps"}
 
@@ -70,6 +70,7 @@ FILTERS = {
     "percent": percent,
     "change": change,
     "count": count,
+    "clusters": clusters,
     "component": component,
     "kind": kind,
     "when": when,
