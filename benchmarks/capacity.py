@@ -93,8 +93,8 @@ class Bench:
     def __call__(self, plan: Plan, settings: Sequence[str] = ()) -> Ran:
         """A run on the scenario's own executor."""
         done = measure(plan, "".join(f"# --set {s}\n" for s in settings), self._out)
-        if done.execution.status != "completed":
-            raise done.execution.error or KeyboardInterrupt
+        if done.execution.status != "completed" or done.summary is None:
+            raise done.error or KeyboardInterrupt
         return Ran(done.execution.records, done.summary, done.summary.get("saved", ""))
 
 

@@ -39,6 +39,8 @@ def main() -> int:
         for name, settings in RUNS:
             path = SCENARIOS / f"{name}.yaml"
             done = measure(resolve(load(path, settings)), path.read_text(encoding="utf-8"), Path(out))
+            if done.summary is None:
+                raise SystemExit(str(done.error))
             rate = done.summary["throughput_rps"] or 0
             label = " ".join((name, *settings))
             e2e, counts = done.summary["e2e_ms"], done.summary["requests"]

@@ -9,7 +9,9 @@ with one group a stage. Times are ns of the monotonic clock; 0 means that it nev
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +27,8 @@ SCHEMA_VERSION = 1
 REQUEST_FIELDS = ("due", "image", "phase", "outcome", "failed_stage", "answer")
 STAGE_FIELDS = ("offered", "accepted", "taken", "started", "done", "worker", "batch")
 STAMPS = STAGE_FIELDS[:5]
+ROWS_AT_ONCE = 1 << 18
+"""Of a file that is written: so many are copied at a time."""
 
 Ints = NDArray[np.int64]
 
@@ -175,26 +179,33 @@ class RunRecords:
 
 
 def save(records: RunRecords, path: Path, meta: Mapping[str, Any]) -> None:
-    """Write records as Parquet, one column a field, complete or not at all. Raises SaveError."""
+    """Write records as Parquet, one column a field; complete, and on disk, or not at all. Raises SaveError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns: dict[str, Any] = {name: records.rows[:, i] for name, i in records.layout.columns.items()}
-    columns["failure"] = pa.array([_encodable(records.failures.get(i)) for i in range(len(records))], pa.string())
     header = {
         "schema_version": SCHEMA_VERSION,
         "stages": records.layout.stages,
         "parts": records.layout.parts,
         **meta,
     }
-    table = pa.table(columns).replace_schema_metadata({"harness": json.dumps(header)})
+    fields = [(name, pa.int64()) for name in records.layout.columns]
+    schema = pa.schema([*fields, ("failure", pa.string())], {"harness": json.dumps(header)})
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:  # pyarrow opens no path that is not UTF-8
-            pq.write_table(table, file, compression="zstd")
+            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                for first in range(0, len(records), ROWS_AT_ONCE):
+                    part = range(first, min(first + ROWS_AT_ONCE, len(records)))
+                    columns = [pa.array(records.rows[part.start : part.stop, i]) for i in range(len(fields))]
+                    reasons = pa.array([_encodable(records.failures.get(i)) for i in part], pa.string())
+                    writer.write_table(pa.table([*columns, reasons], schema))
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
-    except (OSError, pa.ArrowException) as error:
-        partial.unlink(missing_ok=True)
+    except (OSError, MemoryError, pa.ArrowException) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise SaveError(f"cannot write the records: {error}", where=str(path)) from None
 
 

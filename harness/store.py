@@ -7,8 +7,11 @@ environment.json  the machine and the software        failure.txt      a failed 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
+import os
 import re
 import secrets
 import shutil
@@ -24,7 +27,9 @@ from harness.errors import SaveError, UsageError
 from harness.records import RunRecords
 
 DEFAULT_ROOT = Path("results")
-SUMMARY, RECORDS = "summary.json", "records.parquet"
+SUMMARY, RECORDS, FAILURE = "summary.json", "records.parquet", "failure.txt"
+UNFINISHED = ".unfinished-"
+"""What the name of a folder begins with that is being filled, or whose process was killed meanwhile."""
 SCHEMA_VERSION = 1
 """The newest of `harness.stats.summary` that is understood here."""
 _LATENCY = dict.fromkeys(("p50", "p90", "p95", "p99", "p999", "min", "max", "p99_ci"))
@@ -70,6 +75,13 @@ class SavedRun:
     def summary(self) -> dict[str, Any]:
         """Its summary, with every key that readers rely on. Raises UsageError."""
         file = str(self.path / SUMMARY)
+        if (self.path / RECORDS).is_file() and not (self.path / SUMMARY).exists():
+            why = self.path / FAILURE
+            raise UsageError(
+                f"no summary: {RECORDS} is there, whole, and what is computed from it is not",
+                where=str(self.path),
+                hint=f"{why} says why." if why.is_file() else "",
+            )
         try:
             found = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -96,55 +108,98 @@ class SavedRun:
         return records.load(self.path / RECORDS)[0]
 
 
-def save(
-    root: Path,
-    name: str,
-    summary: Mapping[str, Any],
-    raw: RunRecords,
-    texts: Mapping[str, str],
-) -> SavedRun:
+def save(root: Path, name: str, summary: Mapping[str, Any], raw: RunRecords, texts: Mapping[str, str]) -> SavedRun:
     """Write a run under `root`, as `new_folder` does. texts: further files by name."""
 
     def fill(folder: Path) -> None:
-        for file, text in {**texts, SUMMARY: to_json(summary) + "\n"}.items():
-            (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace")
-        records.save(raw, folder / RECORDS, {"name": name, "started_at": summary.get("started_at")})
+        write_raw(folder, name, summary.get("started_at"), raw, texts)
+        write_text(folder / SUMMARY, to_json(summary) + "\n")
 
     return SavedRun(new_folder(root / name, fill, what="the run"))
+
+
+def write_raw(folder: Path, name: str, started_at: Any, raw: RunRecords, texts: Mapping[str, str]) -> None:
+    """Write all of a run but what is computed from its records; it is on disk when this returns."""
+    records.save(raw, folder / RECORDS, {"name": name, "started_at": started_at})
+    for file, text in texts.items():
+        write_text(folder / file, text)
+    to_disk(folder)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, and in it what no UTF-8 can say as its escape."""
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def new_folder(home: Path, fill: Callable[[Path], None], *, what: str, prefix: str = "") -> Path:
     """Make `<home>/<prefix><timestamp>-<id>` and have it filled; it appears under its name when all of it is on disk.
 
-    Where that cannot be, it is made under the folder for temporary files, and SaveError says so. what: is in it.
+    Where that cannot be, it is made in a new folder under the one for temporary files (`fill` is called again), and
+    SaveError says so. what: is in it.
     """
     try:
         return _new_folder(home, fill, prefix)
     except (OSError, SaveError) as error:
-        root = home.parent
-        reason = getattr(error, "strerror", None) or getattr(error, "what", str(error))
-        refuge = Path(tempfile.gettempdir(), "harness-results")
-        try:
-            rescued = _new_folder(refuge / home.name, fill, prefix)
-        except (OSError, SaveError):
+        root, reason = home.parent, _reason(error)
+        rescued = _rescued(home.name, fill, prefix)
+        if rescued is None:
             raise SaveError(f"cannot save {what}: {reason}", where=str(root), hint="Free some space.") from None
         raise SaveError(
             f"cannot save {what} here: {reason}", where=str(root), hint=f"It is saved in {rescued}."
         ) from None
 
 
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or getattr(error, "what", error))
+
+
+def _rescued(name: str, fill: Callable[[Path], None], prefix: str) -> Path | None:
+    """In a folder that is nobody else's; None where that cannot be written either."""
+    try:
+        refuge = Path(tempfile.mkdtemp(prefix="harness-results-"))
+    except OSError:
+        return None
+    try:
+        return _new_folder(refuge / name, fill, prefix)
+    except (OSError, SaveError):
+        shutil.rmtree(refuge, ignore_errors=True)
+        return None
+
+
 def _new_folder(home: Path, fill: Callable[[Path], None], prefix: str) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     final = home / f"{prefix}{_stamp()}-{secrets.token_hex(3)}"
-    staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home))
+    staging = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=home))
     try:
         fill(staging)
         staging.chmod(0o755)
+        to_disk(staging)
         staging.rename(final)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+    for folder in (home, home.parent):  # the names, its own and that of its home
+        with contextlib.suppress(OSError):  # one that may not be read
+            _sync(folder)
     return final
+
+
+def to_disk(folder: Path) -> None:
+    """Return when all that is in a folder is on disk, so that a power cut takes none of it. Raises OSError."""
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):  # a file system that has no such thing
+            raise
+    finally:
+        os.close(fd)
 
 
 def _stamp() -> str:
@@ -190,13 +245,21 @@ def _wrong(found: Any, required: Any, at: str = "") -> Iterator[str]:
 
 def list_runs(root: Path = DEFAULT_ROOT) -> Iterator[SavedRun]:
     """Every saved run under `root`, the newest first."""
-    found = [p.parent for p in root.glob(f"*/*/{SUMMARY}") if _RUN.fullmatch(p.parent.name)]
-    return map(SavedRun, sorted(found, key=lambda p: (p.name[:15], (p / SUMMARY).stat().st_mtime_ns), reverse=True))
+    files: dict[Path, Path] = {}
+    for name in (RECORDS, SUMMARY):  # one whose summary could not be computed is a run, too
+        files |= {file.parent: file for file in root.glob(f"*/*/{name}") if _RUN.fullmatch(file.parent.name)}
+    order = sorted(files, key=lambda run: (run.name[:15], files[run].stat().st_mtime_ns), reverse=True)
+    return map(SavedRun, order)
+
+
+def unfinished(root: Path = DEFAULT_ROOT) -> list[Path]:
+    """Folders in which a run is being saved, or was when its process was killed."""
+    return sorted(root.glob(f"*/{UNFINISHED}*"))
 
 
 def find(reference: str, root: Path = DEFAULT_ROOT) -> SavedRun:
     """The run that a person means by a folder, `last`, `last~1`, or a scenario's name. Raises UsageError."""
-    if (Path(reference) / SUMMARY).is_file():
+    if any((Path(reference) / name).is_file() for name in (SUMMARY, RECORDS)):
         return SavedRun(Path(reference))
     counted = re.fullmatch(r"last(?:~(\d+))?", reference)
     runs = list(list_runs(root))

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from harness import records, store
-from harness.errors import SaveError, UsageError
+from harness.commands import cli
+from harness.errors import HarnessError, SaveError, UsageError
 from harness.records import Layout, RunRecords
 from harness.stats import summary
 from tests.pipelines import run
@@ -122,14 +124,19 @@ def refuge(tmp_path, monkeypatch):
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder / "harness-results"
+    return folder
+
+
+def rescued_in(refuge: Path) -> store.SavedRun:
+    (saved,) = (run_ for folder in refuge.iterdir() for run_ in store.list_runs(folder))
+    return saved
 
 
 def test_a_run_that_cannot_be_saved_where_it_should_is_saved_elsewhere(tmp_path, refuge):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(SaveError) as caught:
         save(tmp_path / "file")
-    (rescued,) = store.list_runs(refuge)
+    rescued = rescued_in(refuge)
     assert str(rescued.path) in str(caught.value)
     assert "cannot save the run here" in str(caught.value)
     assert rescued.summary == SUMMARY
@@ -150,7 +157,7 @@ def test_a_full_disk_sends_the_run_elsewhere_and_leaves_nothing_behind(tmp_path,
         assert list((disk / "x").iterdir()) == []
     finally:
         subprocess.run(["umount", disk], check=True)
-    (rescued,) = store.list_runs(refuge)
+    rescued = rescued_in(refuge)
     assert str(rescued.path) in str(caught.value)
     assert (rescued.records.rows == noise).all()
 
@@ -185,6 +192,79 @@ def test_where_no_place_is_left_the_error_says_so_and_nothing_is_left_behind(tmp
     assert "File too large" in done.stdout
     assert "Free some space." in done.stdout
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_another_user_s_folder_in_the_place_of_refuge_does_not_cost_the_run(tmp_path, refuge):
+    (refuge / "harness-results").touch()  # as good as a folder that may not be written: root may write in any
+    (tmp_path / "file").write_text("no folder")
+    for _ in range(2):
+        with pytest.raises(SaveError, match="It is saved in"):
+            save(tmp_path / "file")
+    (refuge / "harness-results").unlink()
+    saved = [run_ for folder in refuge.iterdir() for run_ in store.list_runs(folder)]
+    assert [run_.summary for run_ in saved] == [SUMMARY] * 2
+
+
+SYNCED = """
+import os, sys
+from tests import test_store
+synced, sync, rename = set(), os.fsync, test_store.Path.rename
+def syncing(fd):
+    synced.add(os.readlink(f"/proc/self/fd/{fd}"))
+    sync(fd)
+def renaming(path, target):
+    if path.is_dir():
+        below = {str(path), *map(str, path.rglob("*"))}
+        assert len(below) == 5 and below <= synced, below - synced
+        synced.clear()
+    return rename(path, target)
+os.fsync, test_store.Path.rename = syncing, renaming
+root = test_store.Path(sys.argv[1])
+run = test_store.save(root)
+assert synced == {str(root), str(root / "x")}, synced
+"""
+
+
+def test_all_of_a_run_is_on_disk_before_it_appears_and_its_name_when_it_is_told(tmp_path):
+    done = subprocess.run([sys.executable, "-c", SYNCED, tmp_path], cwd=HERE.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+# What is not a whole run
+
+
+def test_records_without_a_summary_are_a_run_that_says_so(tmp_path):
+    saved = save(tmp_path)
+    (saved.path / "summary.json").unlink()
+    assert [r.path for r in store.list_runs(tmp_path)] == [saved.path]
+    assert store.find("last", tmp_path).path == store.find(str(saved.path)).path == saved.path
+    assert (saved.records.rows == RAW.rows).all()
+    with pytest.raises(UsageError, match=r"no summary: records\.parquet is there, whole") as caught:
+        _ = saved.summary
+    assert caught.value.hint == ""
+    (saved.path / "failure.txt").write_text("Traceback")
+    with pytest.raises(UsageError, match=r"failure.txt says why"):
+        _ = saved.summary
+
+
+@pytest.mark.parametrize("verb", ["show", "report", "crosscheck", "metrics", "runs", "trace"])
+def test_every_reader_says_of_such_a_run_what_is_there(tmp_path, verb):
+    saved = save(tmp_path)
+    (saved.path / "summary.json").unlink()
+    arguments = ["--out", str(tmp_path)] if verb == "runs" else [str(saved.path)]
+    done = CliRunner().invoke(cli, [verb, *arguments])
+    said = done.output + str(done.exception)
+    assert done.exception is None or isinstance(done.exception, HarnessError), said
+    assert "no summary" in said or "resolved.yaml" in said
+
+
+def test_what_a_kill_while_saving_has_left_is_told(tmp_path):
+    save(tmp_path)
+    left = tmp_path / "x" / ".unfinished-abc"
+    left.mkdir()
+    assert store.unfinished(tmp_path) == [left]
+    done = CliRunner().invoke(cli, ["runs", "--out", str(tmp_path)], catch_exceptions=False)
+    assert f"{left}: a run is being saved there, or its process was killed" in done.output
 
 
 # Finding

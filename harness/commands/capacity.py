@@ -117,11 +117,11 @@ def _measure(scenario: Path, overrides: Sequence[str], out: Path, quiet: bool) -
         if done.save_error is not None:
             raise done.save_error
         execution = done.execution
-        error = execution.error
+        error, summary = done.error, done.summary or {}
         if isinstance(error, ScenarioError):
             error = with_line(error, path, every)
         stopped = execution.signal if execution.status == "interrupted" else 0
-        return capacity.Ran(execution.records, done.summary, done.summary.get("saved", ""), error, stopped)
+        return capacity.Ran(execution.records, summary, summary.get("saved", ""), error, stopped)
 
     return run
 

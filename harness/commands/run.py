@@ -68,22 +68,21 @@ def command(
         metrics.finish(execution.records)
     if isinstance(execution.error, ScenarioError):
         raise with_line(execution.error, path, settings)
-    unwritten = _deliver(measured.summary, json_to, quiet)
-    if report and measured.saved is not None:
-        unwritten = _report(measured.saved) or unwritten
-    if unwritten is not None and (execution.error or measured.save_error):
-        output.tell(f"error: {unwritten}")  # the other one is told last, and decides the exit code
-    if execution.error is not None:
-        if measured.saved and execution.error.details:
-            output.tell(f"Details are in {measured.saved.path / 'failure.txt'}")
-        raise execution.error
-    if measured.save_error is not None:
-        raise measured.save_error
-    if unwritten is not None:
-        raise unwritten
+    unwritten = None
+    if measured.summary is not None:
+        unwritten = _deliver(measured.summary, json_to, quiet)
+        if report and measured.saved is not None:
+            unwritten = _report(measured.saved) or unwritten
+    if execution.error is not None and execution.error.details and measured.saved is not None:
+        output.tell(f"Details are in {measured.saved.path / 'failure.txt'}")
+    errors = [e for e in (unwritten, measured.save_error, measured.summary_error, execution.error) if e is not None]
+    for error in errors[:-1]:  # the weightiest is told last, and decides the exit code
+        output.tell(f"error: {error}")
+    if errors:
+        raise errors[-1]
     if measured.signal:
         raise SystemExit(interruption.exit_code(measured.signal))
-    if any(not row["met"] for row in measured.summary["slo"]):
+    if measured.summary is not None and any(not row["met"] for row in measured.summary["slo"]):
         raise SystemExit(NOT_MET)
 
 

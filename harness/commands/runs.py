@@ -35,6 +35,8 @@ def command(out: Path, as_json: bool, limit: int) -> None:
     from harness import store
 
     rows = list(islice(_rows(store.list_runs(out)), limit))
+    for folder in store.unfinished(out):
+        output.tell(f"{folder}: a run is being saved there, or its process was killed while it was; then delete it")
     if as_json:
         for path, row in rows:
             output.say(json.dumps({"path": path, **row}))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import resource
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness import host, scenario, store
-from harness.errors import SaveError
+from harness.errors import HarnessError, RunFailed, SaveError
 from harness.executors.base import Execution
 from harness.executors.progress import Observer, Progress
 from harness.executors.session import execute
@@ -21,24 +24,37 @@ from harness.stats.summary import summarise_run
 from harness.store import SavedRun, to_json
 from harness.studies.crosscheck import ladder, meaning
 
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Measured:
-    """A run that has ended, well or not. saved is None when it could not be written: save_error then says why.
+    """A run that has ended, well or not.
 
-    signal: the first that came before it was saved, else 0. One that came when the load had ended has not interrupted
-    the run; it is for the caller to end then.
+    saved is None when it could not be written: save_error then says why. summary is None when it could not be computed:
+    summary_error then says why, and what is saved are the records and the failure. signal: the first that came before
+    it was saved, else 0. One that came when the load had ended has not interrupted the run; it is for the caller to end
+    then.
     """
 
     execution: Execution
-    summary: dict[str, Any]
+    summary: dict[str, Any] | None
     saved: SavedRun | None
     save_error: SaveError | None = None
+    summary_error: RunFailed | None = None
     signal: int = 0
+
+    @property
+    def error(self) -> HarnessError | None:
+        """What went wrong but for the saving: in the run, else behind it."""
+        return self.execution.error or self.summary_error
 
 
 def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progress: None) -> Measured:
-    """Run a Plan, summarise and save it under `out`. given: the text of the scenario as the user gave it."""
+    """Run a Plan, save it under `out`, summarise it. given: the text of the scenario as the user gave it.
+
+    The records are on disk before anything is computed from them: whatever that raises does not cost the run.
+    """
     environment = host.describe()
     timeline = host.Timeline()
 
@@ -48,15 +64,75 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
 
     with held() as interruption:
         execution = execute(plan, observing)
-        summary = summarise_run(plan, execution.records, facts(execution, environment))
-        summary["model"] = _model(execution, summary)
-        files = _texts(execution, given, {**environment, "cpu_over_time": timeline.shares()})
+        description = _Description(execution, given, {**environment, "cpu_over_time": timeline.shares()})
         try:
-            saved = store.save(out, plan.scenario.name, summary, execution.records, files)
+            home = out / plan.scenario.name
+            saved, unsaved = SavedRun(store.new_folder(home, description.fill, what="the run")), None
         except SaveError as error:
-            return Measured(execution, summary, None, error, signal=interruption.take())
-        summary = {**summary, "saved": str(saved.path)}
-        return Measured(execution, summary, saved, signal=interruption.take())
+            saved, unsaved = None, error
+        summary, failed = description.summary, description.error
+        if summary is not None and saved is not None:
+            summary = {**summary, "saved": str(saved.path)}
+        if failed is not None and saved is not None:
+            failed.where = str(saved.path)
+            failed.hint = f"The records are saved there, whole. {saved.path / store.FAILURE} holds the traceback."
+        return Measured(execution, summary, saved, unsaved, failed, interruption.take())
+
+
+class _Description:
+    """What a run's folder holds: its records, and what is computed from them once they are there.
+
+    error: why that could not be computed.
+    """
+
+    def __init__(self, execution: Execution, given: str, environment: Mapping[str, Any]) -> None:
+        self._execution = execution
+        self._given = given
+        self._environment = environment
+        self._tracebacks = [execution.error.details or str(execution.error)] if execution.error is not None else []
+        self.error: RunFailed | None = None
+
+    def fill(self, folder: Path) -> None:
+        """Write all of it. Raises OSError, SaveError."""
+        run = self._execution
+        store.write_raw(folder, run.plan.scenario.name, run.started_at, run.records, self._texts)
+        if self.summary is not None:
+            store.write_text(folder / store.SUMMARY, to_json(self.summary) + "\n")
+        if self._tracebacks:
+            store.write_text(folder / store.FAILURE, "\n".join(self._tracebacks) + "\n")
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        """The other files of the folder, by name."""
+        run, environment = self._execution, self._environment
+        workers = {w.name: {"pid": w.pid, "effective": dict(w.effective)} for w in run.workers}
+        machine = {**environment, "during_run": dict(run.host), "workers": workers}
+        texts = {
+            "scenario.yaml": self._given,
+            "resolved.yaml": self._computed(lambda: resolved(run.plan, run)),
+            "environment.json": self._computed(lambda: to_json(machine) + "\n"),
+        }
+        return {name: text for name, text in texts.items() if text is not None}
+
+    @cached_property
+    def summary(self) -> dict[str, Any] | None:
+        """None where it cannot be computed."""
+        return self._computed(self._summary)
+
+    def _summary(self) -> dict[str, Any]:
+        run = self._execution
+        summary = summarise_run(run.plan, run.records, facts(run, self._environment))
+        summary["model"] = _model(run, summary)
+        found: dict[str, Any] = json.loads(to_json(summary))  # what is not JSON is found here
+        return found
+
+    def _computed(self, compute: Callable[[], Result]) -> Result | None:
+        try:
+            return compute()
+        except Exception as error:
+            self._tracebacks.append(traceback.format_exc())
+            self.error = self.error or RunFailed(f"the summary could not be computed: {type(error).__name__}: {error}")
+            return None
 
 
 def facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,25 +210,6 @@ def _memory(execution: Execution) -> dict[str, Any]:
         "last_rss_mb": {w.name: w.last.rss_mb for w in used if w.last},
         "shared_mb": {w.name: w.last.shmem_mb for w in used if w.last},
     }
-
-
-def _texts(execution: Execution, given: str, environment: Mapping[str, Any]) -> dict[str, str]:
-    """The files of a run's folder besides summary and records, by name."""
-    files = {
-        "scenario.yaml": given,
-        "resolved.yaml": resolved(execution.plan, execution),
-        "environment.json": to_json(
-            {
-                **environment,
-                "during_run": dict(execution.host),
-                "workers": {w.name: {"pid": w.pid, "effective": dict(w.effective)} for w in execution.workers},
-            }
-        )
-        + "\n",
-    }
-    if execution.error is not None:
-        files["failure.txt"] = (execution.error.details or str(execution.error)) + "\n"
-    return files
 
 
 def resolved(plan: Plan, execution: Execution) -> str:

@@ -13,6 +13,7 @@ from harness.store import new_folder, to_json
 from harness.studies.capacity.answer import conclude
 from harness.studies.capacity.configurations import Configuration
 from harness.studies.capacity.search import Candidate, Goal, Measure, State, Step, search
+from harness.studies.sweep.folder import replace as replace_file
 
 FILE = "capacity.json"
 Observe = Callable[[State, Step | None], None]
@@ -72,10 +73,5 @@ class _File:
         if self._path is None:
             self._path = new_folder(self._home, lambda folder: None, what="the answer", prefix="capacity-") / FILE
         placed = {**answer, "saved": str(self._path)}
-        partial = self._path.with_suffix(".partial")
-        try:
-            partial.write_text(to_json(placed) + "\n", encoding="utf-8")
-            partial.replace(self._path)
-        except OSError as error:
-            raise SaveError(f"cannot save the answer: {error.strerror}", where=str(self._path)) from None
+        replace_file(self._path, (to_json(placed) + "\n").encode())
         return placed

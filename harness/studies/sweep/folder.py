@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from harness.errors import SaveError, UsageError
 from harness.scenario import Scenario, dump, load
-from harness.store import SavedRun, list_runs
+from harness.store import SavedRun, list_runs, to_disk
 from harness.studies.sweep.grid import Trial
 from harness.studies.sweep.spec import Spec
 
@@ -77,6 +77,7 @@ class SweepFolder:
                 _write(staging / SPEC, {"schema_version": SCHEMA_VERSION, **spec.as_dict()})
                 _write(staging / INDEX, {"schema_version": SCHEMA_VERSION, "machines": [], "entries": []})
                 staging.chmod(0o755)
+                to_disk(staging)
                 staging.rename(final)
             except BaseException:
                 shutil.rmtree(staging, ignore_errors=True)
@@ -147,7 +148,7 @@ class SweepFolder:
         index = self.index
         pending, known = set(index.pending(spec)), {entry.run for entry in index.entries.values()}
         for run in list_runs(self.runs):
-            if str(run.path.relative_to(self.path)) in known or run.summary["status"] != "completed":
+            if str(run.path.relative_to(self.path)) in known or not _completed(run):
                 continue
             mark = _MARK.match((run.path / "scenario.yaml").read_text(encoding="utf-8"))
             trial = Trial(int(mark[1]), int(mark[2])) if mark else None
@@ -213,6 +214,13 @@ def replace(path: Path, data: bytes) -> None:
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     replace(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _completed(run: SavedRun) -> bool:
+    try:
+        return bool(run.summary["status"] == "completed")
+    except UsageError:  # it has no summary
+        return False
 
 
 def _machine(run: SavedRun) -> dict[str, Any] | None:

@@ -73,9 +73,11 @@ def _trial(folder: SweepFolder, spec: Spec, trial: Trial, left: Sequence[Trial],
         measured = measure(plan, folder.given(spec, trial, scenario), folder.runs, observe)
     if measured.save_error is not None:
         raise measured.save_error
-    execution = measured.execution
-    reason = str(execution.error) if execution.error is not None else None
-    entry = folder.record(trial, execution.status, measured.saved, reason, time.monotonic() - begun)
+    reason = str(measured.error) if measured.error is not None else None
+    unsummarised = measured.summary is None
+    status = "failed" if unsummarised else measured.execution.status
+    saved = None if unsummarised else measured.saved  # the reason says where its records are
+    entry = folder.record(trial, status, saved, reason, time.monotonic() - begun)
     watcher.ended(entry, measured.summary)
 
 
