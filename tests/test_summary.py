@@ -122,6 +122,8 @@ def test_requests_that_fail_and_block_the_producer_do_not_make_it_late() -> None
     rows[np.ix_(range(2, 200, 2), moved)] += 5 * MS
     summary = summarise_run(planned, records, FACTS)
     assert summary["stages"]["s0"]["blocked_ms"]["p50"] == 5
+    assert summary["producer_lateness_ms"]["p50"] == 5
+    assert summary["producer_own_lateness_ms"]["max"] == 0
     assert summary["tail"]["shares"]["s0.blocked"] == pytest.approx(0.5)
     assert check(summary, "schedule")["level"] == "ok"
     execution = Execution(planned, records, "completed", (), "")

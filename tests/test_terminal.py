@@ -105,6 +105,17 @@ def test_the_budget_has_a_line_for_each_component_of_each_stage(measured):
     assert any("batch 1." in line or "batch 2." in line for line in lines)
 
 
+def test_the_budget_s_lateness_is_the_producer_s_own(measured):
+    """What held it up stands at the first stage; a run of an earlier version has the one figure only."""
+    own = dict.fromkeys(("p50", "p90", "p99"), 0.125)
+    summary = {**measured["steady"], "producer_own_lateness_ms": own}
+    assert section(screen(summary), "Latency budget")[1].split()[2:5] == ["0.125"] * 3
+    del summary["producer_own_lateness_ms"]
+    late = summary["producer_lateness_ms"]
+    shown = section(screen(summary), "Latency budget")[1].split()[2:5]
+    assert shown == [terminal.ms(late[key]) for key in ("p50", "p90", "p99")]
+
+
 def test_the_largest_share_of_the_tail_has_the_longest_bar(measured):
     summary = measured["steady"]
     lines = section(screen(summary), "Latency budget")

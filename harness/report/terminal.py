@@ -157,7 +157,8 @@ def _budget(summary: Mapping[str, Any], look: _Look) -> Table:
         cells = (Text(text, style=style) for text in (what, *quantiles, f"{typical:.0%}"))
         table.add_row(label, *cells, bar)
 
-    add("producer", "lateness", summary["producer_lateness_ms"], "producer")
+    own = summary.get("producer_own_lateness_ms", summary["producer_lateness_ms"])  # earlier versions had the one only
+    add("producer", "lateness", own, "producer")
     for name, stage in summary["stages"].items():
         labels = iter([Text(name, style="bold"), *(Text(f"  {note}", style="dim") for note in _notes(stage))])
         for component in COMPONENTS:

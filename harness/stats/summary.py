@@ -14,7 +14,7 @@ from harness.records import ENDED, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
 from harness.stats import checks, slo, steady
 from harness.stats.attribution import Edge, attribute
-from harness.stats.budget import STAGE_COMPONENTS, Budget, held_up, measured_and_completed, split_of
+from harness.stats.budget import PRODUCER, STAGE_COMPONENTS, Budget, held_up, measured_and_completed, split_of
 from harness.stats.intervals import Interval, dependent
 from harness.stats.little import InFlight
 from harness.stats.quantiles import KEYS, summarise
@@ -76,6 +76,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
             done.completed - done.issued, dependent(done.completed - done.issued, TAIL), meaningful
         ),
         "producer_lateness_ms": summarise(done.issued - done.due),
+        "producer_own_lateness_ms": summarise(split.components[PRODUCER]),
         "stages": stages,
         "bottleneck": bottleneck,
         "residual_ms": summarise(split.components["residual"]),
