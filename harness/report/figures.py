@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.text import Text
 
 WIDEST = 100
@@ -42,3 +45,14 @@ def clusters(count: int, number: int) -> str:
     """How many requests in how many clusters."""
     requests, words = (f"{n:,} {word}{'' if n == 1 else 's'}" for n, word in ((count, "request"), (number, "cluster")))
     return f"{requests} in {words}"
+
+
+def scheduling(told: Mapping[str, Any]) -> str:
+    """How the kernel said that the producer is scheduled while it waits for due times; empty if it did not say."""
+    if "policy" not in told:
+        return ""
+    parts = [told["policy"], f"priority {told['priority']}" if told["priority"] else f"nice {told['nice']}"]
+    if told["slice_us"]:
+        parts.append(f"slice {told['slice_us'] / 1e3:.2g} ms")
+    share = told.get("share")
+    return ", ".join(parts) + (f", for {share:.0%} of the requests" if share is not None and share < 0.995 else "")

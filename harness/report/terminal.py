@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, clusters, first_line, ms, rate
+from harness.report.figures import WIDEST, clusters, first_line, ms, rate, scheduling
 from harness.report.ladder import ladder
 
 ROOMY = 96  # columns from which on tables are spaced out
@@ -264,6 +264,9 @@ def _machine(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         if change:
             text = f"{name}: the output changes by {change['mean']:.2g} on average, {change['largest']:.2g} at most"
             rows.append(("Scaled decode", f"{text}, in normalised units"))
+    producer = scheduling(summary["effective"].get("producer", {}).get("scheduling", {}))
+    if producer and summary["load"]["arrivals"] != "closed":
+        rows.append(("Producer", producer))
     during = summary["system"]["during_run"]
     if during.get("steal") is not None:
         waited = summary["cpu_wait_s"]

@@ -14,7 +14,7 @@ import numpy as np
 from harness import host
 from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, StageFailed
 from harness.executors.base import Issue, WorkerReport
-from harness.executors.process import producer, worker
+from harness.executors.process import producer, punctual, worker
 from harness.executors.process.channel import Channel, roomy_pipe
 from harness.executors.process.supervised import Child, Event
 from harness.lifeline import kill_marked, new_mark
@@ -124,6 +124,7 @@ class ProcessEngine:
             sender=self._channels[0].sender,
             credits_fd=credits[0],
             image_choice=self._images.choice if self._images else (),
+            precedence=punctual.WAYS,
         )
         self._spawn(WorkerReport("producer", "", 0), "producer", told, (*told.sender.fds, credits[0]), threads=1)
 
@@ -176,6 +177,7 @@ class ProcessEngine:
                     worker.ready.set_result(None)
             case "issued":
                 self._issuing = False
+                worker.report.effective = event["effective"]
             case "request failed":
                 self.failures[event["row"]] = event["reason"]
             case "crashed" | "refused":

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from harness.clock import now_ns, wait_until
+from harness.clock import SPIN_NS, now_ns, wait_until
 from harness.executors.base import Issue
 from harness.executors.process.channel import End, Sender
 from harness.executors.process.child import Supervisor
+from harness.executors.process.punctual import AT_MOST_AWAKE_NS, Precedence
+from harness.host.scheduling import Scheduling
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, Layout, Outcome
 
@@ -30,6 +34,7 @@ class Instructions:
     sender: End
     credits_fd: int
     image_choice: tuple[int, ...]
+    precedence: Sequence[Scheduling]
 
 
 class Producer:
@@ -45,6 +50,14 @@ class Producer:
         self._sender = Sender(told.sender)
         self._ended: deque[int] = deque()
         self._in_flight = 0
+        self._precedence = Precedence(told.precedence)
+        self._scheduled_rows = self._with_precedence = 0
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """How it is scheduled, and of what share of the requests so far that had a due time."""
+        share = self._with_precedence / self._scheduled_rows if self._scheduled_rows else None
+        return {"scheduling": {**self._precedence.effective, "share": share}}
 
     def issue(self, command: Issue) -> None:
         """Carry out one command."""
@@ -53,14 +66,26 @@ class Producer:
 
     def _scheduled(self, command: Issue) -> None:
         stamps, width, start = self._stamps, self._width, command.start_ns
+        precedence, slept = self._precedence, 0
         for row in range(command.first, command.last):
             at = row * width + DUE
             due = stamps[at] = start + stamps[at]
-            wait_until(due)
+            now = now_ns()
+            if due - now > SPIN_NS:
+                if not precedence.taken:
+                    precedence.take()
+                now = slept = wait_until(due)
+            elif precedence.taken and now - slept > AT_MOST_AWAKE_NS:
+                precedence.leave()
+            while now < due:
+                now = now_ns()
+            self._with_precedence += precedence.taken
             if command.shed:
                 self._offer_or_shed(row)
             else:
-                self._offer(row, now_ns())
+                self._offer(row, now)
+        self._scheduled_rows += command.last - command.first
+        precedence.leave()
 
     def _saturate(self, command: Issue) -> None:
         end = now_ns() + command.stop_after_ns
@@ -131,7 +156,7 @@ def main() -> None:
     supervisor = Supervisor()
     with supervisor.told_of_errors():
         producer = Producer(supervisor.instructions)
-        supervisor.tell("ready", startup_s={}, effective={})
+        supervisor.tell("ready", startup_s={}, effective=producer.effective)
         while (command := supervisor.commands.get()) is not None:
             producer.issue(command)
-            supervisor.tell("issued")
+            supervisor.tell("issued", effective=producer.effective)

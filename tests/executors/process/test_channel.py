@@ -61,13 +61,15 @@ def test_a_channel_takes_back_every_slot_whatever_has_been_read(capacity: int, r
 
 
 def test_two_workers_and_the_largest_capacity_behind_them_do_not_deadlock() -> None:
-    records = run(
+    execution = run(
         {"null": {"workers": 2}},
         {"null": {"capacity": 16_384}},
         load={"arrivals": "closed", "concurrency": 4, "requests": 200},
         deadlines={"progress": "5 s"},
-    ).records
-    assert (records.outcome == Outcome.COMPLETED).all()
+    )
+    assert (execution.records.outcome == Outcome.COMPLETED).all()
+    scheduling = execution.workers[0].effective["scheduling"]
+    assert scheduling["share"] is None, "a producer without due times takes no precedence"
 
 
 CAPPED = """
