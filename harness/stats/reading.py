@@ -8,8 +8,6 @@ from typing import Any
 from harness.stats.checks import three
 from harness.stats.slo import percent
 
-ENOUGH_CLUSTERS = 5
-"""Fewer events in the tail say what happened here, and little of what happens as a rule."""
 WAITS = ("queue_wait", "batch_wait", "blocked")
 
 
@@ -111,8 +109,7 @@ def _tail(summary: Mapping[str, Any]) -> list[str]:
     }
     what = words.get(component, "the producer's lateness" if cause == "producer" else "overhead between the stamps")
     sentences = [
-        f"p99 is {ratio:.1f} times the median. In the slowest 1 % the largest part is {what}"
-        f" ({shares[cause]:.0%}{_of_few(summary['tail'])})."
+        f"p99 is {ratio:.1f} times the median. In the slowest 1 % the largest part is {what} ({shares[cause]:.0%})."
     ]
     service = summary["stages"][stage]["service_ms"] if stage in summary["stages"] else None
     if service and service["p50"] and service["p99"] / service["p50"] > 1.5:
@@ -120,14 +117,6 @@ def _tail(summary: Mapping[str, Any]) -> list[str]:
             f"The service of {stage} itself varies: its p99 is {service['p99'] / service['p50']:.1f} times its median."
         )
     return sentences
-
-
-def _of_few(tail: Mapping[str, Any]) -> str:
-    """What a share rests on, where that is little."""
-    number = tail["clusters"]
-    if number >= ENOUGH_CLUSTERS:
-        return ""
-    return f"; these requests are {'one cluster' if number == 1 else f'{number} clusters'}, longer runs tell more"
 
 
 def _next(summary: Mapping[str, Any]) -> list[str]:
