@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from harness.errors import StageFailed, StalledError
-from harness.executors.blocks import Blocks, Standing, execute_blocks, order
+from harness.executors.blocks import Blocks, Standing, balanced, execute_blocks, order
 from harness.plan import Plan
 from harness.records import Outcome, Phase
 from tests.pipelines import plan
@@ -54,6 +54,22 @@ def test_the_order_puts_every_side_equally_often_in_every_place_and_behind_every
     neighbours = Counter(pair for row in rows for pair in pairwise(row))
     assert set(places.values()) == {2} and len(places) == count**2
     assert set(neighbours.values()) == {2} and len(neighbours) == count * (count - 1)
+
+
+@pytest.mark.parametrize("count", range(2, 9))
+def test_over_the_default_number_of_blocks_every_side_goes_first_and_last_equally_often(count: int) -> None:
+    blocks = balanced(count, 10)
+    assert 10 <= blocks < 10 + 2 * count
+    places = Counter((place, side) for block in range(blocks) for place, side in enumerate(order(count, block)))
+    assert set(places.values()) == {blocks // count} and len(places) == count**2
+
+
+@pytest.mark.parametrize("count", range(2, 9))
+def test_over_any_number_of_blocks_the_turns_to_go_first_differ_by_one_at_most(count: int) -> None:
+    first = Counter(dict.fromkeys(range(count), 0))
+    for block in range(5 * count):
+        first[order(count, block)[0]] += 1
+        assert max(first.values()) - min(first.values()) <= 1
 
 
 def test_two_sides_take_turns_so_that_a_steady_drift_meets_both_alike() -> None:

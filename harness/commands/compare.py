@@ -33,7 +33,11 @@ def _side_option(letter: str) -> Callable[[Any], Any]:
 @_side_option("d")
 @click.option("--vary", metavar="KEY=V1,V2,...", help="A side for each value of a key.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key for all sides; repeatable.")
-@click.option("--blocks", type=click.IntRange(2, 1000), default=10, show_default=True, help="Into how many it is cut.")
+@click.option(
+    "--blocks",
+    type=click.IntRange(2, 1000),
+    help="Into how many it is cut.  [default: 10, or the next number over which each side goes first equally often]",
+)
 @click.option("--requests", type=click.IntRange(min=1), help="Of a side, in all blocks; else those of the load.")
 @click.option(
     "--margin", type=options.Share(0.0001, 0.9999), default="5%", show_default=True, help="A difference that matters."
@@ -64,7 +68,7 @@ def _side_option(letter: str) -> Callable[[Any], Any]:
 @options.out("results are")
 @click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
 def command(
-    what: tuple[str, ...], vary: str | None, settings: tuple[str, ...], blocks: int, requests: int | None,
+    what: tuple[str, ...], vary: str | None, settings: tuple[str, ...], blocks: int | None, requests: int | None,
     margin: float, confidence: float, tolerance: tuple[str, ...], images: int, fail_if: tuple[str, ...],
     even_so: bool, seed: int | None, out: Path, json_to: str | None, **own: tuple[str, ...],
 ) -> None:  # fmt: skip
@@ -146,7 +150,7 @@ def _asked(what: Sequence[str], own: dict[str, tuple[str, ...]], vary: str | Non
 
 
 def _scenarios(
-    asked: Sequence[Asked], common: tuple[str, ...], blocks: int, requests: int | None, question: Question,
+    asked: Sequence[Asked], common: tuple[str, ...], blocks: int | None, requests: int | None, question: Question,
     fail_if: tuple[str, ...], out: Path, json_to: str | None,
 ) -> None:  # fmt: skip
     from harness.report import compare_live

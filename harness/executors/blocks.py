@@ -66,13 +66,23 @@ class Blocks:
 
 def order(sides: int, block: int) -> tuple[int, ...]:
     """In which order the sides have a block: over 2 * sides blocks each stands in each place equally often, and
-    comes equally often directly behind each other one. Two sides: AB BA BA AB.
+    comes equally often directly behind each other one. Two sides: AB BA BA AB. See `balanced` for other numbers.
 
     Rows of a Williams square and their mirror images (Williams, Australian Journal of Scientific Research 2, 1949).
     """
     zigzag = [(i + 1) // 2 if i % 2 else -(i // 2) for i in range(sides)]  # 0, 1, -1, 2, -2, ...
     row = [(place + block // 2) % sides for place in zigzag]
     return tuple(reversed(row)) if block % 2 else tuple(row)
+
+
+def balanced(sides: int, at_least: int) -> int:
+    """The smallest number of blocks, from `at_least` on, over which `order` puts each side in each place equally often.
+
+    An even number of sides needs one Williams square, of as many rows; an odd number needs two. Over other numbers of
+    blocks the sides' turns to go first differ by one at most.
+    """
+    period = sides if sides % 2 == 0 else 2 * sides
+    return -(-at_least // period) * period
 
 
 def execute_blocks(

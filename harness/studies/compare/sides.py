@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ScenarioError, UsageError
+from harness.executors.blocks import balanced
 from harness.plan import Plan, resolve
 from harness.scenario import Load, Scenario, load, located, read
 
 MOST_SIDES = 8
+FEWEST_BLOCKS = 10
 NAMES = "abcdefgh"
 
 
@@ -41,12 +43,13 @@ class Side:
 
 
 def prepare(
-    asked: Sequence[Asked], common: Sequence[str], *, blocks: int, requests: int | None = None
+    asked: Sequence[Asked], common: Sequence[str], *, blocks: int | None = None, requests: int | None = None
 ) -> tuple[Side, ...]:
     """The sides, each validated and planned. Raises UsageError, ScenarioError.
 
-    common: what is set for all sides. requests: measured in all blocks of a side, by default those of the load; a
-    block gets its share, rounded up. The load is the first side's, for all.
+    common: what is set for all sides. blocks: by default FEWEST_BLOCKS, or as many more as let each side go first
+    equally often. requests: measured in all blocks of a side, by default those of the load; a block gets its share,
+    rounded up. The load is the first side's, for all.
     """
     if not 2 <= len(asked) <= MOST_SIDES:
         raise UsageError(f"a comparison has 2 to {MOST_SIDES} sides, not {len(asked)}")
@@ -60,6 +63,7 @@ def prepare(
                     hint="--set changes it for all; `harness sweep` runs one scenario under several loads.",
                 )
         scenarios.append(load(side.path, (*common, *side.own)))
+    blocks = balanced(len(asked), FEWEST_BLOCKS) if blocks is None else blocks
     shared = _block_load(scenarios[0], blocks, requests)
     sides = []
     for name, side, scenario in zip(NAMES, asked, scenarios, strict=False):
