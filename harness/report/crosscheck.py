@@ -13,6 +13,10 @@ from harness.report.figures import WIDEST, ms, relative
 from harness.report.ladder import ladder
 
 SERVICE_MOVED = 0.05
+PREDICTION = (
+    "A model that is given a run's own service times validates the queueing, and predicts nothing. Predictions are held"
+    " against runs that were not looked at: harness crosscheck --calibrate RUN --score RUN."
+)
 
 
 def show(console: Console, answer: Mapping[str, Any]) -> None:
@@ -37,8 +41,12 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
         console.print("A closed load, and a run with hardly any completed requests, have no ladder.")
         return
     console.print(ladder(answer["measured_ms"], answer["rungs"]), "", sep="\n")
+    for rung in answer["rungs"]:
+        if rung.get("p99_bias"):
+            console.print(Text(f"{rung['model']}: {rung['note']}."))
     for sentence in answer["meaning"]:
         console.print(Text(sentence))
+    console.print(Text(PREDICTION, style="dim"))
 
 
 def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -12,7 +12,10 @@ from harness.report.figures import ms, relative
 
 
 def ladder(measured_ms: Mapping[str, float], rungs: Sequence[Mapping[str, Any]]) -> Table:
-    """The measured quantiles, and those of each model with its relative error."""
+    """The measured quantiles, and those of each model with its relative error.
+
+    Behind a model's name: by how much its p99 is off in itself, where that is known.
+    """
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("e2e latency, ms")
     for name in ("p50", "", "p90", "", "p99", ""):
@@ -24,7 +27,9 @@ def ladder(measured_ms: Mapping[str, float], rungs: Sequence[Mapping[str, Any]])
             table.add_row(rung["model"], Text(rung["note"], style="dim"))
             continue
         linked = f"{rung['correlation']:.4f}" if "correlation" in rung else ""
-        table.add_row(rung["model"], *_row(rung["e2e_ms"], rung["error"]), linked)
+        bias = rung.get("p99_bias")
+        known = f", {abs(bias):.0%} {'high' if bias > 0 else 'low'}" if bias else ""
+        table.add_row(rung["model"] + known, *_row(rung["e2e_ms"], rung["error"]), linked)
     return table
 
 

@@ -7,7 +7,7 @@ A load that a system cannot carry has an answer too: every function returns NoSt
 """
 
 from harness.theory.answers import Distribution, MeanPrediction, NoSteadyState, Prediction
-from harness.theory.approximations import allen_cunneen, batch_service, kingman
+from harness.theory.approximations import allen_cunneen, batch_service, kingman, two_moment_error
 from harness.theory.general import md1, mg1, mg1_mean
 from harness.theory.markovian import erlang_c, mm1, mm1k, mmc, tandem
 
@@ -27,4 +27,5 @@ __all__ = [
     "mm1k",
     "mmc",
     "tandem",
+    "two_moment_error",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.theory.answers import Distribution, Kind, MeanPrediction, NoSteadyState, Prediction, require_positive
+from harness.theory.general import mg1
 from harness.theory.markovian import erlang_c
 
 SERVICE_POINTS = 2000
@@ -32,10 +33,24 @@ def allen_cunneen(
     """G/G/c from two moments: the mean waiting time of M/M/c times (ca^2 + cs^2) / 2, with an exponential tail.
 
     Allen (Probability, Statistics, and Queueing Theory, 1978, section 5.3.5, with Cunneen). The tail is
-    P(W > t) = C exp(-C t / E[W]), C the probability of waiting in M/M/c, which is exact for M/M/c. Arguments as in
-    `kingman`.
+    P(W > t) = C exp(-C t / E[W]), C the probability of waiting in M/M/c, which is exact for M/M/c; how far it is off
+    elsewhere, `two_moment_error` says. Arguments as in `kingman`.
     """
     return _two_moments(f"G/G/{servers} (Allen-Cunneen)", rate_rps, service_s, servers, arrival_scv, service_scv)
+
+
+def two_moment_error(rate_rps: float, service_s: float, service_scv: float, q: float = 0.99) -> float | None:
+    """By how much `allen_cunneen` misses a quantile of the sojourn time where the exact one is known, as a share of it.
+
+    That is M/G/1 with gamma service of these moments. An exponential wait of the right mean is too long in its tail for
+    regular service: at utilisations 0.3, 0.5 and 0.8 p99 is 19, 13 and 5 % high for a constant service, 14, 11 and 4 %
+    for a coefficient of variation of 0.3; for one of 2 it is 6, 6 and 2 % low. None without a steady state.
+    """
+    approximate = allen_cunneen(rate_rps, service_s, 1, 1.0, service_scv)
+    exact = mg1(rate_rps, _gamma_service(service_s, service_scv)[1])
+    if isinstance(approximate, NoSteadyState) or isinstance(exact, NoSteadyState):
+        return None
+    return approximate.sojourn.quantile_s(q) / exact.sojourn.quantile_s(q) - 1.0
 
 
 def batch_service(

@@ -60,6 +60,25 @@ def test_allen_cunneen_is_near_for_gamma_gaps_and_services():
     assert answer.sojourn.quantile_s(0.99) == pytest.approx(np.quantile(values, 0.99), rel=0.15)
 
 
+@pytest.mark.parametrize(
+    "load, cv, low, high", [(0.3, 0.0, 0.18, 0.20), (0.5, 0.3, 0.10, 0.12), (0.8, 0.3, 0.04, 0.05)]
+)
+def test_two_moments_put_the_p99_of_regular_service_too_high_by_what_they_are_said_to(load, cv, low, high):
+    rng = np.random.default_rng(6)
+    n = 2_000_000
+    service = rng.gamma(1 / cv**2, cv**2, n) if cv else np.ones(n)
+    simulated = np.quantile(sojourns(rng.exponential(1 / load, n), service, 1), 0.99)
+    bias = theory.two_moment_error(load, 1.0, cv**2)
+    assert low < bias < high
+    answer = theory.allen_cunneen(load, 1.0, 1, 1.0, cv**2)
+    assert answer.sojourn.quantile_s(0.99) / simulated - 1 == pytest.approx(bias, abs=0.015)
+
+
+def test_two_moments_are_exact_for_exponential_service_and_say_nothing_of_an_overload():
+    assert theory.two_moment_error(0.7, 1.0, 1.0) == pytest.approx(0.0, abs=0.005)
+    assert theory.two_moment_error(1.2, 1.0, 0.5) is None
+
+
 def test_nothing_random_nothing_waits():
     answer = theory.kingman(0.9, 1.0, 0.0, 0.0)
     assert answer.waiting_mean_s == 0.0

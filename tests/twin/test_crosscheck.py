@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from harness.plan import Plan
 from harness.records import RunRecords
+from harness.report import crosscheck
+from harness.report import ladder as report
 from harness.studies.crosscheck import bottleneck, ladder, lag_one, meaning
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.pipeline import START_NS
@@ -46,6 +51,34 @@ def test_constant_service_is_what_mm1_does_not_know() -> None:
     assert errors(rungs)["M/M/1"] > 0.5
     assert abs(errors(rungs)["M/G/1, measured service"]) < 0.06
     assert "coefficient of variation of 0.00" in meaning(shape, records, rungs)[1]
+
+
+def test_a_rung_says_how_far_its_approximation_is_off_in_itself() -> None:
+    shape, records = made(np.full((1, N), 1e7), one())
+    found = {rung["model"]: rung for rung in ladder(shape, records)}
+    bias = found["Allen-Cunneen"]["p99_bias"]
+    assert bias > 0.03
+    assert f"p99 is {bias:.0%} too high for such service (cv 0.00)" in found["Allen-Cunneen"]["note"]
+    # What is beyond the exact queue's own error is this.
+    gap = (1 + errors(list(found.values()))["Allen-Cunneen"]) / (
+        1 + errors(list(found.values()))["M/G/1, measured service"]
+    )
+    assert gap - 1 == pytest.approx(bias, abs=0.03)
+    text = io.StringIO()
+    Console(file=text, width=80).print(report.ladder(dict.fromkeys(("p50", "p90", "p99"), 1.0), list(found.values())))
+    assert f"Allen-Cunneen, {bias:.0%} high" in text.getvalue()
+
+
+def test_what_explains_a_run_is_not_called_a_prediction() -> None:
+    shape, records = made(np.random.default_rng(1).exponential(1e7, (1, N)), one())
+    rungs = ladder(shape, records)
+    assert "no test of a prediction" in meaning(shape, records, rungs)[0]
+    text = io.StringIO()
+    levels = dict.fromkeys(("p50", "p90", "p99"), 1.0)
+    answer = {"kind": "ladder", "run": "x", "measured_ms": levels, "rungs": rungs, "meaning": []}
+    crosscheck.show(Console(file=text, width=80), answer)
+    assert "validates the queueing, and predicts nothing" in " ".join(text.getvalue().split())
+    assert "p99_bias" not in {key for rung in rungs for key in rung}  # exponential service: exact
 
 
 def test_slow_services_that_come_together_are_what_drawing_anew_loses() -> None:
