@@ -100,6 +100,9 @@ def test_every_figure_is_the_summary_s(saved, name, tmp_path):
     for stage in summary["stages"]:
         assert {f"stages/{stage}/service_ms/{level}" for level in ("p50", "p90", "p99", "max")} <= keys
         assert f"tail/shares/{stage}.service" in keys
+    ranged = summary["tail"]["share_ranges"] is not None
+    assert any(key.startswith("tail/share_ranges/") for key in keys) == ranged
+    assert "cluster" in found.text
 
 
 def test_a_limit_that_lost_requests_miss_says_so(saved):
@@ -211,6 +214,7 @@ def test_a_run_of_an_older_harness_without_model_and_environment_has_a_report(sa
         summary["model"] = {}
         del summary["system"]["warnings"], summary["failures"], summary["error"]
         summary["failures"] = {}
+        del summary["tail"]["clusters"], summary["tail"]["share_ranges"]
 
     run = changed(saved["steady"], tmp_path / "run", change)
     (run.path / "environment.json").unlink()

@@ -282,6 +282,13 @@ def test_the_table_has_a_row_a_trial_and_is_read_back_as_it_was_written(tmp_path
     assert next(row for row in rows if row["status"] == "not run")["run"] is None
 
 
+def test_a_table_holds_nothing_that_a_terminal_obeys(tmp_path):
+    sweep = sweeps.begin(tmp_path, "load.rate=30/s,140/s")
+    write([{"reason": "no \x1b[2J\udcff"}], sweep)
+    assert (sweep.path / "table.csv").read_text() == '"reason"\n"no \\u001b[2J\\udcff"\n'
+    assert pyarrow.parquet.read_table(sweep.path / "table.parquet").to_pylist() == [{"reason": "no \\u001b[2J\\udcff"}]
+
+
 def test_a_machine_that_changed_is_noted(tmp_path):
     sweep = sweeps.begin(tmp_path, "stages.second.workers=1,2,3")
     machine = {

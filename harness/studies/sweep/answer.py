@@ -12,6 +12,7 @@ from harness.studies.sweep.folder import Index, SweepFolder, replace
 from harness.studies.sweep.frontier import pareto
 from harness.studies.sweep.grid import Trial
 from harness.studies.sweep.spec import Spec
+from harness.text import printable
 
 LONGEST = 40  # of a text that names a machine
 STAGE_FIGURES = (
@@ -78,7 +79,7 @@ def write(rows: Sequence[Mapping[str, Any]], folder: SweepFolder) -> None:
     import pyarrow.csv
     import pyarrow.parquet
 
-    table = pa.Table.from_pylist([dict(row) for row in rows])
+    table = pa.Table.from_pylist([{key: _shown(value) for key, value in row.items()} for row in rows])
     for name, save in (("table.parquet", pa.parquet.write_table), ("table.csv", pa.csv.write_csv)):
         buffer = io.BytesIO()
         try:
@@ -86,6 +87,11 @@ def write(rows: Sequence[Mapping[str, Any]], folder: SweepFolder) -> None:
         except pa.ArrowException as error:
             raise SaveError(f"cannot write the table: {error}", where=str(folder.path / name)) from None
         replace(folder.path / name, buffer.getvalue())
+
+
+def _shown(value: Any) -> Any:
+    """Text without what a terminal would obey: a CSV is looked at there."""
+    return printable(value) if isinstance(value, str) else value
 
 
 def _measured(summary: Mapping[str, Any]) -> dict[str, Any]:
