@@ -182,11 +182,14 @@ def test_images_beyond_the_memory_that_is_left_are_an_error_and_leave_nothing_op
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-@pytest.mark.parametrize("size", [{}, {"height": 200, "width": 200}])
-def test_an_image_beyond_the_memory_that_is_left_is_refused_before_it_is_decoded(folder, monkeypatch, size):
-    monkeypatch.setattr(source, "usable_bytes", lambda: 3 * 48 * 64 - (0 if size == {} else -1) - 1)
-    with pytest.raises(ScenarioError, match=r"an image of .* pixels takes more than"):
-        load(images=str(folder), **size)
+@pytest.mark.parametrize("size", [{}, {"height": 4000, "width": 3000}])
+def test_an_image_beyond_the_memory_that_is_left_is_refused_before_it_is_made(tmp_path, monkeypatch, size):
+    """A large file is not decoded, and a small one not fitted to a large size."""
+    Image.new("L", (64, 48) if size else (4000, 3000)).save(tmp_path / "x.png")
+    monkeypatch.setattr(source, "usable_bytes", lambda: 3 * 4000 * 3000 - 1)
+    monkeypatch.setattr(Image.Image, "resize" if size else "convert", lambda *_: pytest.fail("it was made"))
+    with pytest.raises(ScenarioError, match=r"an image of 12,000,000 pixels takes more than"):
+        load(images=str(tmp_path), **size)
 
 
 def test_images_are_never_in_memory_twice():

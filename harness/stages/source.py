@@ -35,6 +35,8 @@ PHOTOS = (
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
 JPEG_QUALITY = 90
 ALIGNMENT = 64  # bytes, a cache line
+LARGE_BYTES = 32 << 20
+"""Of a decoded image, from which on it is asked whether there is room for it: that takes half a millisecond."""
 CHOICES = 4096  # how many requests until the order of the images repeats, at least
 
 
@@ -206,6 +208,8 @@ def _synthetic(source: Source, seed: np.random.SeedSequence) -> Iterator[tuple[s
 
 def _check_room(pixels: int) -> None:
     """Raises ScenarioError for an image that does not fit into memory, before it is decoded."""
+    if 3 * pixels < LARGE_BYTES:
+        return
     usable = usable_bytes()
     if 3 * pixels > usable:
         raise _too_much_memory(f"an image of {pixels:,} pixels takes", usable)
