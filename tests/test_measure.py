@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from harness import store
 from harness.commands import cli
 from harness.errors import RunFailed, SaveError
+from harness.executors.pipeline import OpenPipeline
+from harness.executors.progress import Progress
+from harness.records import Outcome
 from harness.studies import measure as measuring
 from harness.studies.measure import measure
 from harness.studies.sweep.folder import find as find_sweep
@@ -98,9 +103,43 @@ def test_where_neither_can_be_had_both_are_told(wrong: list[str], monkeypatch: p
     assert len(done.execution.records) == 20
 
 
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_a_request_whose_last_stamps_a_killed_worker_never_wrote_has_not_completed(
+    monkeypatch: pytest.MonkeyPatch, interrupted: bool
+) -> None:
+    """It hands a request on before it writes them. In a run that came to its end that must not be."""
+    stop = OpenPipeline.stop
+
+    async def killing(pipeline: OpenPipeline, hurry: Any) -> None:
+        rows, columns = pipeline._engine.rows, pipeline.plan.layout.columns  # type: ignore[union-attr]
+        done = np.flatnonzero(rows[:, columns["outcome"]] == Outcome.COMPLETED)[-3:]
+        for row, stamp in zip(done, ("s0.done", "s0.started", "s1.offered"), strict=True):
+            rows[row, columns[stamp]] = 0
+        await stop(pipeline, hurry)
+
+    monkeypatch.setattr(OpenPipeline, "stop", killing)
+    load = {"arrivals": "constant", "rate": "500/s", "requests": 100_000} if interrupted else SHORT
+    both = plan({"null": {}}, {"null": {}}, load=load, executor="asyncio")
+
+    def observe(progress: Progress) -> None:
+        if interrupted and progress.ended > 20:
+            signal.raise_signal(signal.SIGINT)
+
+    done = measure(both, "", Path("results"), observe)
+    assert done.summary is not None
+    counts, checks = done.summary["requests"], {c["name"]: c["level"] for c in done.summary["checks"]}
+    assert counts["issued"] == counts["completed"] + counts["failed"] + counts["dropped"]
+    assert 3 <= counts["aborted"] < 10
+    assert checks["stamps"] == "ok"
+    assert checks["conservation"] == ("ok" if interrupted else "invalid")
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from harness.executors.pipeline import OpenPipeline
+from harness.executors.progress import Progress
+from harness.records import Outcome
 from harness.studies import measure as measuring
 from tests.test_measure import asked
 measuring.summarise_run = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)

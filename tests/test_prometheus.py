@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -288,3 +290,33 @@ def test_a_client_that_says_nothing_does_not_stop_the_others(monkeypatch):
         port = int(re.search(r":(\d+)/", metrics.url)[1])
         with socket.create_connection(("127.0.0.1", port)):
             assert scrape(metrics.url)["harness_phase", (("phase", "starting"),)] == 1
+
+
+@pytest.mark.parametrize("says", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nX: "])
+def test_a_client_that_dawdles_does_not_hold_the_exit(says):
+    """A byte now and then is within every limit on silence."""
+    ended = threading.Event()
+    clients = []
+
+    def dawdle(port: int) -> None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as client:
+            clients.append(client)
+            client.sendall(says)
+            while not ended.wait(0.05):
+                client.sendall(b"x")
+
+    with endpoint(tiny(), 0) as metrics:
+        port = int(re.search(r":(\d+)/", metrics.url)[1])
+        others = [threading.Thread(target=dawdle, args=(port,)) for _ in range(3)]
+        for other in others:
+            other.start()
+        while len(clients) < 3:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        begun = time.monotonic()
+    took_s = time.monotonic() - begun
+    ended.set()
+    for other in others:
+        other.join()
+    assert took_s < 4
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("metrics")]

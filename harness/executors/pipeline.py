@@ -20,7 +20,7 @@ from harness.executors.inprocess.thread import ComputeThread
 from harness.executors.progress import Observer, Reporter
 from harness.host.memory import usable_bytes
 from harness.plan import Plan
-from harness.records import Outcome, Phase, RunRecords
+from harness.records import STAMPS, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
 from harness.stages import source
 
@@ -232,7 +232,7 @@ class OpenPipeline:
         )
 
     def _records(self) -> RunRecords:
-        """The issued requests. One that had not ended when the pipeline did is aborted."""
+        """The issued requests. One that had not ended, stamps and all, when the pipeline did is aborted."""
         layout = self.plan.layout
         if self._engine is None:
             return RunRecords(layout, np.empty((0, layout.width), np.int64), {})
@@ -241,9 +241,21 @@ class OpenPipeline:
         kept = np.flatnonzero(rows[:, offered])
         rows = rows[kept].copy()
         rows[rows[:, outcome] == Outcome.PENDING, outcome] = Outcome.ABORTED
-        index = {int(row): i for i, row in enumerate(kept)}
-        failures = {index[r]: why for r, why in self._engine.failures.items() if r in index}
+        rows[self._unstamped(rows), outcome] = Outcome.ABORTED
+        place = {row: int(np.searchsorted(kept, row)) for row in self._engine.failures}
+        failures = {place[r]: why for r, why in self._engine.failures.items() if r in kept[place[r] : place[r] + 1]}
         return RunRecords(layout, rows, failures)
+
+    def _unstamped(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Completed requests that lack a stamp: a worker hands a request on before it writes its last ones, and may be
+        killed between."""
+        columns = self.plan.layout.columns
+        lacking = np.zeros(len(rows), np.bool_)
+        for stage in self.plan.layout.stages:
+            for stamp in STAMPS:
+                lacking |= rows[:, columns[f"{stage}.{stamp}"]] == 0
+        lacking &= rows[:, columns["outcome"]] == Outcome.COMPLETED
+        return lacking
 
 
 def make_engine(plan: Plan, images: source.ImageSet | None) -> Engine:

@@ -11,10 +11,12 @@ import bisect
 import contextlib
 import functools
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import numpy as np
@@ -36,6 +38,7 @@ PHASES = ("starting", "calibrating", "running", "ended")
 EDGES_NS = tuple(digit * 10**power for power in range(4, 11) for digit in (1, 2, 5))
 """Upper ends of the buckets, 10 us to 50 s; le=+Inf follows."""
 CLIENT_TIMEOUT_S = 5
+SHUTDOWN_S = 1.0  # for a client to be done, and for the server to end then
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 2, 15
 COUNTED = {
     Outcome.COMPLETED: "completed",
@@ -54,7 +57,7 @@ def endpoint(plan: Plan, port: int) -> Iterator[Metrics]:
     """
     registry = CollectorRegistry()
     try:
-        server = make_server(HOST, port, make_wsgi_app(registry), handler_class=_Handler)
+        server = make_server(HOST, port, make_wsgi_app(registry), server_class=_Server, handler_class=_Handler)
     except OSError as error:
         raise UsageError(
             f"cannot serve metrics there: {error.strerror}",
@@ -70,10 +73,11 @@ def endpoint(plan: Plan, port: int) -> Iterator[Metrics]:
     try:
         yield metrics
     finally:
-        metrics.await_last_scrape()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        try:
+            metrics.await_last_scrape()
+        finally:
+            server.end()
+            thread.join(SHUTDOWN_S)
 
 
 def _serve_idle(server: WSGIServer) -> None:
@@ -81,6 +85,34 @@ def _serve_idle(server: WSGIServer) -> None:
     if sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # of this thread
     server.serve_forever()
+
+
+class _Server(WSGIServer):
+    """Serves one client after the other, and can be ended in the middle of one."""
+
+    _client: socket.socket | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve a client."""
+        self._client = request
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            self._client = None
+
+    def end(self) -> None:
+        """Stop to serve; a client that is still at it has a moment, then its connection is cut."""
+        asking = threading.Thread(target=self.shutdown, name="metrics-end", daemon=True)
+        asking.start()
+        asking.join(SHUTDOWN_S)
+        if (client := self._client) is not None:
+            with contextlib.suppress(OSError):  # it has left meanwhile
+                client.shutdown(socket.SHUT_RDWR)
+        asking.join(SHUTDOWN_S)
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that has left or was cut off: standard error belongs to the live view."""
 
 
 class _Handler(WSGIRequestHandler):
