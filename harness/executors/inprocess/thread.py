@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
+
+POLL_S = 0.02
 
 
 class EscapedError(Exception):
@@ -26,7 +29,7 @@ class ComputeThread:
     discard: is given the result of a call that nobody waits for any more.
     """
 
-    def __init__(self, name: str, discard: Callable[[Any], None] = lambda result: None) -> None:
+    def __init__(self, name: str, discard: Callable[[Any], None] | None = None) -> None:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._discard = discard
@@ -52,7 +55,7 @@ class ComputeThread:
         while (call := self._calls.get()) is not None:
             self._compute(*call)
             del call  # while it waits it holds on to nothing
-        self._tell(_settle, self.ended, None, None, lambda result: None)
+        self._tell(self.ended, None, None, None)
 
     def _compute(self, future: asyncio.Future[Any], function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         result: Any = None
@@ -62,15 +65,19 @@ class ComputeThread:
         except BaseException as raised:  # what the stage's code raises is never meant for the loop
             known = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
             error = raised if known else EscapedError(raised)
-        if not self._tell(_settle, future, result, error, self._discard) and error is None:
-            self._discard(result)
+        taken = None if self._discard is None else threading.Event()
+        self._tell(future, result, error, taken)
+        if self._discard is not None and taken is not None and error is None:
+            while not taken.wait(POLL_S) and not self._loop.is_closed():
+                pass
+            if not taken.is_set() or future.cancelled():  # a loop that is closed takes nothing any more
+                self._discard(result)
 
-    def _tell(self, function: Callable[..., None], *arguments: Any) -> bool:
-        try:
-            self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:  # the loop is closed: nobody waits
-            return False
-        return True
+    def _tell(
+        self, future: asyncio.Future[Any], result: Any, error: BaseException | None, taken: threading.Event | None
+    ) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(_settle, future, result, error, taken)
 
 
 async def close_all(threads: Iterable[ComputeThread], within_s: float) -> None:
@@ -86,12 +93,12 @@ async def close_all(threads: Iterable[ComputeThread], within_s: float) -> None:
 
 
 def _settle(
-    future: asyncio.Future[Any], result: Any, error: BaseException | None, discard: Callable[[Any], None]
+    future: asyncio.Future[Any], result: Any, error: BaseException | None, taken: threading.Event | None
 ) -> None:
-    if future.cancelled():
+    if not future.cancelled():
         if error is None:
-            discard(result)
-    elif error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+    if taken is not None:
+        taken.set()
