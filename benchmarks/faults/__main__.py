@@ -10,6 +10,7 @@ faults that this machine or user does not allow are skipped, with the reason. Ct
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import resource
 import shutil
@@ -24,7 +25,8 @@ from pathlib import Path
 
 from benchmarks.faults.catalogue import CELLS, FAULTS
 from benchmarks.faults.rounds import Round, play
-from benchmarks.faults.table import report, table
+from benchmarks.faults.table import line, report, table
+from benchmarks.faults.trial import CannotInjectError
 from benchmarks.faults.user import HOME
 from harness.errors import OK, RUN_FAILED
 from harness.interruption import exit_code
@@ -50,7 +52,14 @@ def run(
                 if not under_way:
                     return
                 done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                yield from (found for future in done if (found := future.result()) is not None)
+                for future in done:
+                    try:
+                        found = future.result()
+                    except CannotInjectError as error:
+                        print(f"a round was skipped: {error}", file=sys.stderr)
+                    else:
+                        if found is not None:
+                            yield found
         finally:
             stopping.set()
 
@@ -77,13 +86,10 @@ def main(arguments: list[str] | None = None) -> int:
     found: list[Round] = []
     begun = time.monotonic()
     try:
-        for number, one in enumerate(run(asked, told.seed, told.jobs, keep=told.keep, base=base), 1):
-            found.append(one)
-            bad = "; ".join(f"{claim}: {what}" for claim, what in one.wrong.items())
-            print(
-                f"{number}: round {one.number}: {one.fault}, {one.executor}: {one.what}: {bad or 'ok'}"[:300],
-                file=sys.stderr,
-            )
+        with contextlib.closing(run(asked, told.seed, told.jobs, keep=told.keep, base=base)) as rounds:
+            for one in rounds:
+                found.append(one)
+                print(f"{len(found)}: {line(one)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return exit_code()
