@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import socket
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -117,7 +118,7 @@ def hangs(pipeline: Pipeline, rng: Random) -> Trial:
             found = by_the_deadline(own.pipeline)
         else:
             found = end(running)
-        return Expected(found.codes, found.if_completed, found.within_s, found.saved, hangs=True)
+        return replace(found, hangs=True)
 
     return Trial(own.pipeline, inject, f"{own.what}; {'the deadline' if waits else name}", files=own.files)
 
@@ -135,15 +136,13 @@ def grandchildren(pipeline: Pipeline, rng: Random) -> Trial:
     what = rng.choice(list(GRANDCHILDREN))
     own = pipeline.behind("make").lasting(1.0)
     wait, by_itself = under_way(own, rng), rng.random() < 0.3
-    # nobody is left to end what a killed process of one's own has started
-    reachable = own.executor == "process" and "session" not in what
-    name, end = some_end(own, rng, kills=reachable)
+    # within the asyncio executor the stages are the command itself: what they start is theirs to end
+    theirs = own.executor == "asyncio"
+    name, end = some_end(own, rng, kills=not theirs)
 
     def inject(running: Running) -> Expected:
         wait(running)
-        if by_itself:
-            return to_its_end(own)
-        return end(running)
+        return replace(to_its_end(own) if by_itself else end(running), leaves=theirs)
 
     text = FORKS.format(act=GRANDCHILDREN[what])
     return Trial(own, inject, f"{what}; {'to its end' if by_itself else name}", files={f"{OWN}.py": text})

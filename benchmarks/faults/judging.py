@@ -107,9 +107,9 @@ def judge(pipeline: Pipeline, wanted: Expected, seen: Observed) -> dict[str, str
         found["saved"] = "nothing was saved"
     if seen.in_time and not killed:
         found |= dict(_told(wanted, seen, str(summary.get("status", ""))))
-    if seen.left:
+    if seen.left and not wanted.leaves:
         found["processes"] = "; ".join(seen.left)
-    if seen.memory:
+    if seen.memory and not wanted.leaves:
         found["memory"] = f"{seen.memory} segments of shared memory in the processes left"
     if seen.at_exit is not None:
         found |= dict(_held(wanted, seen.at_exit))
