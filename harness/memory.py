@@ -11,6 +11,7 @@ from harness.errors import RunFailed
 
 def allocate(nbytes: int, label: str) -> int:
     """A descriptor of `nbytes` of zeroed shared memory; nothing of it appears in any file system. Raises RunFailed."""
+    fd = -1
     try:
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create(label, os.MFD_CLOEXEC)
@@ -19,6 +20,8 @@ def allocate(nbytes: int, label: str) -> int:
                 fd = os.dup(file.fileno())
         os.ftruncate(fd, max(nbytes, 1))
     except OSError as error:
+        if fd >= 0:
+            os.close(fd)
         raise RunFailed(
             f"cannot allocate {nbytes / 2**20:,.0f} MiB of shared memory: {error.strerror}",
             where=label,
