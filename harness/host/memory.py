@@ -14,7 +14,7 @@ USABLE_SHARE = 0.6
 
 def usable_bytes(root: Path = ROOT) -> int:
     """Bytes that may be allocated now: 60 % of the least that any limit leaves."""
-    left = (_machine(root), limits.available_bytes(root), _address_space(root))
+    left = (_machine(root), limits.available_bytes(root), address_space_bytes(root))
     return int(USABLE_SHARE * min(known for known in left if known is not None))
 
 
@@ -28,7 +28,7 @@ def _machine(root: Path) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _address_space(root: Path) -> int | None:
+def address_space_bytes(root: Path = ROOT) -> int | None:
     """What `ulimit -v` leaves to this process; None without such a limit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:

@@ -23,6 +23,7 @@ from harness.stats.little import in_flight
 from harness.stats.summary import summarise_run
 from harness.store import SavedRun, to_json
 from harness.studies.crosscheck import ladder, meaning
+from harness.studies.libraries import load_libraries
 
 Result = TypeVar("Result")
 
@@ -53,8 +54,10 @@ class Measured:
 def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progress: None) -> Measured:
     """Run a Plan, save it under `out`, summarise it. given: the text of the scenario as the user gave it.
 
-    The records are on disk before anything is computed from them: whatever that raises does not cost the run.
+    The records are on disk before anything is computed from them: whatever that raises does not cost the run. Raises
+    RunFailed where the libraries that this takes cannot be loaded; nothing has been run then.
     """
+    load_libraries()
     environment = host.describe()
     timeline = host.Timeline()
 

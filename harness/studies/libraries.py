@@ -1,0 +1,39 @@
+"""The libraries that the end of a run needs, loaded before its beginning: else a lack of memory then costs the run."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from harness.errors import RunFailed
+from harness.host.memory import address_space_bytes
+
+ROOM_BYTES = 400 * 2**20
+"""Address space that they take, about: 360 MiB with two threads of OpenBLAS on x86-64."""
+_SAVING = "pyarrow.parquet"
+
+
+def load_libraries() -> None:
+    """Load what summarising and saving use. Raises RunFailed where there is no room for it.
+
+    OpenBLAS takes a buffer at its first call, and tries for ever where it gets none: it is called once here, behind a
+    look at the room that `ulimit -v` leaves.
+    """
+    room = address_space_bytes()
+    if room is not None and room < ROOM_BYTES and _SAVING not in sys.modules:
+        raise RunFailed(
+            f"`ulimit -v` leaves {room / 2**20:,.0f} MiB of address space, and the libraries of a run take"
+            f" {ROOM_BYTES / 2**20:,.0f}",
+            hint="Raise that limit.",
+        )
+    try:
+        import pyarrow.parquet  # noqa: F401
+        import scipy.special  # noqa: F401
+
+        np.polyfit((0.0, 1.0, 2.0), (0.0, 1.0, 2.0), 1)
+    except (ImportError, MemoryError, OSError) as error:
+        raise RunFailed(
+            f"a library of the run cannot be loaded: {error}",
+            hint="Is there memory for it, and is the installation whole?",
+        ) from None
