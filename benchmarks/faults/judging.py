@@ -128,7 +128,7 @@ def _told(wanted: Expected, seen: Observed, status: str) -> Iterator[tuple[str, 
         yield "exit code", f"{seen.code} of a run that is {status or 'not saved'} (allowed: {allowed or 'none'})"
     if seen.rescued and (seen.code == 0 or str(seen.saved and seen.saved.path) not in seen.said.replace("\n", "")):
         yield "exit code", f"{seen.code}, and it does not say where the results are instead"
-    if "Traceback (most recent call last)" in seen.said:
+    if "Traceback (most recent call last)" in seen.said and (seen.begun or not wanted.starved):
         yield "errors", "a traceback on standard error"
     elif seen.code > 0 and seen.code < 128 and "error" not in seen.said.lower():
         yield "errors", "no word about what went wrong"
@@ -137,9 +137,9 @@ def _told(wanted: Expected, seen: Observed, status: str) -> Iterator[tuple[str, 
 def _held(wanted: Expected, at_exit: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What the command's own process had not given back when it exited."""
     open_ones = {name: to for name, to in at_exit["descriptors"].items() if name not in STANDARD}
-    if open_ones and not wanted.hangs:
+    if open_ones and not wanted.hangs and not wanted.leaves:
         yield "descriptors", f"open at exit: {open_ones}"
-    if at_exit["threads"] and not wanted.hangs:
+    if at_exit["threads"] and not wanted.hangs and not wanted.leaves:
         yield "descriptors", f"threads at exit: {at_exit['threads']}"
     if at_exit["memory"] and not wanted.hangs:
         yield "memory", f"mapped at exit: {at_exit['memory']}"

@@ -172,7 +172,7 @@ def few_processes(pipeline: Pipeline, rng: Random) -> Trial:
     most = rng.choice((1, 3, 4, 6, 8, 12))
 
     def inject(running: Running) -> Expected:
-        return to_its_end(pipeline, FAILED, REFUSED, saved=None)
+        return to_its_end(pipeline, FAILED, REFUSED, saved=None, starved=True)
 
     return Trial(
         pipeline, inject, f"RLIMIT_NPROC {most}", prefix=("prlimit", f"--nproc={most}", *AS_USER), around=alone
@@ -184,7 +184,7 @@ def few_processes(pipeline: Pipeline, rng: Random) -> Trial:
 
 def _limited(pipeline: Pipeline, option: str, value: int, what: str, *, saved: bool | None = None) -> Trial:
     def inject(running: Running) -> Expected:
-        return to_its_end(pipeline, FAILED, REFUSED, saved=saved)
+        return to_its_end(pipeline, FAILED, REFUSED, saved=saved, starved=True)
 
     prefix = tuple(word.format(option=option, value=value) for word in ULIMIT)
     return Trial(pipeline, inject, f"{what}: ulimit {option} {value}", prefix=prefix)
@@ -216,7 +216,7 @@ def _limited_later(pipeline: Pipeline, rng: Random, kind: int, name: str, more: 
                 limit = _used(victim, kind) + more
                 resource.prlimit(victim, kind, (limit, limit))
         running.now()
-        return to_its_end(pipeline, FAILED, REFUSED, saved=None)
+        return to_its_end(pipeline, FAILED, REFUSED, saved=None, starved=True)
 
     return Trial(pipeline, inject, f"{name} of {'the command' if whole else 'a child'}: {more:,} more than it has")
 
@@ -252,7 +252,7 @@ def little_memory(pipeline: Pipeline, rng: Random) -> Trial:
     prefix = tuple(word.format(group=_group(name)) for word in INTO_GROUP)
 
     def inject(running: Running) -> Expected:
-        return to_its_end(pipeline, FAILED, REFUSED, -9, saved=None)
+        return to_its_end(pipeline, FAILED, REFUSED, -9, saved=None, starved=True)
 
     what = f"{limit // MIB} MiB for all, slots of {payload * capacity / MIB:.0f}"
     return Trial(pipeline, inject, what, prefix=prefix, around=lambda place: _memory_group(name, limit))

@@ -29,8 +29,9 @@ class Expected:
     codes: the exit codes of a run that did not complete. A SIGKILL among them is one of the command itself: nothing has
     to be saved then, and an unfinished folder may stay. if_completed: those of one whose load had come to its end.
     saved: whether a run's folder that loads must be there; None: if the run had begun. hangs: threads that nothing can
-    end may be left when the process exits. leaves: processes may be, which are not the tool's to end. wrong: looks at
-    the saved records for what else must hold, and says what does not.
+    end may be left when the process exits. leaves: processes and descriptors may be, which are a stage's and not the
+    tool's to end. starved: while it still imports, Python may say in its own words what it lacks. wrong: looks at the
+    saved records for what else must hold, and says what does not.
     """
 
     codes: frozenset[int]
@@ -39,6 +40,7 @@ class Expected:
     saved: bool | None = True
     hangs: bool = False
     leaves: bool = False
+    starved: bool = False
     wrong: Callable[[RunRecords], str] = lambda records: ""
 
 
