@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import socket
+import time
 from dataclasses import replace
 from random import Random
 
@@ -77,6 +78,7 @@ ERRORS = ("ValueError", "MemoryError", "RecursionError", "KeyboardInterrupt", "S
           "GeneratorExit", "StopIteration", "TimeoutError", "BrokenPipeError", "OSError")  # fmt: skip
 DEATHS = ("os._exit(0)", "os._exit(3)", "os.abort()", "ctypes.string_at(0)", "os.kill(os.getpid(), signal.SIGTERM)",
           "os.kill(os.getpid(), signal.SIGKILL)")  # fmt: skip
+TRICKLE_S = 0.3
 SLEEPS, HOLDS_GIL = "time.sleep(10**6)", "ctypes.PyDLL(None).sleep(10**6)"
 
 
@@ -106,7 +108,8 @@ def dies(pipeline: Pipeline, rng: Random) -> Trial:
 def hangs(pipeline: Pipeline, rng: Random) -> Trial:
     """A stage hangs, with or without the interpreter's lock held; it meets the deadline, or something else ends it."""
     own = _acting(
-        pipeline.lasting(1.5), SLEEPS if pipeline.executor == "asyncio" else rng.choice((SLEEPS, HOLDS_GIL)), rng, 1
+        pipeline.lasting(1.5), SLEEPS if pipeline.executor == "asyncio" else rng.choice((TRICKLE_S = 0.3
+SLEEPS, HOLDS_GIL)), rng, 1
     )
     wait, waits = under_way(own.pipeline, rng), rng.random() < 0.4
     name, end = some_end(own.pipeline, rng)
@@ -196,21 +199,20 @@ def hostile_client(pipeline: Pipeline, rng: Random) -> Trial:
     clients: list[socket.socket] = []
 
     def inject(running: Running) -> Expected:
+        wanted = to_its_end(pipeline)
         try:
             running.until("metrics on ")
             address = re.search(r"metrics on http://([\d.]+):(\d+)", running.said)
             if address is not None:
                 _connect(clients, count, (address[1], int(address[2])), says)
-            running.until("running:")
-            while trickles and not running.ended:
-                running.sleep(0.3)
-                for client in clients:
+            while not running.ended and time.monotonic() - running.injected < wanted.within_s:
+                running.sleep(TRICKLE_S)
+                for client in clients if trickles else ():
                     _send(client, b"x")
-            running.wait(100)
         finally:
             for client in clients:
                 client.close()
-        return to_its_end(pipeline)
+        return wanted
 
     what = f"{count} clients say {says[:12]!r}{' and a byte now and then' if trickles else ''}"
     return Trial(pipeline, inject, what, arguments=("--metrics-port", "0"))

@@ -171,10 +171,8 @@ def _accounted(
         yield "accounted for", f"the summary counts {told}, the records {figures}"
     elif (records.outcome == Outcome.PENDING).any():
         yield "accounted for", "requests without an outcome"
-    elif len(records.failures) != raw[Outcome.FAILED] + int(
-        (records.of_phase(Phase.WARMUP).outcome == Outcome.FAILED).sum()
-    ):
-        yield "accounted for", f"{len(records.failures)} reasons for {raw[Outcome.FAILED]} failures"
+    elif len(records.failures) != (failed := len(records.with_outcome(Outcome.FAILED))):
+        yield "accounted for", f"{len(records.failures)} reasons for {failed} failures"
     elif wrong:
         yield "accounted for", "; ".join(wrong)
     elif completed and scheduled is not None and len(measured) != scheduled:
