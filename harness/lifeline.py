@@ -28,7 +28,8 @@ MARK = "HARNESS_RUN"
 PR_SET_PDEATHSIG = 1
 PASSES, PAUSE_S = 20, 0.01  # over the list of processes, until no marked one is left
 
-_messages_fd = 0
+_messages_fd = _parent = 0
+_clears_up = False
 
 # ------------------------------------------------------------------ in the supervisor
 
@@ -115,18 +116,19 @@ def _read_proc(pid: int, name: str) -> bytes:
 # ------------------------------------------------------------------ in a child
 
 
-def tie(parent: int, *, keeper: bool = False) -> None:
+def tie(parent: int, *, hangs: bool, clears_up: bool) -> None:
     """Tie this process to its parent; the first thing that a child does. parent: the pid that it was told.
 
-    What it has inherited is not inherited further by the programs that it starts. keeper: the one child that the kernel
-    does not kill with its parent, so that it can kill what the others have started; one that never hangs.
+    What it has inherited is not inherited further by the programs that it starts. hangs: it may, so that the kernel has
+    to kill it with its parent. clears_up: as an orphan it kills all that carry the run's mark; one of a run's processes
+    only, since two that did would kill each other before they are through.
     """
-    global _messages_fd
+    global _messages_fd, _parent, _clears_up
+    _parent, _clears_up = parent, clears_up
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None and not keeper:
+    if prctl is not None and hangs:
         prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:  # it went before the kernel was asked
-        _end_as_orphan()
+    end_if_orphaned()  # it went before the kernel was asked
     with contextlib.suppress(OSError):
         for path in Path("/dev/fd").iterdir():
             with contextlib.suppress(OSError):
@@ -138,11 +140,19 @@ def tie(parent: int, *, keeper: bool = False) -> None:
 
 
 def receive() -> Any:
-    """Wait for the next message; when the parent is gone instead, this process and all of its run end at once.
+    """Wait for the next message; when the parent is gone instead, this process ends at once, and all of its run.
 
     Reads the descriptor itself: a thread that waits in it holds no lock that exit needs.
     """
     return pickle.loads(_read(struct.unpack("<q", _read(8))[0]))
+
+
+def end_if_orphaned() -> None:
+    """End this process, and all of its run, if its parent is gone. The last thing that a child does: when its siblings
+    are killed their pipes break, and what that raises must not end it before it has cleared up.
+    """
+    if os.getppid() != _parent:
+        _end_as_orphan()
 
 
 def _read(count: int) -> bytes:
@@ -156,5 +166,6 @@ def _read(count: int) -> bytes:
 
 
 def _end_as_orphan() -> None:
-    kill_marked(os.environ.get(MARK, ""), 0 if sys.platform == "linux" else os.getpgrp())
+    if _clears_up or sys.platform != "linux":
+        kill_marked(os.environ.get(MARK, ""), 0 if sys.platform == "linux" else os.getpgrp())
     os._exit(ORPHANED)

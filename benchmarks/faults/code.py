@@ -108,8 +108,7 @@ def dies(pipeline: Pipeline, rng: Random) -> Trial:
 def hangs(pipeline: Pipeline, rng: Random) -> Trial:
     """A stage hangs, with or without the interpreter's lock held; it meets the deadline, or something else ends it."""
     own = _acting(
-        pipeline.lasting(1.5), SLEEPS if pipeline.executor == "asyncio" else rng.choice((TRICKLE_S = 0.3
-SLEEPS, HOLDS_GIL)), rng, 1
+        pipeline.lasting(1.5), SLEEPS if pipeline.executor == "asyncio" else rng.choice((SLEEPS, HOLDS_GIL)), rng, 1
     )
     wait, waits = under_way(own.pipeline, rng), rng.random() < 0.4
     name, end = some_end(own.pipeline, rng)

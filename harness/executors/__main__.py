@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from harness.lifeline import tie
+from harness.lifeline import end_if_orphaned, tie
 
 if __name__ == "__main__":
-    tie(int(sys.argv[2]), keeper=sys.argv[1] == "process.producer")
-    import_module(f"harness.executors.{sys.argv[1]}").main()
+    module = sys.argv[1]
+    tie(int(sys.argv[2]), hangs=module != "process.producer", clears_up=module != "process.worker")
+    try:
+        import_module(f"harness.executors.{module}").main()
+    finally:
+        end_if_orphaned()
