@@ -21,8 +21,14 @@ from harness.stats.quantiles import rank, requests_needed
 INDEPENDENT = "independent order statistics"
 DEPENDENT = "effective sample size"
 
-NARROWLY, SCARCE = 0.25, 0.3
-"""Up to so much longer than it has to be, a run counts as scarcely answered; and what then is left of its weight."""
+SURPLUS = 24.0
+"""What the estimated number of effective requests has too many of, at q = 1 and for strong correlation: a short run
+that met no long busy period looks less correlated than it is (docs/intervals.md, "What a short run does not know")."""
+
+LAG_WEIGHT, CLUSTER_WEIGHT, SCARCITY, SKEW = 16.0, 0.6, 10.0, 1.8
+"""How much the ends allow for the inflation being an estimate (`dependent`, step 3): luck's square for each unit of
+lag / n and of 1 / clusters, its growth in a run that is only just answered, and the same for the lower end. Fitted to
+simulated queues at 95 % (docs/intervals.md); the normal quantile carries luck to other confidences."""
 
 MIN_EFFECTIVE = 3
 """Effective requests beyond the quantile below which there are not enough clusters to judge their sizes by."""
@@ -80,14 +86,17 @@ def dependent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Inter
        At a far quantile that estimate rests on a handful of busy periods, so it is also made at five and ten times
        the tail probability, and the largest of the three counts: correlation falls or stays level towards the tail
        of a queue, while a cause that makes only the slowest requests cluster, such as a stall, shows at q itself.
-    2. A Clopper-Pearson interval for the probability of lying beyond the quantile, with the effective number of
-       requests in place of n, reduced by the square of z / t for the few clusters of slow requests that the
-       inflation was estimated from (Korn and Graubard, Survey Methodology 24, 1998, who do it for clustered samples).
-       m effective requests beyond the quantile are m clusters of equal size or 2 m of geometrically distributed
-       size; t has 3/2 m + 1 degrees of freedom.
-    3. The order statistics at the two probabilities are the ends. A run that is only just long enough to be answered
-       is likely one that met few long busy periods, for which both its quantile and its inflation come out low: the
-       upper end then is that of fewer effective requests, down to SCARCE of them at the limit.
+    2. The number of requests beyond the quantile is as uncertain as a binomial one among n / inflation requests, and
+       a Clopper-Pearson interval with that many gives the probabilities at which order statistics are the ends (Korn
+       and Graubard, Survey Methodology 24, 1998, who do it for clustered samples).
+    3. The inflation is itself an estimate, and it errs together with the quantile: a run that met few long busy
+       periods has a low quantile and a low inflation, one that met many has both high. So the misses of step 2 alone
+       lie on one side. The upper end is therefore that of fewer effective requests, exp(-luck) as many, and the lower
+       end that of more; `_upper` has the formulas. Luck is larger the fewer independent requests lie beyond the
+       quantile, the longer the correlation lasts against the run (the relative variance of a sum of autocorrelations
+       up to lag L is 4 L / n: Madras and Sokal, Journal of Statistical Physics 50, 1988, appendix C), and where the
+       run is only just long enough to be answered, because among such runs those that met few long busy periods are
+       answered first. Johnson's t for skewed populations moves both ends likewise (JASA 73, 1978).
 
     It declines on two criteria: fewer than MIN_TAIL independent requests beyond the quantile, judged by the
     correlation about the median, or fewer than MIN_EFFECTIVE, judged by the inflation of step 1. The first is the one
@@ -111,24 +120,19 @@ def inflation(values: NDArray[Any], q: float) -> float:
     1 + 2 * (sum of the autocorrelations of the indicator "lies above the quantile"), at least 1. The sum ends by the
     initial monotone sequence rule: sums of two neighbouring lags, as long as they are positive, and never larger than
     the one before (Geyer, Statistical Science 7, 1992, section 3.3), at most a quarter of the series. 1 for values
-    without variation.
+    without variation. In a short run of correlated values it comes out low (`effective` allows for it).
     """
-    n = len(values)
-    if n < 8:
-        return 1.0
-    k = rank(n, q) - 1
-    above = (values > np.partition(values, k)[k]).astype(np.float64)
-    above -= above.mean()
-    lags = n // 8 * 2
-    size = 1 << (n + lags - 1).bit_length()  # so long that no lag below `lags` wraps around
-    spectrum = np.fft.rfft(above, size)
-    covariance = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[:lags]
-    if covariance[0] <= 0.0:
-        return 1.0
-    pairs = covariance.reshape(-1, 2).sum(axis=1) / covariance[0]
-    not_positive = np.flatnonzero(pairs <= 0.0)
-    end = int(not_positive[0]) if not_positive.size else len(pairs)
-    return max(1.0, 2.0 * float(np.minimum.accumulate(pairs[:end]).sum()) - 1.0)
+    return _correlation(values, q)[0]
+
+
+def effective(n: int, factor: float, q: float) -> float:
+    """Return how many independent values n >= 1 values with the estimated inflation `factor` are worth.
+
+    n / factor is too many by about SURPLUS * q (1 - 1 / factor), nearly whatever n is; at least a fifth of it is left,
+    as a run that short does not know.
+    """
+    estimate = n / factor
+    return max(estimate - _surplus(factor, q), estimate / 5.0)
 
 
 def early_stopping_needed(q: float, over: int = 1, confidence: float = 0.99, tolerance: float = 0.0) -> int:
@@ -176,24 +180,60 @@ def early_stopping_estimate(values: NDArray[Any], q: float, confidence: float = 
     return float(np.partition(values, n - low)[n - low])
 
 
+def _correlation(values: NDArray[Any], q: float) -> tuple[float, int]:
+    """Return the inflation of values, shape (n,), at their quantile q, and up to which lag it was summed."""
+    n = len(values)
+    if n < 8:
+        return 1.0, 0
+    k = rank(n, q) - 1
+    above = (values > np.partition(values, k)[k]).astype(np.float64)
+    above -= above.mean()
+    lags = n // 8 * 2
+    size = 1 << (n + lags - 1).bit_length()  # so long that no lag below `lags` wraps around
+    spectrum = np.fft.rfft(above, size)
+    covariance = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[:lags]
+    if covariance[0] <= 0.0:
+        return 1.0, 0
+    pairs = covariance.reshape(-1, 2).sum(axis=1) / covariance[0]
+    not_positive = np.flatnonzero(pairs <= 0.0)
+    end = int(not_positive[0]) if not_positive.size else len(pairs)
+    return max(1.0, 2.0 * float(np.minimum.accumulate(pairs[:end]).sum()) - 1.0), 2 * end
+
+
+def _surplus(factor: float, q: float) -> float:
+    return SURPLUS * q * (1.0 - 1.0 / factor)
+
+
+def _long_enough(n: int, about_median: float, q: float) -> int:
+    """Return how many values are expected to be answered: for which n over their inflation at the median, surplus and
+    all, comes to requests_needed(q). At most n where that of these n values does."""
+    required = requests_needed(q) - _surplus(about_median, 0.5)
+    return math.ceil(round(n * required / effective(n, about_median, 0.5), 6))
+
+
 def _upper(values: NDArray[Any], q: float, confidence: float) -> Interval:
     """Return the dependence-aware interval for a quantile q >= 0.5."""
-    from scipy.special import betaincinv, ndtri, stdtrit
+    from scipy.special import betaincinv, ndtri
 
     n, tail = len(values), 1.0 - q
     if n == 0:
         return Interval(None, None, DEPENDENT, confidence, 0.0, requests_needed(q))
-    factor = max(inflation(values, 1.0 - min(0.5, tail * wider)) for wider in (1.0, 5.0, 10.0))
-    n_effective = n / factor
-    beyond = n_effective * tail
-    needed = max(requests_needed(q, inflation(values, 0.5)), math.ceil(MIN_EFFECTIVE * factor / tail))
+    levels = {min(0.5, tail * wider) for wider in (1.0, 5.0, 10.0)}
+    found = {level: _correlation(values, 1.0 - level) for level in levels | {0.5}}
+    factor, lag = (max(column) for column in zip(*(found[level] for level in levels), strict=True))
+    n_effective = effective(n, factor, q)
+    needed = max(_long_enough(n, found[0.5][0], q), math.ceil(MIN_EFFECTIVE * factor / tail))
     if n < needed:
         return Interval(None, None, DEPENDENT, confidence, n_effective, needed)
     half = (1.0 - confidence) / 2.0
-    reduced = n_effective * (ndtri(half) / stdtrit(1.5 * beyond + 1.0, half)) ** 2
-    scarce = reduced * min(1.0, SCARCE + (1.0 - SCARCE) * (n / needed - 1.0) / NARROWLY)
-    fewest = n * float(betaincinv(scarce * tail, scarce * q + 1.0, half))
-    most = n * float(betaincinv(reduced * tail + 1.0, reduced * q, 1.0 - half))
+    clusters = n / factor * tail  # equal ones, beyond the quantile, or twice as many of geometric size
+    correlated = 1.0 - 1.0 / factor
+    luck = correlated * math.sqrt(LAG_WEIGHT * lag / n + CLUSTER_WEIGHT / clusters)
+    luck *= (1.0 + SCARCITY * tail ** (1.0 / 3.0) * needed / n) * float(ndtri(half) / ndtri(0.025))
+    fewer = n / factor * math.exp(-luck)
+    more = n / factor * math.exp(SKEW * q * correlated / math.sqrt(clusters))
+    fewest = n * float(betaincinv(fewer * tail, fewer * q + 1.0, half))
+    most = n * float(betaincinv(more * tail + 1.0, more * q, 1.0 - half))
     ordered = np.sort(values)
     lo = ordered[max(n - 1 - math.floor(most), 0)]
     hi = ordered[n - max(math.ceil(fewest), 1)]

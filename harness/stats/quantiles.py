@@ -60,13 +60,11 @@ def summarise(values_ns: NDArray[Any]) -> dict[str, float | None]:
     return summary
 
 
-def requests_needed(q: float, inflation: float = 1.0) -> int:
-    """Return how many requests the dependence-aware interval on the quantile q needs.
+def requests_needed(q: float) -> int:
+    """Return how many independent requests the dependence-aware interval on the quantile q needs.
 
-    It needs MIN_TAIL independent requests beyond the quantile, on its thinner side. `inflation` is the number of
-    requests in a row that tell as much as one independent request (1 for independent requests; see
-    `intervals.inflation`).
+    MIN_TAIL of them are beyond the quantile, on its thinner side.
     """
     if not 0.0 < q < 1.0:
         raise ValueError(f"an interval needs a quantile between 0 and 1, not {q}")
-    return math.ceil(round(MIN_TAIL * max(inflation, 1.0) / min(q, 1.0 - q), 6))
+    return math.ceil(round(MIN_TAIL / min(q, 1.0 - q), 6))

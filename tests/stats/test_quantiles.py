@@ -52,10 +52,9 @@ def test_the_mean_of_large_times_keeps_its_digits():
     assert summarise(values)["mean"] == pytest.approx(2**62 / 1e6, rel=1e-12)
 
 
-def test_requests_needed_scales_with_tail_and_correlation():
+def test_requests_needed_scales_with_tail():
     assert requests_needed(0.99) == 100 * MIN_TAIL
     assert requests_needed(0.999) == 1000 * MIN_TAIL
     assert requests_needed(0.01) == requests_needed(0.99)
-    assert requests_needed(0.99, inflation=3.5) == 350 * MIN_TAIL
     with pytest.raises(ValueError, match="between 0 and 1"):
         requests_needed(1.0)
