@@ -129,6 +129,7 @@ def test_it_answers_in_order(saved, tmp_path):
     summary = saved["steady"].summary
     for sentence in (*summary["reading"], *(check["message"] for check in summary["checks"])):
         assert sentence in text
+    assert "too few requests for an interval; likelier too low than too high" in text
 
 
 def test_a_saturated_run_shows_no_p99_and_no_quantile_of_a_wait(saved, tmp_path):

@@ -286,6 +286,8 @@ def test_the_table_fits_and_says_what_became_of_every_cell(line, width):
     assert "7 of 9 runs completed" in text
     assert "batch.max 4, rate 80/s failed: no memory" in text
     assert "no other cell completes more at a lower p99" in text
+    assert any(table.TOO_FEW in row for row in rows)
+    assert "too few requests for an interval: such a p99 is likelier too low than too high" in text
 
 
 def test_plots_are_drawn_for_one_axis_two_axes_and_values_that_are_no_numbers(line, tmp_path):

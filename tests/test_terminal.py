@@ -82,6 +82,7 @@ def test_the_screen_answers_what_it_is_for(measured):
     for row in ("e2e latency, from due", "response, from issued", "Load", "Requests", "Memory peak", "What it says"):
         assert row in text
     assert f"Saved in {summary['saved']}" in text
+    assert "p99 is likelier too low than too high" in " ".join(text.split())
 
 
 def test_the_headline_shows_the_summary_s_figures(measured):

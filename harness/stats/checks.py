@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.records import Outcome, RunRecords
 from harness.stats.budget import PRODUCER, Budget
-from harness.stats.intervals import Interval, early_stopping_needed
+from harness.stats.intervals import Interval, dependent, early_stopping_needed
 from harness.stats.little import InFlight
-from harness.stats.quantiles import LEVELS, quantile, requests_needed
+from harness.stats.quantiles import LEVELS, quantile
 from harness.stats.steady import SteadyState
 
 Level = Literal["ok", "warning", "invalid"]
@@ -24,6 +25,9 @@ HAND_OVER_S = 0.002
 """The same for the time in flight of a request: a process that shares its core may be held up for so long between a
 stamp and what is counted."""
 FEWEST_MOMENTS = 20
+
+SHORT_RUN = "p99 is likelier too low than too high"
+"""Of a run that is too short for an interval: it likely met few long busy periods (docs/intervals.md)."""
 
 
 @dataclass(frozen=True)
@@ -90,30 +94,30 @@ def schedule(budget: Budget) -> Check:
     )
 
 
-def samples(completed: int, p99: Interval) -> Check:
-    """Are there enough requests for the quantiles that are shown?"""
-    factor = max(1.0, completed / p99.n_effective) if p99.n_effective else 1.0
-    worth = f"{completed:,} requests tell as much as {p99.n_effective:,.0f} independent ones"
+def samples(latency: NDArray[Any], p99: Interval) -> Check:
+    """Are there enough requests for the quantiles that are shown? latency: in order of arrival, shape (n,)."""
+    completed = len(latency)
+    worth = f"{completed:,} requests are worth about {p99.n_effective:,.0f} independent ones"
     if p99.answered:
-        least = requests_needed(0.999)
-        note = f"; p99.9 wants {least:,} and is little more than the maximum here" if completed < least else ""
+        least = 10 * p99.needed  # a tenth of the tail
+        note = f"; p99.9 needs about {least:,}" if completed < least else ""
         return Check("samples", "ok", f"{worth}: enough for p99{note}")
-    needed = max(p99.needed, requests_needed(0.99, factor))
-    poor = [_label(name) for name, q in LEVELS.items() if name != "p99" and completed < requests_needed(q, factor)]
-    also = f" (and for {', '.join(poor)})" if poor else ""
+    others = [(name, q) for name, q in LEVELS.items() if name != "p99"]
+    poor = [_label(name) for name, q in others if not dependent(latency, q).answered]
+    also = f" (and {', '.join(poor)})" if poor else ""
     return Check(
         "samples",
         "warning",
-        f"{worth}: too few for an interval on p99{also}. About {max(needed - completed, 0):,} more are needed"
-        f"{_loadgen(completed)}",
+        f"{worth}: too few for an interval on p99{also}; {SHORT_RUN}. Needed: about {p99.needed - completed:,} more"
+        f" ({_loadgen(completed)})",
     )
 
 
 def _loadgen(completed: int) -> str:
-    """What MLPerf LoadGen's early-stopping rule says."""
+    """How many more MLPerf LoadGen's early-stopping rule asks for."""
     missing = early_stopping_needed(0.99) - completed
-    more = f"{missing:,}" if missing > 0 else "no"
-    return f" (MLPerf LoadGen's early-stopping rule, which takes them for independent, asks for {more} more)"
+    more = f"{missing:,}" if missing > 0 else "no more"
+    return f"{more} if independent, by MLPerf's rule"
 
 
 def _label(name: str) -> str:

@@ -62,7 +62,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
         verdicts.append(checks.little(InFlight(**in_flight) if in_flight else None))
         verdicts += _load_checks(plan, split, state, bottleneck, stages[bottleneck]["utilisation"])
         if meaningful:
-            verdicts.append(checks.samples(len(done), p99))
+            verdicts.append(checks.samples(split.e2e, p99))
     summary: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "name": plan.scenario.name,

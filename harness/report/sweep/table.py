@@ -12,6 +12,7 @@ from rich.text import Text
 from harness.report.figures import first_line, ms
 from harness.report.sweep.words import label, short_names
 
+TOO_FEW = "too few requests"
 WIDEST = 120
 LEAST_NEEDED = ("p90", "batch", "offered", "busiest")
 """Columns in the order in which a narrow screen loses them."""
@@ -90,7 +91,7 @@ def _interval(cell: Mapping[str, Any], to: str) -> Text:
     if cell["verdict"] in ("saturated", "failed", "interrupted", "not run"):
         return Text(cell["verdict"], style="yellow")
     if cell["e2e_ms"]["p99_ci"] is None:
-        return Text("too few requests", style="dim")
+        return Text(TOO_FEW, style="dim")
     lo, hi = cell["e2e_ms"]["p99_ci"]
     return Text(f"{ms(lo)} {to} {ms(hi)}{' r' if cell['e2e_ms'].get('p99_ci_from') == 'repeats' else ''}")
 
@@ -119,6 +120,8 @@ def _notes(answer: Mapping[str, Any]) -> Table:
         if cell["reason"]:
             where = label(cell["values"])
             notes.add_row(Text("!", style="yellow"), Text(f"{where} failed: {first_line(cell['reason'])}"))
+    if any(_interval(cell, "").plain == TOO_FEW for cell in answer["cells"]):
+        notes.add_row("", f"{TOO_FEW} for an interval: such a p99 is likelier too low than too high")
     for text in (*answer["notes"], *(twin["warnings"] if twin else ())):
         notes.add_row(Text("!", style="yellow"), Text(text))
     return notes
