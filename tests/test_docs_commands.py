@@ -93,6 +93,7 @@ def test_the_readme_s_commands_on_a_run_do_what_they_are_named_for(place):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_commands_of_the_readme_do_what_they_are_named_for(place):
     commands = named(ROOT / "README.md")
     assert len(commands) > 15

@@ -23,7 +23,7 @@ from harness.records import Outcome
 from tests.properties import some
 
 LIMIT_S = 2.0  # from the death of a worker to the end of the run
-SLACK_S = 3.0  # for summarising and saving, on a busy machine
+SLACK_S = 10.0  # for summarising and saving, on a busy machine
 
 PIPELINE = """
 name: killed
@@ -127,7 +127,7 @@ def start(tmp_path: Path) -> Iterator:  # type: ignore[type-arg]
     assert shared_memory() <= before, "shared memory is left"
 
 
-def gone(children: list[psutil.Process], within_s: float = 1.0) -> None:
+def gone(children: list[psutil.Process], within_s: float = 5.0) -> None:
     """Every process has ended; one whose parent is gone may stay a zombie until init takes notice."""
     _, left = psutil.wait_procs(children, timeout=within_s)
     alive = [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
