@@ -81,3 +81,11 @@ def test_the_command_prints_a_row_a_length_and_names_those_that_fail(monkeypatch
     monkeypatch.setattr(interval_coverage, "MOST", 1.0)
     assert interval_coverage.main() == 1
     assert "fails: M/G/1, cv 0.3 at 0.5, p50 of 400: holds in 9" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_short_runs_at_a_high_load_pass_the_benchmark_s_own_check(monkeypatch, capsys):
+    arguments = ["--check", "--runs", "400", "--queue", "2", "3", "--requests", "400", "4000", "--seed", "7"]
+    monkeypatch.setattr(sys, "argv", ["interval_coverage", *arguments])
+    monkeypatch.setattr(interval_coverage, "SHORT_QUEUES", [])
+    assert interval_coverage.main() == 0, capsys.readouterr().err
