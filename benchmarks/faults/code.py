@@ -120,7 +120,7 @@ def hangs(pipeline: Pipeline, rng: Random) -> Trial:
             found = by_the_deadline(own.pipeline)
         else:
             found = end(running)
-        return replace(found, hangs=True)
+        return replace(found, codes=found.codes | {FAILED}, hangs=True)  # the deadline may come first
 
     return Trial(own.pipeline, inject, f"{own.what}; {'the deadline' if waits else name}", files=own.files)
 
