@@ -20,13 +20,18 @@ from benchmarks.faults.trial import Trial
 
 @dataclass(frozen=True)
 class Round:
-    """A round that is over. saves: a run was or had to be saved. wrong: what, by claim. again: repeats it."""
+    """A round that is over.
+
+    hit: the fault was injected before the command had ended. saves: a run was or had to be saved. wrong: what, by
+    claim. again: repeats it.
+    """
 
     number: int
     fault: str
     executor: str
     what: str
     wrong: dict[str, str]
+    hit: bool
     saves: bool
     seconds: float
     code: int
@@ -64,6 +69,7 @@ def play(number: int, seed: int, base: Path, stopping: threading.Event, *, keep:
             executor=executor,
             what=trial.what,
             wrong=wrong,
+            hit=running.hit,
             saves=seen.saved is not None or "saved" in wrong,
             seconds=seen.seconds,
             code=seen.code,

@@ -48,7 +48,11 @@ if sys.orig_argv[1:4] == ["-m", "harness", "run"]:
 
 @dataclass
 class Running:
-    """A command that has been started. injected, ended_at: when the fault was, and the end, on the monotonic clock."""
+    """A command that has been started.
+
+    injected, ended_at: when the fault was, and the end, on the monotonic clock. hit: False where the command, or what
+    the fault was for, had ended before.
+    """
 
     process: subprocess.Popen[bytes]
     place: Path
@@ -56,6 +60,7 @@ class Running:
     stopping: threading.Event
     injected: float
     ended_at: float = 0.0
+    hit: bool = True
 
     @property
     def ended(self) -> bool:
@@ -92,6 +97,7 @@ class Running:
         until = time.monotonic() + within_s
         while not (found := processes.children(self.mark)):
             if self.ended or time.monotonic() > until:
+                self.hit = False
                 return None
             time.sleep(POLL_S)
         return found[min(int(share * len(found)), len(found) - 1)]
@@ -111,6 +117,7 @@ class Running:
     def now(self) -> None:
         """The fault is injected now."""
         self.injected = time.monotonic()
+        self.hit = self.hit and not self.ended
 
     def wait(self, within_s: float) -> bool:
         """Whether it ended within this time from the injection."""

@@ -14,7 +14,7 @@ ORDER = [(fault.name, executor) for fault, executor in CELLS]
 
 def table(rounds: Sequence[Round], skipped: dict[str, str]) -> str:
     """A row a fault and executor: of how many rounds each claim held; the slowest end, from the injection."""
-    columns = ("fault", "executor", "rounds", *CLAIMS, "slowest end, s")
+    columns = ("fault", "executor", "rounds", "injected", *CLAIMS, "slowest end, s")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for fault, executor in sorted({(r.fault, r.executor) for r in rounds}, key=ORDER.index):
         lines.append(_row(fault, executor, [r for r in rounds if (r.fault, r.executor) == (fault, executor)]))
@@ -29,7 +29,9 @@ def _row(fault: str, executor: str, rounds: Sequence[Round]) -> str:
         judged = [r for r in rounds if claim not in ("saved", "accounted for") or r.saves]
         held.append(f"{sum(claim not in r.wrong for r in judged)} of {len(judged)}")
     slowest = max((r.seconds for r in rounds), default=0.0)
-    return f"| {fault} | {executor} | {len(rounds)} | {' | '.join(held)} | {slowest:.1f} |"
+    return (
+        f"| {fault} | {executor} | {len(rounds)} | {sum(r.hit for r in rounds)} | {' | '.join(held)} | {slowest:.1f} |"
+    )
 
 
 def line(found: Round) -> str:
