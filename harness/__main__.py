@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from harness import interruption
@@ -10,6 +11,7 @@ from harness import interruption
 def main() -> None:
     """Run the command line as a process: a signal ends it with its exit code and no traceback, whenever it comes."""
     interruption.quit_on_signals()  # while this imports; nothing is at stake yet
+    unheard = False
     try:
         from harness.commands import cli  # noqa: F401 - before a signal may raise in the middle of an import
 
@@ -18,6 +20,10 @@ def main() -> None:
         code = 0
     except SystemExit as ended:
         code = int(ended.code or 0)
+    except OSError:
+        if not interruption.came():  # else it is the terminal that has gone with the signal
+            raise
+        code, unheard = interruption.exit_code(), True
     except BaseException:
         if not interruption.raised():  # else it is what a signal was turned into on its way here
             raise
@@ -27,6 +33,8 @@ def main() -> None:
         from harness.lifeline import kill_descendants
 
         kill_descendants()
+    if unheard:
+        os._exit(code)  # what is still to be said cannot be
     raise SystemExit(code)
 
 

@@ -93,7 +93,10 @@ def held() -> Iterator[Interruption]:
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
+    global _came
     if _current is not None:
+        if _before[number] is _raise:
+            _came = _came or number
         _current._note(number)
     elif callable(_before[number]):
         _before[number](number, frame)
@@ -104,7 +107,8 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 # ------------------------------------------------------------------ what the `harness` command sets
 
-_raised = 0
+_came = 0
+_raised = False
 
 
 def raise_on_signals() -> None:
@@ -117,14 +121,19 @@ def quit_on_signals() -> None:
     _set(_quit)
 
 
-def raised() -> int:
-    """The signal that was raised as Interrupted, or 0."""
+def came() -> int:
+    """The first signal that came to the `harness` command, whether it was noted or raised; or 0."""
+    return _came
+
+
+def raised() -> bool:
+    """Whether one was raised as Interrupted."""
     return _raised
 
 
 def exit_code(number: int = 0) -> int:
-    """Of a command that a signal has ended; without its number that of the one that was raised."""
-    return 128 + (number or _raised or signal.SIGINT)
+    """Of a command that a signal has ended; without its number that of the first one that came."""
+    return 128 + (number or _came or signal.SIGINT)
 
 
 def _set(handler: Callable[[int, FrameType | None], None]) -> None:
@@ -134,8 +143,8 @@ def _set(handler: Callable[[int, FrameType | None], None]) -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    global _raised
-    _raised = number
+    global _came, _raised
+    _came, _raised = _came or number, True
     _set(_quit)
     raise Interrupted(number)
 

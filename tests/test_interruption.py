@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import random
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -231,3 +233,23 @@ def test_two_signals_at_random_moments_save_the_run(start, attempt: int) -> None
     assert b"Traceback" not in run.errors
     summary = run.summary()
     assert summary["status"] == ("interrupted" if requests == "100000" else summary["status"])
+
+
+@pytest.mark.parametrize("executor", ["process", pytest.param("asyncio", marks=pytest.mark.slow)])
+def test_a_terminal_that_is_closed_costs_no_run(tmp_path: Path, executor: str) -> None:
+    """The live view and the result have nowhere to go by then."""
+    (tmp_path / "x.yaml").write_text(PIPELINE)
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "harness", "run", "x.yaml", "--out", "out", "--set", f"executor={executor}"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    while b"queue" not in shown and b"waiting" not in shown:
+        shown += os.read(ours, 4096)
+    os.close(ours)
+    assert process.wait(LIMIT_S + SLACK_S) == 129
+    (saved,) = store.list_runs(tmp_path / "out")
+    assert saved.summary["status"] == "interrupted"
