@@ -107,8 +107,8 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class GaussianSeries:
-    """No queue: a stationary Gaussian autoregressive series, symmetric and without busy periods."""
+class LognormalSeries:
+    """No queue and no busy periods: exponentials of a stationary Gaussian autoregressive series, which is symmetric."""
 
     lag_one: float
     utilisation: float = 0.0
@@ -116,7 +116,7 @@ class GaussianSeries:
     @property
     def name(self) -> str:
         """What it is."""
-        return f"Gaussian, lag one {self.lag_one:g}"
+        return f"lognormal series, lag one {self.lag_one:g}"
 
     @property
     def key(self) -> tuple[int, ...]:
@@ -128,13 +128,13 @@ class GaussianSeries:
         while runs > 0:
             some = min(runs, max(AT_ONCE // requests, 1))
             runs -= some
-            yield _autoregressive(rng, (some, requests), self.lag_one)
+            yield np.exp(_autoregressive(rng, (some, requests), self.lag_one))
 
     def quantiles(self, levels: tuple[float, ...]) -> tuple[list[float], list[float]]:
-        """The normal quantiles, and no standard errors."""
+        """The exact quantiles, and no standard errors."""
         from scipy.special import ndtri
 
-        return [float(ndtri(q)) for q in levels], [0.0] * len(levels)
+        return [float(np.exp(ndtri(q))) for q in levels], [0.0] * len(levels)
 
 
 def _autoregressive(rng: np.random.Generator, shape: tuple[int, int], lag_one: float) -> Floats:

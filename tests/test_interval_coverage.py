@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import interval_coverage
 from benchmarks.interval_coverage import Row, binomial
-from benchmarks.interval_queues import Queue
+from benchmarks.interval_queues import LognormalSeries, Queue
 
 
 def test_binomial_interval_is_clopper_and_pearson_s():
@@ -45,7 +45,7 @@ def test_a_row_fails_by_its_coverage_or_by_one_side(answers, above, below, says)
 
 @pytest.mark.parametrize(
     "queue",
-    [Queue(0.5, 1.0), Queue(0.5, 0.3), Queue(0.5, 1.0, servers=2), Queue(0.3, 0.3, lag_one=0.7)],
+    [Queue(0.5, 1.0), Queue(0.5, 0.3), Queue(0.5, 1.0, servers=2), Queue(0.3, 0.3, lag_one=0.7), LognormalSeries(0.7)],
     ids=lambda queue: queue.name,
 )
 def test_a_queue_has_the_quantiles_that_it_says(queue, monkeypatch):
