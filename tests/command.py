@@ -17,7 +17,7 @@ from unittest import mock
 
 from click.testing import CliRunner
 
-from harness.__main__ import main
+from harness.__main__ import invoke
 
 
 def harness(*arguments: object, cwd: Path | str = ".", columns: int = 80) -> subprocess.CompletedProcess[str]:
@@ -30,7 +30,7 @@ def harness(*arguments: object, cwd: Path | str = ".", columns: int = 80) -> sub
         CliRunner().isolation(env={"COLUMNS": str(columns)}) as (out, err, _),
     ):
         try:
-            main()
+            invoke()  # not main, which would have signals end this process
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         for stream in (sys.stdout, sys.stderr):

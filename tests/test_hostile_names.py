@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from harness import store
-from harness.__main__ import main
+from harness.__main__ import invoke
 
 NAMES = [
     b"\x1b]8;;link\x07x.png",
@@ -48,7 +48,7 @@ def run(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
     code = 0
     try:
-        main()
+        invoke()
     except SystemExit as ended:
         code = ended.code or 0
     return code, *capsys.readouterr()
