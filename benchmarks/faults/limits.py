@@ -200,7 +200,7 @@ def few_descriptors(pipeline: Pipeline, rng: Random) -> Trial:
 def little_address_space(pipeline: Pipeline, rng: Random) -> Trial:
     """RLIMIT_AS, likewise."""
     if rng.random() < 0.5:
-        return _limited(pipeline, "-v", rng.choice((300, 500, 700, 900, 1200)) * 1024, "RLIMIT_AS")
+        return _limited(pipeline, "-v", rng.choice((500, 800, 900, 1000, 1200, 2000)) * 1024, "RLIMIT_AS")
     return _limited_later(pipeline, rng, resource.RLIMIT_AS, "RLIMIT_AS", rng.randrange(0, 64) * MIB)
 
 
