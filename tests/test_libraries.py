@@ -57,7 +57,7 @@ def test_too_little_address_space_is_said_before_the_load(tmp_path: Path, more_m
 
 
 def test_a_run_that_meets_its_limit_while_it_lasts_is_saved(tmp_path: Path) -> None:
-    done = limited(tmp_path, 48, "while it lasts")
+    done = limited(tmp_path, 1, "while it lasts")
     assert done.returncode == 0, done.stderr
     (saved,) = store.list_runs(tmp_path / "out")
     assert saved.summary["requests"]["completed"] == 100

@@ -1,7 +1,8 @@
-"""The libraries that the end of a run needs, loaded before its beginning: else a lack of memory then costs the run."""
+"""What the end of a run needs, had before its beginning: a lack of memory that comes meanwhile does not cost the run."""
 
 from __future__ import annotations
 
+import mmap
 import sys
 
 import numpy as np
@@ -11,11 +12,15 @@ from harness.host.memory import address_space_bytes
 
 ROOM_BYTES = 400 * 2**20
 """Address space that they take, about: 360 MiB with two threads of OpenBLAS on x86-64."""
+RESERVE_BYTES = 128 * 2**20
+"""For what these libraries allocate then: of address space, since none of it is touched."""
 _SAVING = "pyarrow.parquet"
 
 
-def load_libraries() -> None:
-    """Load what summarising and saving use. Raises RunFailed where there is no room for it.
+def room_for_the_end() -> mmap.mmap:
+    """Load what summarising and saving use, and return room for them, to be closed when the load is over.
+
+    Raises RunFailed where there is not enough. Arrow ends the process where an allocation fails.
 
     OpenBLAS takes a buffer at its first call, and tries for ever where it gets none: it is called once here, behind a
     look at the room that `ulimit -v` leaves.
@@ -32,8 +37,9 @@ def load_libraries() -> None:
         import scipy.special  # noqa: F401
 
         np.polyfit((0.0, 1.0, 2.0), (0.0, 1.0, 2.0), 1)
+        return mmap.mmap(-1, RESERVE_BYTES)
     except (ImportError, MemoryError, OSError) as error:
         raise RunFailed(
-            f"a library of the run cannot be loaded: {error}",
+            f"what the end of the run needs cannot be had: {error}",
             hint="Is there memory for it, and is the installation whole?",
         ) from None

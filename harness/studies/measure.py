@@ -23,7 +23,7 @@ from harness.stats.little import in_flight
 from harness.stats.summary import summarise_run
 from harness.store import SavedRun, to_json
 from harness.studies.crosscheck import ladder, meaning
-from harness.studies.libraries import load_libraries
+from harness.studies.libraries import room_for_the_end
 
 Result = TypeVar("Result")
 
@@ -55,9 +55,9 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
     """Run a Plan, save it under `out`, summarise it. given: the text of the scenario as the user gave it.
 
     The records are on disk before anything is computed from them: whatever that raises does not cost the run. Raises
-    RunFailed where the libraries that this takes cannot be loaded; nothing has been run then.
+    RunFailed where there is no room for what this takes; nothing has been run then.
     """
-    load_libraries()
+    room = room_for_the_end()
     environment = host.describe()
     timeline = host.Timeline()
 
@@ -67,6 +67,7 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
 
     with held() as interruption:
         execution = execute(plan, observing)
+        room.close()
         description = _Description(execution, given, {**environment, "cpu_over_time": timeline.shares()})
         try:
             home = out / plan.scenario.name
