@@ -56,9 +56,11 @@ def test_too_little_address_space_is_said_before_the_load(tmp_path: Path, more_m
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_meets_its_limit_while_it_lasts_is_saved(tmp_path: Path) -> None:
-    done = limited(tmp_path, 1, "while it lasts")
+@pytest.mark.parametrize("more_mib", [0, 64])
+def test_a_run_that_meets_its_limit_while_it_lasts_is_saved(tmp_path: Path, more_mib: int) -> None:
+    """Without any more not even a thread can be started: then it is saved as failed."""
+    done = limited(tmp_path, more_mib, "while it lasts")
     assert done.returncode == 0, done.stderr
     (saved,) = store.list_runs(tmp_path / "out")
-    assert saved.summary["requests"]["completed"] == 100
-    assert len(saved.records) == 100
+    assert saved.summary["status"] == ("completed" if more_mib else "failed")
+    assert saved.summary["requests"]["completed"] == len(saved.records) == (100 if more_mib else 0)

@@ -23,6 +23,7 @@ from benchmarks.faults.trial import (
     Trial,
     moment,
     to_its_end,
+    under_way,
 )
 from benchmarks.faults.user import AS_USER, SETPRIV, alone
 
@@ -205,7 +206,9 @@ def little_address_space(pipeline: Pipeline, rng: Random) -> Trial:
 
 
 def _limited_later(pipeline: Pipeline, rng: Random, kind: int, name: str, more: int) -> Trial:
-    wait, share = moment(pipeline, rng), rng.random()
+    # no program can save anything once there is no memory for it: it has to be short of it before
+    own, when = (pipeline.lasting(1.5), under_way) if kind == resource.RLIMIT_AS else (pipeline, moment)
+    wait, share = when(own, rng), rng.random()
     whole = pipeline.executor == "asyncio" or rng.random() < 0.4
 
     def inject(running: Running) -> Expected:
@@ -216,9 +219,9 @@ def _limited_later(pipeline: Pipeline, rng: Random, kind: int, name: str, more: 
                 limit = _used(victim, kind) + more
                 resource.prlimit(victim, kind, (limit, limit))
         running.now()
-        return to_its_end(pipeline, FAILED, REFUSED, saved=None, starved=True)
+        return to_its_end(own, FAILED, REFUSED, saved=None, starved=True)
 
-    return Trial(pipeline, inject, f"{name} of {'the command' if whole else 'a child'}: {more:,} more than it has")
+    return Trial(own, inject, f"{name} of {'the command' if whole else 'a child'}: {more:,} more than it has")
 
 
 def _used(pid: int, kind: int) -> int:

@@ -1,4 +1,4 @@
-"""What the end of a run needs, had before its beginning: a lack of memory that comes meanwhile does not cost the run."""
+"""What the end of a run needs, had before its beginning: a lack of memory that comes later does not cost the run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _SAVING = "pyarrow.parquet"
 def room_for_the_end() -> mmap.mmap:
     """Load what summarising and saving use, and return room for them, to be closed when the load is over.
 
-    Raises RunFailed where there is not enough. Arrow ends the process where an allocation fails.
+    Raises RunFailed where there is not enough.
 
-    OpenBLAS takes a buffer at its first call, and tries for ever where it gets none: it is called once here, behind a
-    look at the room that `ulimit -v` leaves.
+    OpenBLAS takes a buffer at its first call, and tries for ever where it gets none; Arrow takes its arenas at the first
+    write, and ends the process where an allocation fails. So each is called once here, behind a look at the room that
+    `ulimit -v` leaves.
     """
     room = address_space_bytes()
     if room is not None and room < ROOM_BYTES and _SAVING not in sys.modules:
@@ -33,9 +34,10 @@ def room_for_the_end() -> mmap.mmap:
             hint="Raise that limit.",
         )
     try:
-        import pyarrow.parquet  # noqa: F401
+        import pyarrow.parquet
         import scipy.special  # noqa: F401
 
+        pyarrow.parquet.write_table(pyarrow.table({"": [0]}), pyarrow.BufferOutputStream(), compression="zstd")
         np.polyfit((0.0, 1.0, 2.0), (0.0, 1.0, 2.0), 1)
         return mmap.mmap(-1, RESERVE_BYTES)
     except (ImportError, MemoryError, OSError) as error:
