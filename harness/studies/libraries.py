@@ -22,8 +22,8 @@ def room_for_the_end() -> mmap.mmap:
 
     Raises RunFailed where there is not enough.
 
-    OpenBLAS takes a buffer at its first call, and tries for ever where it gets none; Arrow takes its arenas at the first
-    write, and ends the process where an allocation fails. So each is called once here, behind a look at the room that
+    OpenBLAS takes a buffer at its first call, and tries for ever where it gets none; Arrow takes its arenas at its first
+    write, and ends the process where it gets none. So each is called once here, behind a look at the room that
     `ulimit -v` leaves.
     """
     room = address_space_bytes()
