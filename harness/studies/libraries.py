@@ -22,7 +22,7 @@ def room_for_the_end() -> mmap.mmap:
 
     Raises RunFailed where there is not enough.
 
-    OpenBLAS takes a buffer at its first call, and tries for ever where it gets none; Arrow takes its arenas at its first
+    OpenBLAS takes a buffer at its first call, and tries for ever where it gets none; Arrow takes arenas at its first
     write, and ends the process where it gets none. So each is called once here, behind a look at the room that
     `ulimit -v` leaves.
     """
