@@ -8,6 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+
+for number, handler in USUAL.items():  # a shell has background jobs ignore some, and whatever they start inherits that
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from harness.clock import SPIN_NS, now_ns, wait_until
 from harness.executors.base import Issue
 from harness.executors.process.channel import End, Sender
 from harness.executors.process.child import Supervisor
-from harness.executors.process.punctual import AT_MOST_AWAKE_NS, Precedence
+from harness.executors.process.punctual import AT_MOST_AWAKE_NS, LATE_NS, Precedence
 from harness.host.scheduling import Scheduling
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, Layout, Outcome
@@ -75,6 +75,8 @@ class Producer:
                 if not precedence.taken:
                     precedence.take()
                 now = slept = wait_until(due)
+                if now - due > LATE_NS:
+                    precedence.was_late(self._scheduled_rows + row - command.first)
             elif precedence.taken and now - slept > AT_MOST_AWAKE_NS:
                 precedence.leave()
             while now < due:

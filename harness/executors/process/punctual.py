@@ -15,6 +15,9 @@ AT_MOST_AWAKE_NS = 2_000_000
 """How long it keeps its precedence without sleeping: behind its schedule, or at rates at which it always spins, it has
 to share the cores with its pipeline like everybody."""
 GUARD_US = 200_000  # a thread of SCHED_FIFO that does not sleep for so long is ended by the kernel
+LATE_NS, LATE_SHARE, LATE_LEAST = 1_000_000, 0.01, 3
+"""Real time is asked for when more than this share of the requests, and more than this number, were issued later than
+this: where cores are free it helps nobody and delays the first stage's wake-up by some 20 us."""
 WAYS = (
     Scheduling("SCHED_FIFO", priority=1),
     Scheduling(nice=-10, slice_us=SHORT_SLICE_US),
@@ -26,25 +29,31 @@ WAYS = (
 class Precedence:
     """The first of some ways that this user may have, for the calling thread; off until `take`.
 
-    None of them is asked for a thread that was given a policy or a nice value of its own: somebody wanted that.
+    One of a real-time policy takes the place of a milder one only when the thread has been late with that. None of them
+    is asked for a thread that was given a policy or a nice value of its own: somebody wanted that.
     """
 
     def __init__(self, ways: Sequence[Scheduling] = WAYS) -> None:
         self.taken = False
+        self._late = 0
         self._found = usual = current()
-        self._way: Scheduling | None = None
+        self._way = self._real_time = None
         if usual is None or usual.policy != "SCHED_OTHER" or usual.nice:
             return
-        self._way = next((way for way in ways if ask(way)), None)
+        milder = next((way for way in ways if way.policy == "SCHED_OTHER" and ask(way)), None)
+        self._real_time = next((way for way in ways if way.policy != "SCHED_OTHER" and ask(way)), None)
+        self._way = milder or self._real_time
         if self._way is not None:
+            ask(self._way)
             self._found = current()
             ask(Scheduling())
+        if self._real_time is not None:
             with contextlib.suppress(ValueError, OSError):  # a lower limit is there already
                 resource.setrlimit(resource.RLIMIT_RTTIME, (GUARD_US, resource.getrlimit(resource.RLIMIT_RTTIME)[1]))
 
     @property
     def effective(self) -> dict[str, Any]:
-        """What the kernel said of the thread when it had precedence, or of its usual state if it never has."""
+        """What the kernel said of the thread when it last got precedence, or of its usual state if it never had any."""
         return asdict(self._found) if self._found else {}
 
     def take(self) -> None:
@@ -58,3 +67,11 @@ class Precedence:
         self.taken = False
         if self._way is not None:
             ask(Scheduling())
+
+    def was_late(self, requests: int) -> None:
+        """It had slept and was later than LATE_NS. requests: how many there have been."""
+        self._late += 1
+        if self._late > max(LATE_LEAST, LATE_SHARE * requests) and self._real_time not in (None, self._way):
+            self._way = self._real_time
+            self.take()
+            self._found = current()

@@ -9,12 +9,13 @@ import sys
 import textwrap
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
 import pytest
 
+from harness.executors.process import punctual
 from harness.executors.process.punctual import WAYS, Precedence
 from harness.executors.progress import Progress
 from harness.executors.session import execute
@@ -33,8 +34,8 @@ def in_a_thread(work: Callable[[], Any]) -> Any:
     return results[0]
 
 
-def allowed() -> dict[str, Any]:
-    return in_a_thread(lambda: Precedence().effective)
+def allowed(ways: tuple[Scheduling, ...] = WAYS[:1]) -> dict[str, Any]:
+    return in_a_thread(lambda: Precedence(ways).effective)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.policy}, nice {way.nice}")
@@ -62,7 +63,11 @@ def test_a_thread_that_somebody_made_nicer_stays_so() -> None:
     assert after == before
 
 
-def test_the_producer_alone_is_scheduled_so_while_it_waits_and_the_run_says_how() -> None:
+@pytest.mark.parametrize("ways", [WAYS[:1], WAYS[1:]], ids=["real time", "milder"])
+def test_the_producer_alone_is_scheduled_so_while_it_waits_and_the_run_says_how(
+    ways: tuple[Scheduling, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(punctual, "WAYS", ways)
     policies: dict[str, set[int]] = defaultdict(set)
 
     def look(progress: Progress) -> None:
@@ -75,7 +80,7 @@ def test_the_producer_alone_is_scheduled_so_while_it_waits_and_the_run_says_how(
     execution = execute(plan({"null": {"workers": 2}}, load=load), look, 0.02)
     assert execution.status == "completed"
     told = execution.workers[0].effective["scheduling"]
-    assert told == {**allowed(), "share": 1.0}
+    assert told == {**allowed(ways), "share": 1.0}
     assert policies["process.worker"] == {os.SCHED_OTHER}
     assert getattr(os, told["policy"]) in policies["process.producer"]
 
@@ -89,9 +94,9 @@ def test_a_producer_that_never_sleeps_gives_its_precedence_up() -> None:
 
 SPINS = """
     from harness.clock import now_ns
-    from harness.executors.process.punctual import Precedence
+    from harness.executors.process.punctual import WAYS, Precedence
 
-    precedence, end = Precedence(), now_ns() + 3 * 10**9
+    precedence, end = Precedence(WAYS[:1]), now_ns() + 3 * 10**9
     precedence.take()
     while now_ns() < end:
         pass
@@ -102,6 +107,30 @@ SPINS = """
 def test_a_real_time_producer_that_hangs_is_ended_by_the_kernel() -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(SPINS)], timeout=60, capture_output=True)
     assert done.returncode == -signal.SIGXCPU
+
+
+@pytest.mark.skipif(allowed().get("policy") != "SCHED_FIFO", reason="this user may not have SCHED_FIFO")
+def test_real_time_is_for_a_producer_that_is_late_with_more_than_one_request_in_a_hundred() -> None:
+    def policies() -> Iterator[str]:
+        precedence = Precedence()
+        precedence.take()
+        for requests in (1, 2, 3):
+            precedence.was_late(requests)
+            yield precedence.effective["policy"]
+        precedence.was_late(1000)
+        yield precedence.effective["policy"]
+        for requests in range(5, 12):
+            precedence.was_late(100 * requests)
+        yield precedence.effective["policy"]
+        precedence.was_late(1100)
+        yield precedence.effective["policy"]
+        now = current()
+        assert now is not None
+        yield now.policy
+        precedence.leave()
+
+    found = in_a_thread(lambda: list(policies()))
+    assert found == ["SCHED_OTHER"] * 5 + ["SCHED_FIFO"] * 2
 
 
 UNPRIVILEGED = """
