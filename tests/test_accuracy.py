@@ -293,6 +293,7 @@ STAGES: tuple[dict[str, Any], ...] = (
 )
 
 
+@pytest.mark.slow
 def test_the_outputs_are_those_of_the_stages_alone(tmp_path: Path) -> None:
     """Seven images in batches of three, one of them corrupt: each is where it belongs, and the model is really run."""
     rng = np.random.default_rng(1)

@@ -116,6 +116,7 @@ def test_a_closed_load_begins_every_block_anew(executors: tuple[str, ...]) -> No
         assert np.isin(mine.due[3:], mine.completed).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_service_times_and_images_are_those_of_the_request_on_every_side() -> None:
     source = {"images": "synthetic", "height": 48, "width": 48, "count": 5}
     stage = {"preprocess": {"resize": 40, "crop": 32}}

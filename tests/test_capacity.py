@@ -106,6 +106,7 @@ def test_the_capacity_of_mm1_is_the_exact_one(seed: int) -> None:
     assert answer["next"]["excess"] == pytest.approx(math.log(100) / (200 - 1.1 * exact) / 0.1, rel=0.2)
 
 
+@pytest.mark.slow
 def test_several_limits_the_one_that_is_met_last_counts() -> None:
     state = last(configurations(delay()), goal("p99=1s", "mean=15ms"), twin)
     # the mean sojourn time of M/M/1 is 1 / (mu - lambda)
@@ -158,6 +159,7 @@ def test_an_slo_that_holds_as_far_as_there_is_a_steady_state_leaves_throughput_a
     assert answer["next"]["growth_rps"] == pytest.approx(1.1 * answer["rate_rps"] - 200, abs=6)
 
 
+@pytest.mark.slow
 def test_what_is_dropped_counts_against_the_slo() -> None:
     """M/M/1/4 that sheds: no latency is ever above 1 s, but more than 1 % are lost from some rate on."""
     state = last(configurations(delay(capacity=4), on_full="shed"), goal("p99=1s"), twin)
@@ -488,6 +490,7 @@ def test_real_runs_are_saved_and_so_is_the_answer(tmp_path: Path) -> None:
     assert 0 < answer["answer"]["rate_rps"] < 250  # a service takes 4 ms at least
 
 
+@pytest.mark.slow
 def test_ctrl_c_shows_and_saves_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
     command = [sys.executable, "-m", "harness", "capacity", str(tmp_path / "one.yaml"), "--slo", "p99=400ms"]

@@ -108,6 +108,7 @@ def test_the_same_against_itself_is_not_called_different(place: Path) -> None:
     assert [side["label"] for side in document["sides"]] == ["pair", "pair"]
 
 
+@pytest.mark.slow
 def test_three_sides_are_each_held_against_the_first(place: Path) -> None:
     settings = ("--set", "executor=asyncio", "--set", "load.rate=190/s", "--requests", 100)
     document = compare(place, "pair.yaml", *settings, "--vary", "stages.work.mean=1ms,3ms,4ms")
@@ -274,6 +275,7 @@ def test_ctrl_c_saves_the_complete_blocks(place: Path, endless: subprocess.Popen
     assert b"complete of 1000" in output
 
 
+@pytest.mark.slow
 def test_a_worker_of_one_side_that_is_killed_ends_it_and_what_was_measured_is_saved(
     place: Path, endless: subprocess.Popen[bytes]
 ) -> None:
@@ -293,6 +295,7 @@ def test_a_worker_of_one_side_that_is_killed_ends_it_and_what_was_measured_is_sa
     assert len(records.load(saved / "a" / store.RECORDS)[0]) >= 7 * 13
 
 
+@pytest.mark.slow
 def test_results_that_cannot_be_saved_are_saved_elsewhere(place: Path) -> None:
     (place / "results").mkdir()
     (place / "results" / "images").write_text("a file")
@@ -348,6 +351,7 @@ def test_bad_usage_ends_with_2_before_anything_starts(place: Path, arguments: li
     assert not (place / "results").exists()
 
 
+@pytest.mark.slow
 def test_what_a_stage_refuses_names_the_side_and_the_line(place: Path) -> None:
     (place / "bad.yaml").write_text(IMAGES + "  - inference: {model: resnet19}\n")
     done = harness("compare", "images.yaml", "bad.yaml", cwd=place)
@@ -429,6 +433,7 @@ def test_the_screen_needs_neither_colour_nor_more_than_ascii(planted: tuple[Path
     assert "\x1b" not in text
 
 
+@pytest.mark.slow
 def test_progress_goes_to_standard_error_a_line_a_block(place: Path) -> None:
     settings = ("--set", "executor=asyncio", "--b", "stages.work.mean=2ms", "--blocks", 2, "--requests", 160)
     done = harness("compare", "pair.yaml", *settings, cwd=place)

@@ -86,6 +86,7 @@ def go_through(commands: list[str], folder: Path, first: str = RESNET) -> None:
         call(command, folder)
 
 
+@pytest.mark.slow
 def test_the_readme_s_commands_on_a_run_do_what_they_are_named_for(place):
     commands = [command for command in named(ROOT / "README.md") if command.startswith(ON_A_RUN)]
     assert {command.split()[1] for command in commands} == {verb.split()[1] for verb in ON_A_RUN}

@@ -82,6 +82,7 @@ def test_constant_service_at_constant_arrivals_never_waits(executor: str) -> Non
         assert np.median(stage.done - stage.started) == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.slow
 @both
 @in_one_of(3)
 def test_two_workers_carry_twice_the_load_of_one(executor: str) -> None:
@@ -318,6 +319,7 @@ def test_no_shape_of_pipeline_deadlocks_between_processes(stages: list[dict], lo
     _no_deadlock("process", stages, load)
 
 
+@pytest.mark.slow
 def test_resident_memory_is_flat_over_100_000_requests() -> None:
     """Records, slots and images are touched before the first request, and nothing is kept for one after it."""
     execution = run(
@@ -341,6 +343,7 @@ def test_the_duration_of_a_closed_load_begins_behind_its_warm_up(executor: str) 
     assert len(records.of_phase(Phase.WARMUP)) == 15
 
 
+@pytest.mark.slow
 @both
 def test_a_duration_cuts_a_trace_and_lasts_for_bursts(executor: str, tmp_path: Path) -> None:
     (tmp_path / "trace.txt").write_text("\n".join(str(i / 100) for i in range(100)))

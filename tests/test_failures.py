@@ -134,7 +134,7 @@ def gone(children: list[psutil.Process], within_s: float = 5.0) -> None:
     assert not alive, f"still there: {alive}"
 
 
-@pytest.mark.parametrize("attempt", some(range(30), few=4))
+@pytest.mark.parametrize("attempt", some(range(30), few=3))
 def test_a_process_killed_at_a_random_moment_ends_the_run(start, attempt: int) -> None:  # type: ignore[no-untyped-def]
     """From before it has imported anything to the middle of serving; producer or worker."""
     chance = random.Random(attempt)
@@ -224,6 +224,7 @@ def test_a_worker_that_hangs_meets_the_progress_deadline(start) -> None:  # type
     assert run.summary()["requests"]["aborted"] > 0
 
 
+@pytest.mark.slow
 def test_a_producer_that_hangs_meets_it_too(start) -> None:  # type: ignore[no-untyped-def]
     run = start(PIPELINE + "deadlines: {progress: 1 s}\n")
     children = run.wait_for_children(5)
@@ -249,6 +250,7 @@ stages: [{{preprocess: {{resize: 40, crop: 32}}}}]
     assert b"Traceback" not in run.errors
 
 
+@pytest.mark.slow
 def test_a_run_outlives_the_reader_of_its_live_view(start) -> None:  # type: ignore[no-untyped-def]
     run = start(PIPELINE, "--requests", "200")
     run.wait_for_requests()
@@ -277,6 +279,7 @@ stages: [{{preprocess: {{resize: 40, crop: 32}}}}]
     assert run.summary()["validity"] == "invalid"
 
 
+@pytest.mark.slow
 def test_a_worker_that_never_gets_ready_meets_the_start_up_deadline(start) -> None:  # type: ignore[no-untyped-def]
     run = start(PIPELINE + "deadlines: {startup: 2 s}\n")
     children = run.wait_for_children(5)

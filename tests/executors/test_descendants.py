@@ -183,6 +183,7 @@ def test_an_event_that_is_not_understood_ends_the_run_at_once(here: Path) -> Non
     assert "process s0-0" in done.error.where
 
 
+@pytest.mark.slow
 def test_what_a_worker_starts_inherits_none_of_its_descriptors(here: Path) -> None:
     """Nor its input, out of which it would take the supervisor's commands."""
     (here / "own.py").write_text(

@@ -127,8 +127,8 @@ def test_a_stage_that_fails_to_open(executor: str) -> None:
     ("function", "says"),
     [
         ("leaving", "SystemExit: it leaves"),
-        ("interrupting", "KeyboardInterrupt: of its own"),
-        ("stopping", "StopIteration: it stops"),
+        pytest.param("interrupting", "KeyboardInterrupt: of its own", marks=pytest.mark.slow),
+        pytest.param("stopping", "StopIteration: it stops", marks=pytest.mark.slow),
     ],
 )
 def test_a_stage_that_raises_what_ends_processes_and_loops(executor: str, function: str, says: str) -> None:
