@@ -1,4 +1,4 @@
-"""A run for whose end there is no memory: refused before it starts, or saved all the same."""
+"""A run for whose end there is no memory or descriptor: refused before it starts, or saved all the same."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ load: {arrivals: constant, rate: 300/s, requests: 100, warmup: 0}
 stages: [{delay: {mean: 1 ms}}]
 """
 LIMITED = """
-import resource, sys
+import os, resource, sys
 from pathlib import Path
 from harness.commands import run
 from harness.plan import resolve
 from harness.report import live
 from harness.scenario import load
+from harness.studies.libraries import room_for_the_end
 from harness.studies.measure import measure
 from harness.__main__ import main
 
@@ -31,11 +32,25 @@ def limit(more):
     size = pages * resource.getpagesize() + more * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
+def no_more_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    while True:
+        try:
+            os.open(os.devnull, os.O_RDONLY)
+        except OSError:
+            return
+
 more, moment = int(sys.argv[1]), sys.argv[2]
 if moment == "before":
     limit(more)
     sys.argv[1:] = ["run", "scenario.yaml", "--out", "out", "--quiet"]
     main()
+elif moment == "files":
+    room = room_for_the_end()
+    no_more_files()
+    room.close()
+    with Path("out").open("w") as file, Path("scenario.yaml").open():
+        file.write("saved")
 else:
     measured = measure(resolve(load("scenario.yaml")), "", Path("out"), lambda progress: limit(more))
     raise SystemExit(not measured.saved)
@@ -64,3 +79,9 @@ def test_a_run_that_meets_its_limit_while_it_lasts_is_saved(tmp_path: Path, more
     (saved,) = store.list_runs(tmp_path / "out")
     assert saved.summary["status"] == ("completed" if more_mib else "failed")
     assert saved.summary["requests"]["completed"] == len(saved.records) == (100 if more_mib else 0)
+
+
+def test_the_files_of_a_run_can_be_opened_though_every_descriptor_was_taken_while_it_lasted(tmp_path: Path) -> None:
+    done = limited(tmp_path, 0, "files")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out").read_text() == "saved"

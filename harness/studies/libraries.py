@@ -1,8 +1,11 @@
-"""What the end of a run needs, had before its beginning: a lack of memory that comes later does not cost the run."""
+"""What the end of a run needs, had before its beginning: a lack of memory or of descriptors that comes later does not
+cost the run."""
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+import os
 import sys
 
 import numpy as np
@@ -14,10 +17,12 @@ ROOM_BYTES = 400 * 2**20
 """Address space that they take, about: 360 MiB with two threads of OpenBLAS on x86-64."""
 RESERVE_BYTES = 128 * 2**20
 """For what these libraries allocate then: of address space, since none of it is touched."""
+RESERVE_FILES = 16
+"""Descriptors for the files that are written then, and for modules that are imported."""
 _SAVING = "pyarrow.parquet"
 
 
-def room_for_the_end() -> mmap.mmap:
+def room_for_the_end() -> contextlib.ExitStack:
     """Load what summarising and saving use, and return room for them, to be closed when the load is over.
 
     Raises RunFailed where there is not enough.
@@ -39,9 +44,13 @@ def room_for_the_end() -> mmap.mmap:
 
         pyarrow.parquet.write_table(pyarrow.table({"": [0]}), pyarrow.BufferOutputStream(), compression="zstd")
         np.polyfit((0.0, 1.0, 2.0), (0.0, 1.0, 2.0), 1)
-        return mmap.mmap(-1, RESERVE_BYTES)
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(mmap.mmap(-1, RESERVE_BYTES))
+            for _ in range(RESERVE_FILES):
+                undo.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+            return undo.pop_all()
     except (ImportError, MemoryError, OSError) as error:
         raise RunFailed(
             f"what the end of the run needs cannot be had: {error}",
-            hint="Is there memory for it, and is the installation whole?",
+            hint="Are there memory and descriptors (ulimit -n) for it, and is the installation whole?",
         ) from None
