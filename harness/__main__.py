@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -11,6 +12,7 @@ from harness import interruption
 def main() -> None:
     """Run the command line as a process: a signal ends it with its exit code and no traceback, whenever it comes."""
     interruption.quit_on_signals()  # while this imports; nothing is at stake yet
+    atexit.register(interruption.ignore_signals)  # the first of such functions is called last
     unheard = False
     try:
         from harness.commands import cli  # noqa: F401 - before a signal may raise in the middle of an import

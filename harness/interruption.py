@@ -121,6 +121,13 @@ def quit_on_signals() -> None:
     _set(_quit)
 
 
+def ignore_signals() -> None:
+    """From now on signals do nothing: for the last steps of the interpreter, which would have them end the process as
+    they do without any handler, and not with its exit code."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def came() -> int:
     """The first signal that came to the `harness` command, whether it was noted or raised; or 0."""
     return _came

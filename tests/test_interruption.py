@@ -253,3 +253,26 @@ def test_a_terminal_that_is_closed_costs_no_run(tmp_path: Path, executor: str) -
     assert process.wait(LIMIT_S + SLACK_S) == 129
     (saved,) = store.list_runs(tmp_path / "out")
     assert saved.summary["status"] == "interrupted"
+
+
+LATE = """
+import os, sys, time
+from harness.__main__ import main
+
+class Late:
+    def __del__(self, write=os.write, sleep=time.sleep):
+        write(2, b"the last steps")
+        sleep(1)
+
+late, sys.argv = Late(), ["harness", "--version"]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_in_the_last_steps_of_the_interpreter_does_not_change_the_exit_code(number: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", LATE], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.read(14) == b"the last steps"
+        process.send_signal(number)
+        assert process.wait(30) == 0
