@@ -258,6 +258,7 @@ def gone(children: list[psutil.Process]) -> None:
     assert not [c for c in left if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_the_complete_blocks(place: Path, endless: subprocess.Popen[bytes]) -> None:
     wait_for_block(endless, 8)
     children = psutil.Process(endless.pid).children(recursive=True)

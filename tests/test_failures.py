@@ -178,7 +178,7 @@ def test_a_crash_in_native_code_leaves_its_traceback_in_the_run(start) -> None: 
 
 
 @pytest.mark.parametrize("executor", ["process", "asyncio"])
-@pytest.mark.parametrize("attempt", some(range(5), few=2))
+@pytest.mark.parametrize("attempt", some(range(5), few=1))
 def test_ctrl_c_at_a_random_moment_saves_and_ends(start, attempt: int, executor: str) -> None:  # type: ignore[no-untyped-def]
     run = start(PIPELINE, "--set", f"executor={executor}")
     chance = random.Random(100 + attempt)
@@ -260,6 +260,7 @@ def test_a_run_outlives_the_reader_of_its_live_view(start) -> None:  # type: ign
     assert json.loads(output)["requests"]["completed"] == 200
 
 
+@pytest.mark.slow
 def test_requests_that_all_fail_make_no_valid_run(start, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "images").mkdir()
     good = tmp_path / "good.jpg"
