@@ -182,7 +182,13 @@ class Signalling:
             os.kill(os.getpid(), int(NUMBER))
 sys.meta_path.insert(0, Signalling())
 """
-AT_EXIT = "atexit.register(lambda: os.kill(os.getpid(), int(NUMBER)))\n"
+AT_EXIT = """
+class Registering:
+    def find_spec(self, name, path=None, target=None):
+        if name == "harness.commands":  # when the command has begun: these functions are called backwards
+            atexit.register(lambda: os.kill(os.getpid(), int(NUMBER)))
+sys.meta_path.insert(0, Registering())
+"""
 THEN = """
 from harness.__main__ import main
 sys.argv = ["harness", "validate", FILE]
