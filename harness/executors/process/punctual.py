@@ -17,7 +17,7 @@ to share the cores with its pipeline like everybody."""
 GUARD_US = 200_000  # a thread of SCHED_FIFO that does not sleep for so long is ended by the kernel
 LATE_NS, LATE_SHARE, LATE_LEAST = 1_000_000, 0.01, 3
 """Real time is asked for when more than this share of the requests, and more than this number, were issued later than
-this: where cores are free it helps nobody and delays the first stage's wake-up by some 20 us."""
+this. Where a core is free it gains nothing, and the first stage wakes up later."""
 WAYS = (
     Scheduling("SCHED_FIFO", priority=1),
     Scheduling(nice=-10, slice_us=SHORT_SLICE_US),
