@@ -15,7 +15,7 @@ AT_MOST_AWAKE_NS = 2_000_000
 """How long it keeps its precedence without sleeping: behind its schedule, or at rates at which it always spins, it has
 to share the cores with its pipeline like everybody."""
 GUARD_US = 200_000  # a thread of SCHED_FIFO that does not sleep for so long is ended by the kernel
-LATE_NS, LATE_SHARE, LATE_LEAST = 1_000_000, 0.01, 3
+LATE_NS, LATE_SHARE, LATE_LEAST = 500_000, 0.005, 1
 """Real time is asked for when more than this share of the requests, and more than this number, were issued later than
 this. Where a core is free it gains nothing, and the first stage wakes up later."""
 WAYS = (
