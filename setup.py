@@ -7,7 +7,7 @@ from setuptools import Extension, find_packages, setup
 FOLDER = Path("kernels/native")
 
 setup(
-    packages=[*find_packages(include=["harness*"]), "harness.kernels", "harness.kernels.bench", "harness.scenarios"],
+    packages=[*find_packages(include=["harness*"]), "harness.kernels", "harness.kernels.bench", "harness.shipped"],
     exclude_package_data={"harness.kernels": ["native/*"]},
     ext_modules=[
         Extension(

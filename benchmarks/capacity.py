@@ -31,10 +31,10 @@ from harness.scenario import Delay, Scenario, load, with_overrides
 from harness.scenario.units import format_rate
 from harness.stats.quantiles import quantile
 from harness.stats.slo import latencies
-from harness.studies.capacity import Configuration, Goal, Limit, Ran, State, Step, find
+from harness.studies.capacity import Configuration, Goal, Limit, RunResult, State, Step, find
 from harness.studies.capacity.curve import Curve, Size, crossing
-from harness.studies.forecast import saturated
-from harness.studies.measure import measure
+from harness.studies.predict.forecast import saturated
+from harness.studies.run.measure import measure
 from harness.twin import Pipeline, of_plan
 from harness.twin.pooling import pooled
 from harness.twin.services import whole_ns
@@ -90,12 +90,12 @@ class Bench:
     def __init__(self, out: Path) -> None:
         self._out = out
 
-    def __call__(self, plan: Plan, settings: Sequence[str] = ()) -> Ran:
+    def __call__(self, plan: Plan, settings: Sequence[str] = ()) -> RunResult:
         """A run on the scenario's own executor."""
         done = measure(plan, "".join(f"# --set {s}\n" for s in settings), self._out)
         if done.execution.status != "completed" or done.summary is None:
             raise done.error or KeyboardInterrupt
-        return Ran(done.execution.records, done.summary, done.summary.get("saved", ""))
+        return RunResult(done.execution.records, done.summary, done.summary.get("saved", ""))
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def told(state: State, step: Step | None) -> None:
     """Progress."""
     from rich.console import Console
 
-    from harness.report.capacity import progress
+    from harness.report.screens.capacity import progress
 
     progress(Console(stderr=True, highlight=False), state, step)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.studies.compare.running import Question, compare
-from harness.studies.compare.sides import Asked, prepare
+from harness.studies.compare.sides import SideSpec, prepare
 
 SCENARIO = """\
 name: two_delays
@@ -35,7 +35,9 @@ BLOCKS = 10
 
 def measure(path: Path, own: Sequence[str], requests: int, seed: int) -> dict[str, Any]:
     """The comparison of the scenario with itself, changed by `own`."""
-    sides = prepare([Asked(path), Asked(path, tuple(own))], [f"load.seed={seed}"], blocks=BLOCKS, requests=requests)
+    sides = prepare(
+        [SideSpec(path), SideSpec(path, tuple(own))], [f"load.seed={seed}"], blocks=BLOCKS, requests=requests
+    )
     compared = compare(sides, Question(), path.parent)
     if compared.error is not None:
         raise compared.error

@@ -28,7 +28,7 @@ from harness.errors import NOT_MET, OK, RUN_FAILED
 from harness.executors.session import execute
 from harness.plan import Plan, resolve
 from harness.records import RunRecords
-from harness.report.prometheus import HOST, endpoint
+from harness.report.exports.prometheus import HOST, endpoint
 from harness.scenario import load
 from harness.stats.comparison import compare_sides
 
@@ -65,7 +65,7 @@ def quiet(plan: Plan) -> RunRecords:
 def scraped(plan: Plan, port: int) -> RunRecords:
     """A run with an endpoint, which stays until the client has the final figures."""
     with endpoint(plan, port) as metrics:
-        execution = execute(plan, metrics.beside(lambda progress: None))
+        execution = execute(plan, metrics.tee(lambda progress: None))
         metrics.finish(execution.records)
     assert execution.status == "completed", execution.error
     return execution.records

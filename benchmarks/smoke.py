@@ -12,10 +12,10 @@ from pathlib import Path
 from harness import host
 from harness.plan import resolve
 from harness.records import Outcome
-from harness.report import metrics
+from harness.report.exports import metrics
 from harness.scenario import load
 from harness.stats.checks import ordered
-from harness.studies.measure import measure
+from harness.studies.run.measure import measure
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 RUNS = (

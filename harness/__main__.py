@@ -31,7 +31,7 @@ def main() -> None:
             raise
         code = interruption.exit_code()
     interruption.quit_on_signals()  # while the interpreter ends; all is told and saved
-    if "harness.executors.inprocess.engine" in sys.modules:  # a stage's own processes are this one's
+    if "harness.executors.asyncio.executor" in sys.modules:  # a stage's own processes are this one's
         from harness.lifeline import kill_descendants
 
         kill_descendants()
@@ -59,7 +59,7 @@ def invoke() -> None:
     except BrokenPipeError:
         from harness.commands import output
 
-        output.nobody_reads()  # what the command had come to is not known here: not to success
+        output.discard_stdout()  # what the command had come to is not known here: not to success
         raise SystemExit(RUN_FAILED) from None
     except Exception as error:
         import io

@@ -1,1 +1,1 @@
-"""Scenarios that are found by their names; installed as harness.scenarios."""
+"""Scenarios that are found by their names; installed as harness.shipped."""

@@ -22,10 +22,10 @@ from harness.executors.pipeline import OpenPipeline
 from harness.executors.progress import Progress
 from harness.executors.session import execute
 from harness.interruption import SIGNALS, held
-from harness.studies import measure as measuring
-from harness.studies.measure import measure
+from harness.studies.run import measure as measuring
+from harness.studies.run.measure import measure
 from tests.pipelines import plan
-from tests.test_failures import LIMIT_S, PIPELINE, SLACK_S, gone, start  # noqa: F401
+from tests.system.test_failures import LIMIT_S, PIPELINE, SLACK_S, gone, start  # noqa: F401
 
 ENDLESS = {"arrivals": "constant", "rate": "200/s", "requests": 100_000}
 SHORT = {"arrivals": "closed", "requests": 20}

@@ -15,16 +15,7 @@ from PIL import Image
 from benchmarks.faults.pipelines import OWN, PREPROCESS, Pipeline
 from benchmarks.faults.running import Running
 from benchmarks.faults.signals import some_end
-from benchmarks.faults.trial import (
-    FAILED,
-    REFUSED,
-    Expected,
-    Trial,
-    by_the_deadline,
-    expected,
-    to_its_end,
-    under_way,
-)
+from benchmarks.faults.trial import FAILED, REFUSED, Expected, Trial, by_the_deadline, expected, to_its_end, under_way
 from harness.records import Outcome, RunRecords
 
 AT_CALL = """

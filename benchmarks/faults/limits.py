@@ -15,16 +15,7 @@ from random import Random
 
 from benchmarks.faults.pipelines import Pipeline
 from benchmarks.faults.running import OUT, TEMPORARY, Running
-from benchmarks.faults.trial import (
-    FAILED,
-    REFUSED,
-    CannotInjectError,
-    Expected,
-    Trial,
-    moment,
-    to_its_end,
-    under_way,
-)
+from benchmarks.faults.trial import FAILED, REFUSED, CannotInjectError, Expected, Trial, moment, to_its_end, under_way
 from benchmarks.faults.user import AS_USER, SETPRIV, alone
 
 ULIMIT = ("sh", "-c", 'ulimit {option} {value} && exec "$@"', "sh")

@@ -68,7 +68,7 @@ def command(
     from harness.commands import output
     from harness.commands.planning import plan_of, with_line
     from harness.errors import ScenarioError
-    from harness.report import accuracy as report
+    from harness.report.screens import accuracy as report
     from harness.studies.accuracy import Limits, evaluate
     from harness.studies.accuracy.dataset import of_folder, of_source
     from harness.studies.accuracy.evaluate import inference_of
@@ -100,7 +100,7 @@ def deliver(answer: Accuracy, json_to: str | None) -> None:
     """Show it, or write it, and end with the exit code that it asks for."""
     from harness import store
     from harness.commands import output
-    from harness.report import accuracy as report
+    from harness.report.screens import accuracy as report
 
     found = {"schema_version": SCHEMA_VERSION, **asdict(answer), "error": str(answer.error) if answer.error else None}
     if json_to == "-":

@@ -15,7 +15,7 @@ from harness.errors import NOT_MET, ScenarioError, UsageError
 
 if TYPE_CHECKING:
     from harness.plan import Plan
-    from harness.studies.capacity import Configuration, Finding, Measure, Ran
+    from harness.studies.capacity import Configuration, Finding, Measure, RunResult
 
 
 @click.command("capacity")
@@ -54,8 +54,8 @@ def command(
     """
 
     from harness.commands import output
-    from harness.report import capacity as report
-    from harness.report.screen import Screen
+    from harness.report.console import Screen
+    from harness.report.screens import capacity as report
     from harness.studies import capacity
 
     output.check_json(json_to)
@@ -101,15 +101,15 @@ def _configurations(scenario: Path, over: Sequence[str], overrides: Sequence[str
 def _measure(scenario: Path, overrides: Sequence[str], out: Path, quiet: bool) -> Measure:
     """Run a Plan on its executor and save it as any other run."""
     from harness.commands.planning import with_line
-    from harness.report import live
+    from harness.report.live import run as live
     from harness.scenario import find
     from harness.studies import capacity
-    from harness.studies.measure import measure
+    from harness.studies.run.measure import measure
 
     path = find(scenario)
     text = path.read_text(encoding="utf-8")
 
-    def run(plan: Plan, settings: Sequence[str]) -> Ran:
+    def run(plan: Plan, settings: Sequence[str]) -> RunResult:
         every = (*overrides, *settings)
         given = "".join(f"# --set {setting}\n" for setting in every) + text
         with live.view(plan, quiet=quiet or not sys.stderr.isatty()) as observe:
@@ -121,7 +121,7 @@ def _measure(scenario: Path, overrides: Sequence[str], out: Path, quiet: bool) -
         if isinstance(error, ScenarioError):
             error = with_line(error, path, every)
         stopped = execution.signal if execution.status == "interrupted" else 0
-        return capacity.Ran(execution.records, summary, summary.get("saved", ""), error, stopped)
+        return capacity.RunResult(execution.records, summary, summary.get("saved", ""), error, stopped)
 
     return run
 
@@ -130,7 +130,7 @@ def _deliver(finding: Finding, json_to: str | None, plot: Path | None) -> None:
     """The screen, the plot and the file of the answer. Raises SaveError."""
     from harness import store
     from harness.commands import output
-    from harness.report import capacity as report
+    from harness.report.screens import capacity as report
 
     text = store.to_json(finding.answer)
     if json_to == "-":

@@ -14,8 +14,8 @@ from harness.commands import options
 from harness.errors import NOT_MET, HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.studies.compare.running import Compared, Question
-    from harness.studies.compare.sides import Asked
+    from harness.studies.compare.running import ComparisonResult, Question
+    from harness.studies.compare.sides import SideSpec
 
 LETTERS = ("a", "b", "c", "d")
 
@@ -94,8 +94,8 @@ def command(
     if any(files) or sides_given:
         if not all(files) and len(what) > 1:
             raise UsageError("expected scenario files, or RUNs, and not both", where=" ".join(what))
+        from harness.studies.compare.equivalence import Tolerance
         from harness.studies.compare.running import Question
-        from harness.studies.compare.sameness import Tolerance
 
         question = Question(margin, confidence, (), Tolerance.parse(tolerance), images)
         asked = _asked(what, own, vary)
@@ -114,10 +114,10 @@ def command(
         raise UsageError("two RUNs are compared at a time", where=" ".join(what))
 
 
-def _asked(what: Sequence[str], own: dict[str, tuple[str, ...]], vary: str | None) -> list[Asked]:
+def _asked(what: Sequence[str], own: dict[str, tuple[str, ...]], vary: str | None) -> list[SideSpec]:
     """The sides that the command line names. Raises UsageError."""
     from harness.scenario import find
-    from harness.studies.compare.sides import Asked
+    from harness.studies.compare.sides import SideSpec
     from harness.studies.sweep.grid import Axis
 
     paths = [find(reference) for reference in what]
@@ -125,7 +125,7 @@ def _asked(what: Sequence[str], own: dict[str, tuple[str, ...]], vary: str | Non
     if len(paths) > 1:
         if given or vary:
             raise UsageError("--a, --b, ... and --vary go with one scenario", hint="Use --set for all sides.")
-        return [Asked(path, label=path.stem) for path in paths]
+        return [SideSpec(path, label=path.stem) for path in paths]
     if vary is not None:
         if given:
             raise UsageError("--vary and --a, --b, ... exclude one another")
@@ -135,7 +135,7 @@ def _asked(what: Sequence[str], own: dict[str, tuple[str, ...]], vary: str | Non
             raise UsageError(
                 error.what, where=f"--vary {vary}", hint="Such as --vary stages.inference.batch.max=1,2,4"
             ) from None
-        return [Asked(paths[0], (f"{axis.key}={value}",)) for value in axis.values]
+        return [SideSpec(paths[0], (f"{axis.key}={value}",)) for value in axis.values]
     if not given or given == ["a"]:
         raise UsageError(
             "there is nothing to compare it with",
@@ -146,17 +146,17 @@ def _asked(what: Sequence[str], own: dict[str, tuple[str, ...]], vary: str | Non
     missing = [letter for letter in LETTERS[1:last] if not own[letter]]
     if missing:
         raise UsageError(f"--{given[-1]} is given, and --{missing[0]} is not")
-    return [Asked(paths[0], own[letter]) for letter in LETTERS[: last + 1]]
+    return [SideSpec(paths[0], own[letter]) for letter in LETTERS[: last + 1]]
 
 
 def _scenarios(
-    asked: Sequence[Asked], common: tuple[str, ...], blocks: int | None, requests: int | None, question: Question,
+    asked: Sequence[SideSpec], common: tuple[str, ...], blocks: int | None, requests: int | None, question: Question,
     fail_if: tuple[str, ...], out: Path, json_to: str | None,
 ) -> None:  # fmt: skip
-    from harness.report import compare_live
+    from harness.report.live import compare as compare_live
+    from harness.studies.compare.gate import parse_limit
     from harness.studies.compare.running import compare
     from harness.studies.compare.sides import common_stages, prepare
-    from harness.studies.gate import parse_limit
 
     sides = prepare(asked, common, blocks=blocks, requests=requests)
     limits = [parse_limit(text, common_stages(sides)) for text in fail_if]
@@ -166,7 +166,7 @@ def _scenarios(
     _exit_code(compared)
 
 
-def _exit_code(compared: Compared) -> None:
+def _exit_code(compared: ComparisonResult) -> None:
     if compared.blocks is None:
         raise SystemExit(NOT_MET)
     if compared.signal:
@@ -181,9 +181,9 @@ def _runs(
 ) -> None:  # fmt: skip
     from harness import store
     from harness.stats.metrics import default_metrics
-    from harness.studies import gate
+    from harness.studies.compare import gate
     from harness.studies.compare.document import of_judgements, of_runs
-    from harness.studies.saved import compare_runs
+    from harness.studies.compare.saved import compare_runs
 
     a, b = (store.find(reference, out) for reference in what)
     stages = [name for name in a.summary["stages"] if name in b.summary["stages"]]
@@ -213,7 +213,7 @@ def _deliver(document: dict[str, Any], json_to: str | None, error: HarnessError 
     if json_to == "-":
         output.say(store.to_json(document))
     else:
-        from harness.report import compare as report
+        from harness.report.screens import compare as report
 
         report.show(output.screen(), document)
         if json_to is not None:

@@ -30,17 +30,17 @@ def command(run: str | None, learn: tuple[str, ...], score: tuple[str, ...], out
     RUN: a folder, last, last~1, or a scenario's name.
     """
     from harness import store
-    from harness.report import crosscheck as report
+    from harness.report.screens import crosscheck as report
 
     if bool(learn) != bool(score) or (run is None) != bool(learn):
         raise UsageError("expected either a RUN, or --calibrate with --score", hint="harness crosscheck last")
     answer: dict[str, Any]
     if run is not None:
-        from harness.studies.crosscheck import of_run
+        from harness.studies.predict.crosscheck import of_run
 
         answer = of_run(store.find(run, out))
     else:
-        from harness.studies.heldout import held_out
+        from harness.studies.predict.heldout import held_out
 
         calibration, scored = ([store.find(reference, out) for reference in given] for given in (learn, score))
         rows = held_out(calibration, scored)

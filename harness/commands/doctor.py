@@ -59,7 +59,7 @@ def command(json_to: str | None, sample_s: float) -> None:
         }
         _write(json.dumps(found, indent=2), json_to)
     if json_to != "-":
-        from harness.report import doctor
+        from harness.report.screens import doctor
 
         doctor.show(output.screen(), description, verdicts, usable, interval)
 

@@ -26,7 +26,7 @@ def command(runs: tuple[str, ...], update: Path | None, out: Path) -> None:
     """
     from harness import store
     from harness.commands import output
-    from harness.report import metrics
+    from harness.report.exports import metrics
 
     saved = [store.find(reference, out) for reference in runs]
     rows = {run.path.resolve().name: metrics.row(run.path.resolve().name, run.summary) for run in saved}

@@ -24,7 +24,7 @@ def say(text: str, *, end: str = "\n") -> None:
     try:
         click.echo(printable(text) + end, nl=False)
     except BrokenPipeError:
-        nobody_reads()
+        discard_stdout()
 
 
 def tell(text: str) -> None:
@@ -34,17 +34,17 @@ def tell(text: str) -> None:
 
 def screen() -> Console:
     """A console on standard output."""
-    from harness.report.screen import Screen
+    from harness.report.console import Screen
 
     class Output(Screen):
         def on_broken_pipe(self) -> None:
             self.quiet = True
-            nobody_reads()
+            discard_stdout()
 
     return Output()
 
 
-def nobody_reads() -> None:
+def discard_stdout() -> None:
     """Standard output goes nowhere from now on, also what is still to be flushed."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

@@ -41,8 +41,8 @@ def command(
     from harness.commands import output
     from harness.commands.planning import plan_of, with_line
     from harness.errors import ScenarioError
-    from harness.report import live
-    from harness.report import profile as report
+    from harness.report.live import run as live
+    from harness.report.screens import profile as report
     from harness.studies.profile import Files, profile, stage_of
 
     output.check_json(json_to)

@@ -67,7 +67,7 @@ def command(
             _print(one)
     wanted = [(folder, form) for folder, form in ((png, "png"), (svg, "svg")) if folder is not None]
     if wanted:
-        from harness.report import plots
+        from harness.report.plots import run as plots
 
         read = _read(saved)
         for folder, form in wanted:
@@ -128,7 +128,9 @@ def _check(target: Path) -> None:
 
 def _print(saved: SavedRun) -> None:
     from harness.commands import output
-    from harness.report import curve, html, terminal
+    from harness.report import html
+    from harness.report.screens import curve
+    from harness.report.screens import run as terminal
 
     screen, run = output.screen(), html.read(saved)
     terminal.show(screen, {**run.summary, "saved": str(saved.path)})

@@ -48,8 +48,8 @@ def command(
     """
     from harness.commands import output
     from harness.commands.planning import plan_of, with_line
-    from harness.report import live
-    from harness.studies.measure import measure
+    from harness.report.live import run as live
+    from harness.studies.run.measure import measure
 
     output.check_json(json_to)
     settings = (*overrides, f"load.requests={requests}") if requests else overrides
@@ -57,12 +57,12 @@ def command(
     given = "".join(f"# --set {s}\n" for s in settings) + path.read_text(encoding="utf-8")
     metrics = None
     if metrics_port is not None:
-        from harness.report import prometheus
+        from harness.report.exports import prometheus
 
         metrics = click.get_current_context().with_resource(prometheus.endpoint(plan, metrics_port))
         output.tell(f"metrics on {metrics.url}")
     with live.view(plan, quiet=quiet) as observe:
-        measured = measure(plan, given, out, metrics.beside(observe) if metrics else observe)
+        measured = measure(plan, given, out, metrics.tee(observe) if metrics else observe)
     execution = measured.execution
     if metrics is not None and not measured.signal:
         metrics.finish(execution.records)
@@ -108,7 +108,7 @@ def _deliver(summary: dict[str, Any], json_to: str | None, quiet: bool) -> SaveE
     if quiet:
         output.say(summary.get("saved", ""))
     else:
-        from harness.report import terminal
+        from harness.report.screens import run as terminal
 
         terminal.show(output.screen(), {**summary, "error": None})  # an error is told once, at the end
     return None if json_to is None else output.write_json(json_to, store.to_json(summary), "summary")

@@ -41,7 +41,7 @@ def command(out: Path, as_json: bool, limit: int) -> None:
         for path, row in rows:
             output.say(json.dumps({"path": path, **row}))
         return
-    from harness.report import terminal
+    from harness.report.screens import run as terminal
 
     terminal.list_runs(output.screen(), rows, str(out))
 

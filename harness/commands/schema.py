@@ -24,7 +24,7 @@ def command(markdown: bool) -> None:
     from harness.scenario import schema
 
     if markdown:
-        from harness.report.reference import reference
+        from harness.report.exports.reference import reference
 
         output.say(reference(schema()), end="")
     else:

@@ -28,7 +28,7 @@ def command(requests: int, as_json: bool) -> None:
     against its replay in the twin, a planted stall; and the twin against theory. Ends with exit code 3 when something
     does not hold, or when the machine is too noisy to say.
     """
-    from harness.report import selftest as report
+    from harness.report.screens import selftest as report
     from harness.studies.selftest import selftest
 
     console = output.screen()

@@ -34,17 +34,17 @@ def command(run: str, band: str | None, out: Path, as_json: bool) -> None:
     if band is None:
         answer = {**saved.summary, "saved": str(saved.path)}
     else:
-        from harness.studies.band import of_run
+        from harness.studies.run.band import of_run
 
         answer = of_run(saved, band)
     if as_json:
         output.say(store.to_json(answer))
         return
     if band is None:
-        from harness.report import terminal
+        from harness.report.screens import run as terminal
 
         terminal.show(output.screen(), answer)
     else:
-        from harness.report import band as report
+        from harness.report.screens import band as report
 
         report.show(output.screen(), answer)

@@ -88,7 +88,7 @@ def command(
     others need a run that measured it. The load stays as it was, unless --set changes it.
     """
     from harness.commands import output
-    from harness.studies.forecast import Effort
+    from harness.studies.predict.forecast import Effort
 
     output.check_json(json_to)
     effort = Effort(requests=requests, replications=replications, seed=seed)
@@ -109,7 +109,7 @@ def command(
 
 
 def _one_stage(stage: dict[str, Any], effort: Any) -> dict[str, Any]:
-    from harness.studies import quick
+    from harness.studies.predict import quick
 
     if stage["service"] is None or stage["rate"] is None:
         raise UsageError(
@@ -143,7 +143,7 @@ def _scenario(
 ) -> dict[str, Any]:
     from harness import store
     from harness.scenario import load
-    from harness.studies import whatif
+    from harness.studies.predict import whatif
 
     loaded = load(scenario)
     source = whatif.Source.of(store.find(reference, out)) if reference is not None else None
@@ -153,7 +153,7 @@ def _scenario(
 def _deliver(answer: dict[str, Any], json_to: str | None, plot: Path | None) -> None:
     from harness import store
     from harness.commands import output
-    from harness.report import simulate as report
+    from harness.report.screens import simulate as report
 
     if plot is not None:
         report.plot(answer, plot)

@@ -58,7 +58,7 @@ def command(
         _check_same(sweep, scenario, grid, overrides, repeat, seed)
     else:
         sweep = _begun(scenario, grid, overrides, repeat or 1, 1 if seed is None else seed, out)
-    from harness.report.sweep.progress import Lines
+    from harness.report.live.sweep import Lines
     from harness.studies.sweep.running import run
 
     try:
@@ -130,8 +130,8 @@ def _deliver(sweep: SweepFolder, simulate: bool, json_to: str | None, quiet: boo
     """Write the table and the plots, show the sweep, and return it as data. Raises SaveError."""
     from harness import store
     from harness.commands import output
-    from harness.report.sweep import plots
-    from harness.studies.sweep.answer import answer, write
+    from harness.report.plots import sweep as plots
+    from harness.studies.sweep.result import answer, write
 
     found = answer(sweep, simulate)
     write(found["rows"], sweep)
@@ -141,7 +141,7 @@ def _deliver(sweep: SweepFolder, simulate: bool, json_to: str | None, quiet: boo
     elif quiet:
         output.say(str(sweep.path))
     else:
-        from harness.report.sweep import table
+        from harness.report.screens import sweep as table
 
         table.show(output.screen(), found)
     unwritten = None if json_to in (None, "-") else output.write_json(str(json_to), store.to_json(found), "answer")

@@ -42,7 +42,7 @@ def command(run: str, output: Path, slowest: int, window: str | None, out: Path)
     from harness import store
     from harness.plan import resolve
     from harness.records import Phase
-    from harness.report import trace
+    from harness.report.exports import trace
     from harness.scenario import load
     from harness.stats import timeline
 

@@ -2,9 +2,9 @@
 
 session    a run from start to end: signals, failures, nothing left behind
 blocks     several pipelines open at once, loaded in turns: a comparison
-pipeline   one that is open, whatever the engine: start, calibrate, play a block of load, drain, stop; deadlines
+pipeline   one that is open, whatever the executor: start, calibrate, play a block of load, drain, stop; deadlines
 progress   what whoever watches is told
-base       what an engine is
+base       what an executor is
 process/   processes, pipes and shared memory
-inprocess/ asyncio tasks and threads in one process
+asyncio/   tasks and threads in one process
 """

@@ -9,8 +9,9 @@ from harness.lifeline import end_if_orphaned, tie
 
 if __name__ == "__main__":
     module = sys.argv[1]
-    tie(int(sys.argv[2]), hangs=module != "process.producer", clears_up=module != "process.worker")
+    kind = module.rpartition(".")[2]
+    tie(int(sys.argv[2]), hangs=kind != "producer", clears_up=kind != "worker")
     try:
-        import_module(f"harness.executors.{module}").main()
+        import_module(module).main()
     finally:
         end_if_orphaned()

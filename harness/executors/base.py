@@ -17,7 +17,7 @@ from harness.records import RunRecords
 
 
 @dataclass(frozen=True)
-class Issue:
+class LoadCommand:
     """Offer the rows [first, last) to the first stage.
 
     scheduled: each at its due time. Its row holds the time from the start of the schedule, and when it is next the
@@ -58,10 +58,10 @@ class WorkerReport:
 _NONE = np.empty(0, np.int64)
 
 Failure = asyncio.Future[HarnessError]
-"""Resolves when an engine cannot go on."""
+"""Resolves when an executor cannot go on."""
 
 
-class Engine(Protocol):
+class Executor(Protocol):
     """An executor of one Plan. A session starts it, gives it rows to issue, and stops it."""
 
     rows: NDArray[np.int64]
@@ -77,7 +77,7 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Return when every worker is ready."""
 
-    def issue(self, command: Issue) -> None:
+    def issue(self, command: LoadCommand) -> None:
         """Begin to issue; `issuing` is true until the last row of the command was offered."""
 
     @property

@@ -14,7 +14,7 @@ from harness.errors import HarnessError
 from harness.executors.base import Ending, Execution, Failure
 from harness.executors.pipeline import OpenPipeline
 from harness.executors.progress import Progress
-from harness.executors.session import carried_out, in_loop
+from harness.executors.session import in_loop, run_to_completion
 from harness.interruption import held
 from harness.plan import Plan, offered_rate
 from harness.records import Phase, RunRecords
@@ -100,7 +100,7 @@ def execute_blocks(
 
     async def session() -> Blocks:
         work = _Turns(plans, observe, observe_every_s)
-        ending = await carried_out(work.run(), work.stop)
+        ending = await run_to_completion(work.run(), work.stop)
         return Blocks(tuple(p.execution(ending) for p in work.pipelines), tuple(work.turns), ending)
 
     with held():

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from harness import host
 from harness.clock import now_ns
 from harness.errors import RunFailed, StalledError
-from harness.executors.base import Ending, Engine, Execution, Failure, Issue
-from harness.executors.inprocess.thread import ComputeThread
+from harness.executors.asyncio.thread import ComputeThread
+from harness.executors.base import Ending, Execution, Executor, Failure, LoadCommand
 from harness.executors.progress import Observer, Reporter
 from harness.host.memory import usable_bytes
 from harness.plan import Plan
@@ -41,7 +41,7 @@ class OpenPipeline:
         self.images: source.ImageSet | None = None
         self.capacity_rps: float | None = None
         self._reporter = Reporter(plan, observe, observe_every_s)
-        self._engine: Engine | None = None
+        self._executor: Executor | None = None
         self._owned_images: source.ImageSet | None = None
         self._offered_rps: float | None = None
         self._scheduled: int | None = None
@@ -53,7 +53,7 @@ class OpenPipeline:
     @property
     def failure(self) -> Failure | None:
         """Resolves when it cannot go on; None before it was started."""
-        return self._engine.failure if self._engine else None
+        return self._executor.failure if self._executor else None
 
     async def start(self, images: source.ImageSet | None = None) -> None:
         """Load the images, unless they are given, and start every worker. Raises what any of them met."""
@@ -65,10 +65,10 @@ class OpenPipeline:
                     images = self._owned_images = await self._load_images()
                 self.images = images if plan.reads_images else None
                 self.plan = plan = plan.fitted(usable_bytes())
-                self._engine = make_engine(plan, self.images)
-                await self._engine.start()
+                self._executor = make_executor(plan, self.images)
+                await self._executor.start()
         except TimeoutError:
-            waited_for = "every worker was" if self._engine else "the images were"
+            waited_for = "every worker was" if self._executor else "the images were"
             raise StalledError(
                 f"not {waited_for} ready after {plan.scenario.deadlines.startup / 1e9:g} s",
                 where="deadlines.startup",
@@ -92,16 +92,16 @@ class OpenPipeline:
 
     async def calibrate(self) -> None:
         """Saturate the pipeline for a while: `capacity_rps` is then known. Raises RunFailed."""
-        plan, engine = self.plan, self._running()
+        plan, executor = self.plan, self._running()
         assert not isinstance(plan.load, Closed)
         phase, due, outcome = (plan.layout.columns[c] for c in ("phase", "due", "outcome"))
-        engine.rows[: plan.first_row, phase] = Phase.CALIBRATION
-        command = Issue(0, plan.first_row, "saturate", stop_after_ns=plan.load.calibration, timed_from=0)
+        executor.rows[: plan.first_row, phase] = Phase.CALIBRATION
+        command = LoadCommand(0, plan.first_row, "saturate", stop_after_ns=plan.load.calibration, timed_from=0)
         await self._carry_out(command, "calibrating")
-        issued = engine.rows[: engine.issued]
+        issued = executor.rows[: executor.issued]
         done = issued[issued[:, outcome] == Outcome.COMPLETED]
         if not len(done):
-            why = next(iter(engine.failures.values()), "no reason was given")
+            why = next(iter(executor.failures.values()), "no reason was given")
             raise RunFailed(f"every request of the calibration failed: {why}", where="load.calibration")
         last = plan.layout.columns[f"{plan.layout.stages[-1]}.done"]
         self.capacity_rps = saturated_rate(done[:, last], issued[0, due], issued[-1, due])
@@ -124,7 +124,7 @@ class OpenPipeline:
         if isinstance(load, Closed):
             self._count_scheduled(plan.measured)
             limit_ns = load.duration or 0
-            command = Issue(
+            command = LoadCommand(
                 first, last, "closed", concurrency=load.concurrency, stop_after_ns=limit_ns, timed_from=first_measured
             )
             await self._carry_out(command, "running", others)
@@ -138,22 +138,22 @@ class OpenPipeline:
             self._count_scheduled(last - first_measured)
             rows[first:last, columns["due"]] = due
             shed, start_ns = plan.scenario.on_full == "shed", now_ns() + LEAD_NS
-            await self._carry_out(Issue(first, last, "scheduled", start_ns, shed=shed), "running", others, due)
+            await self._carry_out(LoadCommand(first, last, "scheduled", start_ns, shed=shed), "running", others, due)
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """End everything that it started, whatever state it is in. hurry: set when nothing is to be waited for."""
         self._host = host.Counters.snapshot().since(self._counters) if self._counters else None
-        if self._engine is not None:
-            self._engine.sample()
-            await self._engine.stop(hurry)
+        if self._executor is not None:
+            self._executor.sample()
+            await self._executor.stop(hurry)
         if self._owned_images is not None:
             self._owned_images.close()
             self._owned_images = self.images = None
 
     def execution(self, ending: Ending) -> Execution:
         """What happened, once it is stopped; to be asked once: the memory of the run is let go."""
-        records, workers = self._records(), self._engine.workers if self._engine else ()
-        self._engine = None
+        records, workers = self._records(), self._executor.workers if self._executor else ()
+        self._executor = None
         return Execution(
             plan=self.plan,
             records=records,
@@ -169,34 +169,34 @@ class OpenPipeline:
             counted=(np.array(self._counted_at, np.int64), np.array(self._counted, np.int64)),
         )
 
-    def _running(self) -> Engine:
-        assert self._engine is not None, "start it first"
-        return self._engine
+    def _running(self) -> Executor:
+        assert self._executor is not None, "start it first"
+        return self._executor
 
     async def _carry_out(
         self,
-        command: Issue,
+        command: LoadCommand,
         phase: Literal["calibrating", "running"],
         others: Sequence[Failure] = (),
         due: NDArray[np.int64] | None = None,
     ) -> None:
         """Issue, and wait until every issued request has ended. due: of a schedule, from its start."""
-        engine = self._running()
-        outcome = engine.rows[:, self.plan.layout.columns["outcome"]]
+        executor = self._running()
+        outcome = executor.rows[:, self.plan.layout.columns["outcome"]]
         deadline_ns = self.plan.scenario.deadlines.progress
-        failures = (engine.failure, *others)
+        failures = (executor.failure, *others)
         pending = ended = command.first
         changed = now_ns()
         total = None if command.stop_after_ns else command.last - command.first
         self._reporter.begin(phase)
-        engine.issue(command)
-        while engine.issuing or ended < engine.issued:
+        executor.issue(command)
+        while executor.issuing or ended < executor.issued:
             await asyncio.wait(failures, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
             for failure in failures:
                 if failure.done():
                     raise failure.result()
             at = now_ns()
-            issued = max(engine.issued, command.first)  # once: the producer goes on meanwhile
+            issued = max(executor.issued, command.first)  # once: the producer goes on meanwhile
             window = outcome[pending:issued]
             now_ended = pending + int(np.count_nonzero(window))
             pending += int(np.argmin(window != 0)) if now_ended < issued else len(window)
@@ -215,8 +215,8 @@ class OpenPipeline:
                     hint="A stage or the producer hangs, or a service takes longer than this deadline: then raise it.",
                 )
             if self._reporter.due():
-                engine.sample()
-                self._reporter.tell(engine.rows[command.first : issued], ended - command.first, total)
+                executor.sample()
+                self._reporter.tell(executor.rows[command.first : issued], ended - command.first, total)
 
     def _count_scheduled(self, measured: int | None) -> None:
         self._scheduled = None if measured is None else (self._scheduled or 0) + measured
@@ -234,16 +234,16 @@ class OpenPipeline:
     def _records(self) -> RunRecords:
         """The issued requests. One that had not ended, stamps and all, when the pipeline did is aborted."""
         layout = self.plan.layout
-        if self._engine is None:
+        if self._executor is None:
             return RunRecords(layout, np.empty((0, layout.width), np.int64), {})
-        rows = self._engine.rows[: max(self._engine.issued, 0) + 1]
+        rows = self._executor.rows[: max(self._executor.issued, 0) + 1]
         offered, outcome = layout.base(0), layout.columns["outcome"]
         kept = np.flatnonzero(rows[:, offered])
         rows = rows[kept].copy()
         rows[rows[:, outcome] == Outcome.PENDING, outcome] = Outcome.ABORTED
         rows[self._unstamped(rows), outcome] = Outcome.ABORTED
-        place = {row: int(np.searchsorted(kept, row)) for row in self._engine.failures}
-        failures = {place[r]: why for r, why in self._engine.failures.items() if r in kept[place[r] : place[r] + 1]}
+        place = {row: int(np.searchsorted(kept, row)) for row in self._executor.failures}
+        failures = {place[r]: why for r, why in self._executor.failures.items() if r in kept[place[r] : place[r] + 1]}
         return RunRecords(layout, rows, failures)
 
     def _unstamped(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -258,15 +258,15 @@ class OpenPipeline:
         return lacking
 
 
-def make_engine(plan: Plan, images: source.ImageSet | None) -> Engine:
-    """The engine that a Plan's scenario asks for."""
+def make_executor(plan: Plan, images: source.ImageSet | None) -> Executor:
+    """The executor that a Plan's scenario asks for."""
     if plan.scenario.executor == "asyncio":
-        from harness.executors.inprocess.engine import InProcessEngine
+        from harness.executors.asyncio.executor import AsyncioExecutor
 
-        return InProcessEngine(plan, images)
-    from harness.executors.process.engine import ProcessEngine
+        return AsyncioExecutor(plan, images)
+    from harness.executors.process.executor import ProcessExecutor
 
-    return ProcessEngine(plan, images)
+    return ProcessExecutor(plan, images)
 
 
 def saturated_rate(done_ns: NDArray[np.int64], first_due_ns: int, last_due_ns: int) -> float:

@@ -1,4 +1,4 @@
-"""A run from start to end, the same for every engine: signals, failures, and nothing left behind."""
+"""A run from start to end, the same for every executor: signals, failures, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def execute(plan: Plan, observe: Observer = lambda progress: None, observe_every
 
     async def session() -> Execution:
         pipeline = OpenPipeline(plan, observe, observe_every_s)
-        ending = await carried_out(_run(pipeline), pipeline.stop)
+        ending = await run_to_completion(_run(pipeline), pipeline.stop)
         return pipeline.execution(ending)
 
     with held():
@@ -56,7 +56,9 @@ def _select_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
-async def carried_out(work: Coroutine[Any, Any, None], clear_up: Callable[[asyncio.Event], Awaitable[None]]) -> Ending:
+async def run_to_completion(
+    work: Coroutine[Any, Any, None], clear_up: Callable[[asyncio.Event], Awaitable[None]]
+) -> Ending:
     """Do the work, then clear up, however it went. A signal ends the work; one that comes while it clears up sets the
     event that `clear_up` is given: it should then wait for nothing that can be killed instead.
     """

@@ -10,7 +10,7 @@ from harness.errors import UsageError
 from harness.scenario.reading import SUFFIX
 
 FOLDER = Path("scenarios")
-INSTALLED = "harness.scenarios"
+INSTALLED = "harness.shipped"
 MOST_NAMES = 8
 
 

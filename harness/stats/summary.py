@@ -15,10 +15,10 @@ from harness.scenario.model import Closed
 from harness.stats import checks, slo, steady
 from harness.stats.attribution import Edge, attribute
 from harness.stats.budget import PRODUCER, STAGE_COMPONENTS, Budget, held_up, measured_and_completed, split_of
+from harness.stats.findings import read
 from harness.stats.intervals import Interval, dependent
 from harness.stats.little import InFlight
 from harness.stats.quantiles import KEYS, summarise
-from harness.stats.reading import read
 
 SCHEMA_VERSION = 1
 TAIL = 0.99

@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 from harness.errors import HarnessError, RunFailed, SaveError, UsageError
 from harness.executors.progress import Observer
-from harness.executors.serial.serve import serve
 from harness.executors.session import execute
 from harness.interruption import Interrupted
+from harness.outputs.serve import serve
 from harness.plan import Plan, StagePlan
 from harness.scenario.model import Inference
 from harness.stages.base import Sampling

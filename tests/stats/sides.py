@@ -1,9 +1,9 @@
 """Blocks of one stage for comparisons: the stamps of a first-come-first-served queue, written by hand."""
 
 import numpy as np
-from queues import mg1_times
 
 from harness.records import Layout, Outcome, RunRecords
+from tests.stats.queues import mg1_times
 
 LAYOUT = Layout(("s0",), ((),))
 SERVICE_NS = 1e6

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.errors import UsageError
-from harness.report import band as report
+from harness.report.screens import band as report
 from harness.stats.attribution import Edge, attribute, cluster_of, parse_band
 from harness.stats.budget import Budget
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sides import records, sides, stretched
 
 from harness.errors import UsageError
 from harness.records import Outcome, RunRecords
 from harness.stats.comparison import compare_many, compare_sides
+from tests.stats.sides import records, sides, stretched
 
 FEW = ("e2e.mean", "e2e.p50", "throughput", "stages.s0.service.mean")
 BOUNDED = (*FEW, "e2e.p90")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from queues import mg1_times
 
 from harness.stats import intervals
 from harness.stats.intervals import Interval, dependent, early_stopping_estimate, early_stopping_needed, independent
 from harness.stats.quantiles import quantile, requests_needed
+from tests.stats.queues import mg1_times
 
 
 def coverage(method, series, truth):

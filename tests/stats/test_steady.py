@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from queues import in_ns, mg1_times
 
 from harness.stats.steady import steady_state, trend
+from tests.stats.queues import in_ns, mg1_times
 
 
 def verdicts(rng, runs, n, utilisation):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from queues_peer import sojourns
 from scipy.special import gammaln
 
 from harness import theory
 from harness.theory import NoSteadyState
+from tests.theory.queues_peer import sojourns
 
 
 def batch_mean_sojourn(rate, per_request, fixed, largest=None, states=400):

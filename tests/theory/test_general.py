@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from queues_peer import share_and_error, sojourns
 
 from harness import theory
 from harness.theory import NoSteadyState, general
 from tests.properties import holds
+from tests.theory.queues_peer import share_and_error, sojourns
 
 REQUESTS = 1_000_000
 QUANTILES = (0.5, 0.9, 0.99, 0.9999)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from queues_peer import accepted_sojourns, share_and_error, sojourns
 
 from harness import theory
 from harness.theory import NoSteadyState
+from tests.theory.queues_peer import accepted_sojourns, share_and_error, sojourns
 
 REQUESTS = 1_000_000
 shares = st.floats(0.01, 0.999)

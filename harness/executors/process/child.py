@@ -43,7 +43,7 @@ def clipped(text: str) -> str:
     return text if left_out <= 0 else f"{text[:half]}\n[... {left_out:,} characters ...]\n{text[-half:]}"
 
 
-class Supervisor:
+class SupervisorLink:
     """The child's side: commands come in, events go out."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Supervisor:
             data = data[os.write(self._events_fd, data) :]
 
     @contextlib.contextmanager
-    def told_of_errors(self) -> Iterator[None]:
+    def reporting_errors(self) -> Iterator[None]:
         """Whatever is raised within reaches the supervisor; then this process ends."""
         try:
             yield

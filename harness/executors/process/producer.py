@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.clock import SPIN_NS, now_ns, wait_until
-from harness.executors.base import Issue
+from harness.executors.base import LoadCommand
 from harness.executors.process.channel import End, Sender
-from harness.executors.process.child import Supervisor
+from harness.executors.process.child import SupervisorLink
 from harness.executors.process.punctual import AT_MOST_AWAKE_NS, LATE_NS, Precedence
 from harness.host.scheduling import Scheduling
 from harness.memory import attach
@@ -59,12 +59,12 @@ class Producer:
         share = self._with_precedence / self._scheduled_rows if self._scheduled_rows else None
         return {"scheduling": {**self._precedence.effective, "share": share}}
 
-    def issue(self, command: Issue) -> None:
+    def issue(self, command: LoadCommand) -> None:
         """Carry out one command."""
         self._sender.set_blocking(not command.shed)
         {"scheduled": self._scheduled, "closed": self._closed, "saturate": self._saturate}[command.mode](command)
 
-    def _scheduled(self, command: Issue) -> None:
+    def _scheduled(self, command: LoadCommand) -> None:
         stamps, width, start = self._stamps, self._width, command.start_ns
         precedence, slept = self._precedence, 0
         for row in range(command.first, command.last):
@@ -89,7 +89,7 @@ class Producer:
         self._scheduled_rows += command.last - command.first
         precedence.leave()
 
-    def _saturate(self, command: Issue) -> None:
+    def _saturate(self, command: LoadCommand) -> None:
         end = now_ns() + command.stop_after_ns
         for row in range(command.first, command.last):
             now = self._stamps[row * self._width + DUE] = now_ns()
@@ -98,7 +98,7 @@ class Producer:
                 break
             self._offer(row, now)
 
-    def _closed(self, command: Issue) -> None:
+    def _closed(self, command: LoadCommand) -> None:
         stamps, width = self._stamps, self._width
         end = 0
         while self._in_flight:  # of the command before
@@ -155,8 +155,8 @@ class Producer:
 
 def main() -> None:
     """Run the producer as a process."""
-    supervisor = Supervisor()
-    with supervisor.told_of_errors():
+    supervisor = SupervisorLink()
+    with supervisor.reporting_errors():
         producer = Producer(supervisor.instructions)
         supervisor.tell("ready", startup_s={}, effective=producer.effective)
         while (command := supervisor.commands.get()) is not None:

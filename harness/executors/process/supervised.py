@@ -27,7 +27,7 @@ OUTPUT_BYTES = 1 << 18
 
 
 def start(module: str, threads: int, fds: Iterable[int], mark: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a module of `harness.executors` as a child; its output goes to `log`. Raises OSError.
+    """Start a module as a child; its output goes to `log`. Raises OSError.
 
     The kernel kills it when the thread that calls this ends, as well as with the process.
     """

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from harness.clock import now_ns
 from harness.executors.process.channel import TOKEN, End, EndOfStreamError, Receiver, Sender, payload_array
-from harness.executors.process.child import Supervisor
+from harness.executors.process.child import SupervisorLink
 from harness.memory import attach
 from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Layout, Outcome
 from harness.scenario.model import Null
@@ -49,7 +49,7 @@ class Instructions:
 class Worker:
     """The loops. Stamps go through one memoryview of int64 over the shared records."""
 
-    def __init__(self, told: Instructions, supervisor: Supervisor) -> None:
+    def __init__(self, told: Instructions, supervisor: SupervisorLink) -> None:
         self._told = told
         self._supervisor = supervisor
         self._stamps = memoryview(attach(told.records_fd, told.records_bytes, populate=told.populate)).cast("q")
@@ -210,6 +210,6 @@ class Worker:
 
 def main() -> None:
     """Run a worker as a process; whatever it raises reaches the supervisor with its traceback."""
-    supervisor = Supervisor()
-    with supervisor.told_of_errors():
+    supervisor = SupervisorLink()
+    with supervisor.reporting_errors():
         Worker(supervisor.instructions, supervisor).run()

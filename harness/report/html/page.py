@@ -12,11 +12,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from harness.report import terminal
 from harness.report.html import charts
 from harness.report.html.figures import FILTERS, Figures
 from harness.report.html.run import Run
 from harness.report.html.study import Study
+from harness.report.screens import run as terminal
 from harness.scenario import read as read_scenario
 from harness.stats import side_by_side
 from harness.stats.series import by_kind

@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 
 from harness.errors import UsageError
+from harness.report.console import Screen
 from harness.report.figures import WIDEST
-from harness.report.screen import Screen
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ def read(path: Path) -> Study | None:
 
 
 def _sweep(path: Path) -> Study:
-    from harness.report.sweep import plots, table
-    from harness.studies.sweep.answer import answer
+    from harness.report.plots import sweep as plots
+    from harness.report.screens import sweep as table
     from harness.studies.sweep.folder import SweepFolder
+    from harness.studies.sweep.result import answer
 
     sweep = SweepFolder(path)
     found = answer(sweep)
@@ -51,7 +52,8 @@ def _sweep(path: Path) -> Study:
 
 
 def _comparison(path: Path) -> Study:
-    from harness.report import compare, compare_plot
+    from harness.report.plots import compare as compare_plot
+    from harness.report.screens import compare
     from harness.studies.compare import folder
 
     found = folder.load(path)
@@ -60,7 +62,7 @@ def _comparison(path: Path) -> Study:
 
 
 def _capacity(path: Path) -> Study:
-    from harness.report import capacity
+    from harness.report.screens import capacity
 
     try:
         found: dict[str, Any] = json.loads((path / "capacity.json").read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.errors import HarnessError, RunFailed, ScenarioError, UsageError
-from harness.executors.serial.serve import Outputs, serve
+from harness.outputs.serve import Outputs, serve
 from harness.plan import Plan, StagePlan, resolve
 from harness.scenario.inference import RUNTIMES
 from harness.scenario.model import Inference, Postprocess, Preprocess

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.executors.serial.serve import Outputs
+from harness.outputs.serve import Outputs
 from harness.stats.proportions import paired_difference, share
 from harness.studies.accuracy.dataset import Dataset
 from harness.studies.accuracy.results import Agreement, Gate, Limits, Pair, Result

@@ -11,7 +11,7 @@ recorded        a search whose answer so far is on disk after every run
 
 from harness.studies.capacity.configurations import Configuration, check_load, check_settings, grid
 from harness.studies.capacity.recorded import Finding, find
-from harness.studies.capacity.search import Goal, Measure, Ran, State, Step, search
+from harness.studies.capacity.search import Goal, Measure, RunResult, State, Step, search
 from harness.studies.capacity.slo import Limit, limits_of
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "Goal",
     "Limit",
     "Measure",
-    "Ran",
+    "RunResult",
     "State",
     "Step",
     "check_load",

@@ -15,7 +15,7 @@ from harness.plan import Plan, resolve
 from harness.scenario import with_overrides
 from harness.scenario.model import Closed, OpenLoad, Trace
 from harness.scenario.units import format_rate
-from harness.studies.whatif import FREE_TO_CHANGE
+from harness.studies.predict.whatif import FREE_TO_CHANGE
 
 MOST = 256
 SOUGHT = ("rate", "utilisation", "requests", "duration")

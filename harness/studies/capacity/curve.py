@@ -14,7 +14,7 @@ from harness.plan import Plan
 from harness.scenario.model import Closed, OpenLoad
 from harness.stats.slo import latencies
 from harness.studies.capacity.slo import Limit, excess
-from harness.studies.forecast import saturated
+from harness.studies.predict.forecast import saturated
 from harness.twin import Demand, Pipeline, compiled, of_plan
 from harness.twin.calibration import Calibration
 from harness.twin.pipeline import START_NS

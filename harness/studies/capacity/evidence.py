@@ -24,7 +24,7 @@ from harness.stats.proportions import share
 from harness.stats.slo import latencies
 from harness.studies.capacity.curve import Crossing, Curve, LimitedBy, Size, crossing, curve, slope, smaller
 from harness.studies.capacity.slo import Floats, Limit, excess, interval
-from harness.studies.forecast import saturated
+from harness.studies.predict.forecast import saturated
 from harness.twin.calibration import Calibration, calibrate
 from harness.twin.replay import replay
 

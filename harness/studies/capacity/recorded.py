@@ -10,8 +10,8 @@ from typing import Any
 from harness.errors import HarnessError, SaveError
 from harness.interruption import held
 from harness.store import new_folder, to_json
-from harness.studies.capacity.answer import conclude
 from harness.studies.capacity.configurations import Configuration
+from harness.studies.capacity.result import conclude
 from harness.studies.capacity.search import Candidate, Goal, Measure, State, Step, search
 from harness.studies.sweep.folder import replace as replace_file
 

@@ -51,7 +51,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunResult:
     """A measured run, from whatever executor. error: why it failed; signal: what interrupted it, else 0."""
 
     records: RunRecords
@@ -61,7 +61,7 @@ class Ran:
     signal: int = 0
 
 
-Measure = Callable[[Plan, Sequence[str]], Ran]
+Measure = Callable[[Plan, Sequence[str]], RunResult]
 """Executes a Plan; the second argument are all settings over the scenario's file that it came from."""
 
 
@@ -179,7 +179,7 @@ def next_step(state: State) -> Step | None:
     return (_calibration(state) or _finalist(state)) if _left_s(state) >= SHORTEST_S else None
 
 
-def absorb(state: State, step: Step, plan: Plan, ran: Ran) -> State:
+def absorb(state: State, step: Step, plan: Plan, ran: RunResult) -> State:
     """What is known with one more run."""
     state = replace(state, last=step.candidate)
     candidate = state.candidates[step.candidate]

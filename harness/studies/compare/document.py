@@ -8,9 +8,9 @@ from typing import Any
 
 from harness.stats.comparison import Comparison, Effect
 from harness.store import SavedRun
-from harness.studies.compare.reading import read
-from harness.studies.gate import Judgement
-from harness.studies.saved import SavedComparison
+from harness.studies.compare.findings import read
+from harness.studies.compare.gate import Judgement
+from harness.studies.compare.saved import SavedComparison
 
 SCHEMA_VERSION = 1
 

@@ -21,7 +21,7 @@ from harness.executors.blocks import Blocks
 from harness.scenario.model import Trace
 from harness.studies.compare.document import SCHEMA_VERSION
 from harness.studies.compare.sides import Side
-from harness.studies.measure import resolved
+from harness.studies.run.measure import resolved
 
 FILE = "comparison.json"
 _NEEDED = ("name", "status", "sides", "sameness", "comparisons", "reading")

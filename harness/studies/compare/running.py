@@ -19,10 +19,10 @@ from harness.stats.comparison import Comparison, compare_many
 from harness.stats.metrics import default_metrics
 from harness.studies.compare import folder, validity
 from harness.studies.compare.document import SCHEMA_VERSION, of_comparisons, of_judgements
-from harness.studies.compare.sameness import Tolerance, examine
+from harness.studies.compare.equivalence import Tolerance, examine
+from harness.studies.compare.gate import Limit, alone, judge
 from harness.studies.compare.sides import Side, common_stages
-from harness.studies.gate import Limit, alone, judge
-from harness.studies.measure import facts
+from harness.studies.run.measure import facts
 
 _OF_A_SIDE = ("startup_s", "effective", "memory", "context_switches", "cpu_wait_s")
 
@@ -42,7 +42,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonResult:
     """A comparison that has ended, well or not. blocks: None when the outputs were not the same. error: what went wrong
     in it, or else in saving it. signal: the first that came before it was saved, else 0.
     """
@@ -59,7 +59,7 @@ def compare(
     out: Path,
     observe: Callable[[Standing], None] = lambda standing: None,
     examining: Callable[[Side], None] = lambda side: None,
-) -> Compared:
+) -> ComparisonResult:
     """Compare the sides, and save all of it under `out`. Raises what a side met while its outputs were looked at.
 
     Sides whose outputs differ by more than the tolerance are not measured, and nothing is saved.
@@ -82,7 +82,7 @@ def compare(
         "gate": [],
     }
     if not same.get("met", True):
-        return Compared(document)
+        return ComparisonResult(document)
     with held() as interruption:
         blocks = execute_blocks([side.plan for side in sides], observe)
         error = blocks.ending.error and _located(blocks.ending.error, sides)
@@ -102,7 +102,7 @@ def compare(
             document["saved"] = str(folder.save(out, document, sides, blocks, error))
         except SaveError as unsaved:
             error = error or unsaved
-        return Compared(document, blocks, error, interruption.take())
+        return ComparisonResult(document, blocks, error, interruption.take())
 
 
 def _compared(sides: Sequence[Side], blocks: Blocks, question: Question) -> tuple[Comparison, ...]:

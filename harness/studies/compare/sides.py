@@ -18,7 +18,7 @@ NAMES = "abcdefgh"
 
 
 @dataclass(frozen=True)
-class Asked:
+class SideSpec:
     """A side as the user gave it: a scenario file, and what is set over it for this side alone."""
 
     path: Path
@@ -43,7 +43,7 @@ class Side:
 
 
 def prepare(
-    asked: Sequence[Asked], common: Sequence[str], *, blocks: int | None = None, requests: int | None = None
+    asked: Sequence[SideSpec], common: Sequence[str], *, blocks: int | None = None, requests: int | None = None
 ) -> tuple[Side, ...]:
     """The sides, each validated and planned. Raises UsageError, ScenarioError.
 
@@ -90,7 +90,7 @@ def _block_load(scenario: Scenario, blocks: int, requests: int | None) -> Load:
     return given.model_copy(update={"requests": total and math.ceil(total / blocks), "duration": None})
 
 
-def _label(side: Asked) -> str:
+def _label(side: SideSpec) -> str:
     return ", ".join(s.strip().removeprefix("stages.") for s in side.own) or "as given"
 
 

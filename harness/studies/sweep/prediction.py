@@ -14,10 +14,10 @@ from harness.scenario import Scenario, with_overrides
 from harness.scenario.model import Closed
 from harness.scenario.units import format_rate
 from harness.store import SavedRun
-from harness.studies.forecast import Effort
+from harness.studies.predict.forecast import Effort
+from harness.studies.predict.whatif import FREE_TO_CHANGE, Source, ask
 from harness.studies.sweep.folder import Entry, SweepFolder
 from harness.studies.sweep.spec import Spec
-from harness.studies.whatif import FREE_TO_CHANGE, Source, ask
 from harness.twin.calibration import Calibration
 from harness.twin.pooling import pooled
 

@@ -13,7 +13,7 @@ from harness.errors import ScenarioError
 from harness.executors.progress import Observer
 from harness.interruption import held
 from harness.plan import Plan
-from harness.studies.measure import measure
+from harness.studies.run.measure import measure
 from harness.studies.sweep.folder import Entry, SweepFolder
 from harness.studies.sweep.grid import Trial
 from harness.studies.sweep.spec import Spec, plan_of

@@ -73,7 +73,7 @@ def test_the_producer_alone_is_scheduled_so_while_it_waits_and_the_run_says_how(
     def look(progress: Progress) -> None:
         if progress.phase == "running" and progress.ended:
             for child in psutil.Process().children():
-                module = next((word for word in child.cmdline() if word.startswith("process.")), "")
+                module = next((word for word in child.cmdline() if word.startswith("harness.executors.process.")), "")
                 policies[module].add(os.sched_getscheduler(child.pid) & ~os.SCHED_RESET_ON_FORK)
 
     load = {"arrivals": "constant", "rate": "50/s", "requests": 20}
@@ -81,8 +81,8 @@ def test_the_producer_alone_is_scheduled_so_while_it_waits_and_the_run_says_how(
     assert execution.status == "completed"
     told = execution.workers[0].effective["scheduling"]
     assert told == {**allowed(ways), "share": 1.0}
-    assert policies["process.worker"] == {os.SCHED_OTHER}
-    assert getattr(os, told["policy"]) in policies["process.producer"]
+    assert policies["harness.executors.process.worker"] == {os.SCHED_OTHER}
+    assert getattr(os, told["policy"]) in policies["harness.executors.process.producer"]
 
 
 def test_a_producer_that_never_sleeps_gives_its_precedence_up() -> None:

@@ -1,0 +1,1 @@
+"""What other programs read: traces, Prometheus' text, tables in Markdown."""

@@ -1,0 +1,1 @@
+"""PNG and SVG files, drawn with matplotlib: one module a subject."""

@@ -1,0 +1,74 @@
+"""The plot of a comparison: the ratio of every metric with its interval, around 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.report.plots.run import ACCENT, GREY, INK, WASH
+from harness.report.screens.compare import metric_name, percent, ratio
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOOKS = {
+    "faster": ("o", ACCENT, ACCENT),
+    "slower": ("s", "#a8241b", "#a8241b"),
+    "no difference": ("o", INK, "white"),
+    "inconclusive": ("D", GREY, "white"),
+}
+"""Marker, colour and filling of each verdict: they can be told apart in grey."""
+LEAST_SPAN = 1.1
+"""The axis reaches at least so far to both sides of 1."""
+
+
+def draw(document: Mapping[str, Any]) -> dict[str, Figure]:
+    """A figure for each side that was held against the first, by name; those without any interval are left out."""
+    figures = {}
+    for pair in document["comparisons"]:
+        effects = [e for e in pair["effects"] if e["ratio_interval"] and min(e["ratio_interval"]) > 0]
+        if effects:
+            figures[f"{pair['b']} against {pair['a']}"] = _forest(pair, effects)
+    return figures
+
+
+def _forest(pair: Mapping[str, Any], effects: list[Mapping[str, Any]]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, 1.3 + 0.32 * len(effects)), layout="constrained")
+    axes = figure.add_subplot()
+    margin = 1 + pair["margin"]
+    axes.axvspan(1 / margin, margin, color=WASH, linewidth=0, zorder=0)
+    axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
+    for row, effect in enumerate(effects):
+        marker, colour, filling = LOOKS[effect["verdict"]]
+        axes.plot(effect["ratio_interval"], [row, row], color=colour, linewidth=1.6, zorder=2)
+        axes.plot(effect["ratio"], row, marker, color=colour, markerfacecolor=filling, markersize=6, zorder=3)
+        text = f"x {ratio(effect['ratio'])}  {effect['verdict']}"
+        axes.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK)
+    axes.set_yticks(range(len(effects)), [metric_name(effect["metric"]) for effect in effects], fontsize=8)
+    axes.invert_yaxis()
+    _scale(axes, [end for effect in effects for end in effect["ratio_interval"]], margin)
+    axes.set_xlabel(
+        f"{pair['b']} over {pair['a']}, log scale; bars: {percent(pair['confidence'])} intervals, of all rows together;"
+        f" shaded: within {percent(pair['margin'])}",
+        fontsize=8,
+    )
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(left=False, labelsize=8)
+    axes.grid(axis="x", color="0.92", linewidth=0.8)
+    axes.set_axisbelow(True)
+    return figure
+
+
+def _scale(axes: Axes, ends: list[float], margin: float) -> None:
+    """Logarithmic, so that a half is as far from 1 as a double, with ticks at whole steps."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    axes.set_xscale("log")
+    low, high = min(*ends, 1 / (LEAST_SPAN * margin)), max(*ends, LEAST_SPAN * margin)
+    axes.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low > 6 else MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

@@ -1,0 +1,1 @@
+"""What each verb prints on the terminal: one module a subject."""

@@ -1,0 +1,70 @@
+"""What `harness crosscheck` prints: the ladder of a run, or predictions beside runs that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.figures import WIDEST, ms, relative
+from harness.report.screens.ladder import ladder
+
+SERVICE_MOVED = 0.05
+PREDICTION = (
+    "A model that is given a run's own service times validates the queueing, and predicts nothing. Predictions are held"
+    " against runs that were not looked at: harness crosscheck --calibrate RUN --score RUN."
+)
+
+
+def show(console: Console, answer: Mapping[str, Any]) -> None:
+    """Print an answer; readable at 80 columns and without colour."""
+    console.width = min(console.width, WIDEST)
+    if answer["kind"] == "held out":
+        console.print(Text(f"Calibrated on {', '.join(answer['calibrated_on'])}", style="dim"), soft_wrap=True)
+        console.print(_held_out(answer["rows"]), "", sep="\n")
+        notes = Table.grid(padding=(0, 1))
+        notes.add_row(Text("service", style="dim"), Text("error of the mean service time alone", style="dim"))
+        notes.add_row(Text("95 % of twins", style="dim"), Text("as far apart are such runs by chance", style="dim"))
+        console.print(notes)
+        moved = sum(abs(row["service_error"]) > SERVICE_MOVED for row in answer["rows"])
+        if moved:
+            console.print(
+                f"\nIn {moved} of {len(answer['rows'])} scored runs service itself was over {SERVICE_MOVED:.0%} off:"
+                " the machine was in another state than when it was calibrated. Measure closer together, or longer."
+            )
+        return
+    console.print(Text(answer["run"], style="dim"), soft_wrap=True)
+    if not answer["rungs"]:
+        console.print("A closed load, and a run with hardly any completed requests, have no ladder.")
+        return
+    console.print(ladder(answer["measured_ms"], answer["rungs"]), "", sep="\n")
+    for rung in answer["rungs"]:
+        if rung.get("p99_bias"):
+            console.print(Text(f"{rung['model']}: {rung['note']}."))
+    for sentence in answer["meaning"]:
+        console.print(Text(sentence))
+    console.print(Text(PREDICTION, style="dim"))
+
+
+def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    names = ("busy", "rate", "", "measured", "95 % interval", "twin", "", "95 % of twins", "service", "M/M/1")
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        for key in ("p50", "p99"):
+            lo, hi = row["p99_ci"] if key == "p99" else (None, None)
+            first = (f"{row['utilisation']:.0%}", f"{row['rate_rps']:.3g}/s") if key == "p50" else ("", "")
+            twin = row["twin"]
+            simple = relative(row["mm1"]["error"][key]) if row["mm1"]["error"] else Text("-")
+            service = relative(row["service_error"]) if key == "p50" else Text("")
+            predicted = ms(twin["e2e_ms"][key]), relative(twin["error"][key]), _span(*twin["range_ms"][key])
+            table.add_row(*first, key, ms(row["measured_ms"][key]), _span(lo, hi), *predicted, service, simple)
+    return table
+
+
+def _span(lo: float | None, hi: float | None) -> str:
+    return "" if lo is None or hi is None else f"{ms(lo)} … {ms(hi)}"

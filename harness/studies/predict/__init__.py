@@ -1,0 +1,1 @@
+"""What theory and the twin say of a pipeline, and how far they can be believed."""

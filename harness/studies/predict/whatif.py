@@ -1,0 +1,247 @@
+"""What would happen if: a scenario, what is changed in it, and a measured run that its service times come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.errors import UsageError
+from harness.plan import Plan, offered_rate, resolve
+from harness.records import Ints
+from harness.scenario import load, with_overrides
+from harness.scenario.model import Closed, Delay, Null, Scenario, StageOptions
+from harness.store import SavedRun
+from harness.studies.predict.forecast import KEYS, Effort, Forecast, Offered, difference, forecast, saturated
+from harness.twin import Pipeline, of_plan
+from harness.twin.calibration import Calibration, calibrate
+from harness.twin.services import Services, delay_times
+
+FREE_TO_CHANGE = {"name", "workers", "capacity", "batch"}
+"""What may differ from the run without its service times losing their meaning."""
+FAR_ABOVE, NEAR = 1.2, 0.97
+_RANGE = re.compile(r"([\d.]+)\s*([^\d.]*?)\.\.([\d.]+)\s*([^\d.]*?)/([\d.]+)\s*([^\d.]*)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A saved run and what was learnt from it."""
+
+    run: SavedRun
+    plan: Plan
+    calibration: Calibration
+
+    @classmethod
+    def of(cls, run: SavedRun) -> Source:
+        """Calibrate on a run. Raises UsageError."""
+        plan = resolve(load(run.path / "resolved.yaml"))
+        try:
+            return cls(run, plan, calibrate(plan, run.records))
+        except ValueError as error:
+            raise UsageError(f"cannot calibrate on this run: {error}", where=str(run.path)) from None
+
+
+@dataclass(frozen=True)
+class StageServices:
+    """Service times of each stage of a Plan: measured ones, or those that a delay stage says of itself."""
+
+    plan: Plan
+    calibration: Calibration | None
+    measured: frozenset[str]
+
+    def draw(self, pipeline: Pipeline, count: int, rng: np.random.Generator) -> tuple[Ints, ...]:
+        """See `Services`."""
+        sampled: dict[str, Ints] = {}
+        if self.calibration is not None and self.measured:
+            stations = tuple(s for s in pipeline.stations if s.name in self.measured)
+            drawn = self.calibration.draw(Pipeline(stations), count, rng)
+            sampled = {s.name: times for s, times in zip(stations, drawn, strict=True)}
+        return tuple(
+            sampled[s.name] if s.name in sampled else delay_times(s.options, count, rng) for s in self.plan.stages
+        )
+
+
+def ask(
+    scenario: Scenario, overrides: Sequence[str], source: Source | None, effort: Effort, sweep: str | None = None
+) -> dict[str, Any]:
+    """Predict the scenario as it stands, with the overrides, and over a range of one key. Raises UsageError.
+
+    Its rate stays, also where the scenario gives it as a utilisation, unless the overrides touch the load.
+    """
+    base = _Question(scenario, source, effort)
+    first = base.predict()
+    result: dict[str, Any] = {
+        "kind": "scenario",
+        "scenario": scenario.name,
+        "run": str(source.run.path) if source else None,
+        "measured": _measured(base, source),
+        "baseline": first.as_dict(),
+        "changes": list(overrides),
+        "what_if": None,
+    }
+    warnings = base.warnings(first)
+    changed = with_overrides(scenario, overrides) if overrides else scenario
+    if overrides:
+        kept = None if _sets_load(overrides) else base.rate_rps
+        other = _Question(changed, source, effort, kept)
+        second = other.predict()
+        result["what_if"] = second.as_dict()
+        result["difference"] = {key: difference(first, second, key) for key in KEYS}
+        warnings = other.warnings(second)
+    if sweep is not None:
+        key, values = sweep_values(sweep)
+        kept = None if _sets_load([*overrides, key]) else base.rate_rps
+        rows = []
+        for value in values:
+            question = _Question(with_overrides(changed, [f"{key}={value}"]), source, effort, kept)
+            row = question.predict(bootstrap=False)
+            rows.append({"value": value, **row.as_dict()})
+            warnings |= question.warnings(row) if row.steady else {}
+        result["sweep"] = {"key": key, "rows": rows}
+    return {**result, "warnings": list(warnings.values())}
+
+
+def sweep_values(text: str) -> tuple[str, list[str]]:
+    """`load.rate=10..50/5` -> the key and 10/s, 15/s, ... 50/s. Raises UsageError."""
+    key, _, spec = text.partition("=")
+    match = _RANGE.fullmatch(spec.strip())
+    where = f"--sweep {text}"
+    hint = "Such as load.rate=10..50/5 or stages.inference.batch.timeout=0ms..20ms/5ms."
+    if not key or match is None:
+        raise UsageError("expected KEY=FROM..TO/STEP", where=where, hint=hint)
+    low, high, step = (float(match[i]) for i in (1, 3, 5))
+    unit = next((match[i].strip() for i in (6, 4, 2) if match[i].strip()), "/s" if key.endswith(".rate") else "")
+    if step <= 0 or high < low or (high - low) / step > 200:
+        raise UsageError("expected FROM below TO and at most 200 steps", where=where, hint=hint)
+    count = int((high - low) / step + 1e-9) + 1
+    return key, [f"{low + i * step:.9g}{unit}" for i in range(count)]
+
+
+def _sets_load(keys: Sequence[str]) -> bool:
+    return any(key.startswith("load.") for key in keys)
+
+
+class _Question:
+    """One scenario, ready to be predicted, at its own rate or at the one that is given."""
+
+    def __init__(
+        self, scenario: Scenario, source: Source | None, effort: Effort, rate_rps: float | None = None
+    ) -> None:
+        self.plan = resolve(scenario)
+        self._source = source
+        self._effort = effort
+        self._measured = frozenset(self._checked(source))
+        self.services = StageServices(self.plan, source.calibration if source else None, self._measured)
+        self.pipeline = of_plan(self.plan, source.calibration.overheads if source else None)
+        self.limit = saturated(self.pipeline, self.services, effort.seed)
+        self.rate_rps = self._rate() if rate_rps is None else rate_rps
+
+    def predict(self, bootstrap: bool = True) -> Forecast:
+        """With intervals from replications and, where service times were measured, from resampling them."""
+        resamples: list[Services] = []
+        if bootstrap and self._source is not None and self._measured:
+            rng = np.random.default_rng(np.random.SeedSequence(self._effort.seed, spawn_key=(2,)))
+            copies = [self._source.calibration.resampled(rng) for _ in range(self._effort.bootstraps)]
+            resamples = [StageServices(self.plan, copy, self._measured) for copy in copies]
+        offered = Offered(self.plan.load, self.rate_rps)
+        return forecast(self.pipeline, self.services, offered, self._effort, resamples, self.limit)
+
+    def _checked(self, source: Source | None) -> list[str]:
+        """Stages whose service times come from the run. Raises UsageError for one of which nothing is known."""
+        measured = []
+        for stage in self.plan.stages:
+            given = isinstance(stage.options, Delay | Null)
+            if source is None and not given:
+                raise UsageError(
+                    f"nothing is known of the service times of stage {stage.name!r}",
+                    where=self.plan.scenario.name,
+                    hint="Calibrate on a saved run of it: --from RUN; `harness runs` lists them.",
+                )
+            changed = _changed(source, stage.options) if source else ["all of it"]
+            if not changed:
+                measured.append(stage.name)
+            elif not given:
+                assert source is not None
+                raise UsageError(
+                    f"stage {stage.name!r} is not the one that was measured: {', '.join(changed)} differs",
+                    where=str(source.run.path),
+                    hint="Measure a run with it, and calibrate on that.",
+                )
+        return measured
+
+    def _rate(self) -> float | None:
+        """Requests per second; a utilisation refers to what a run's own calibration would find."""
+        if isinstance(self.plan.load, Closed):
+            return None
+        found = self.limit.throughput_rps
+        if self.plan.load.utilisation is not None and self._source is not None:
+            then = self._source.run.summary["load"].get("calibrated_capacity_rps")
+            if then:
+                before = of_plan(self._source.plan, self._source.calibration.overheads)
+                services = StageServices(self._source.plan, self._source.calibration, frozenset(before.layout.stages))
+                found *= then / saturated(before, services, self._effort.seed).throughput_rps
+        return offered_rate(self.plan, found)
+
+    def warnings(self, predicted: Forecast) -> dict[str, str]:
+        """Where the prediction reaches beyond what was measured, by kind."""
+        said = {} if self._source is None else self._beyond(self._source, predicted)
+        limit_rps = self.limit.throughput_rps
+        if predicted.steady and self.rate_rps and not self.pipeline.shed and self.rate_rps > NEAR * limit_rps:
+            said["capacity"] = f"so close to the capacity of {limit_rps:.3g}/s, latencies depend on every percent of it"
+        return said
+
+    def _beyond(self, source: Source, predicted: Forecast) -> dict[str, str]:
+        said = {}
+        for stage in self.plan.stages:
+            samples = source.calibration.stage(stage.name)
+            if samples is None or stage.name not in self._measured:
+                continue
+            missing = [size for size in range(1, stage.batch_max + 1) if not samples.measured(size)]
+            if missing and (predicted.batch_size[stage.name] > 1 or missing[0] == 1):
+                sizes = " and ".join(map(str, missing)) if len(missing) < 3 else f"{missing[0]} to {missing[-1]}"
+                said[f"batch {stage.name}"] = (
+                    f"{stage.name}: too few batches of {sizes} were measured; their service is extrapolated"
+                )
+        before = source.calibration.offered_rps
+        if before and self.rate_rps and self.rate_rps > FAR_ABOVE * before:
+            said["load"] = (
+                f"{self.rate_rps:.3g}/s is far above the {before:.3g}/s of the calibrated run:"
+                " service times may grow with the load"
+            )
+        cores = source.run.summary.get("system", {}).get("cores")
+        computing = [s for s in self.plan.stages if not (isinstance(s.options, Null) or _sleeps(s.options))]
+        threads = sum(s.workers * s.options.threads for s in computing)
+        busy = sum(predicted.utilisation[s.name] * s.workers * s.options.threads for s in computing)
+        if cores and threads > cores and busy > 0.5 * cores:
+            said["cores"] = (
+                f"{threads} computing threads share {cores:g} cores, {busy:.1f} of them busy on average:"
+                " service will take longer than was measured"
+            )
+        return said
+
+
+def _sleeps(options: StageOptions) -> bool:
+    return isinstance(options, Delay) and options.wait == "sleep"
+
+
+def _changed(source: Source, options: StageOptions) -> list[str]:
+    """Keys of a stage that differ from the run, beyond those that leave its service times alone."""
+    then = next((s.options for s in source.plan.stages if s.name == options.name), None)
+    if then is None or type(then) is not type(options):
+        return ["its kind"]
+    old, new = then.model_dump(), options.model_dump()
+    return [key for key in new if key not in FREE_TO_CHANGE and old[key] != new[key]]
+
+
+def _measured(base: _Question, source: Source | None) -> Mapping[str, Any] | None:
+    """What the run itself measured, where the baseline is that run."""
+    if source is None or base.rate_rps is None or base.plan.scenario.stages != source.plan.scenario.stages:
+        return None
+    nominal = source.run.summary["load"].get("nominal_rps")
+    if not nominal or abs(nominal / base.rate_rps - 1) > 0.01:
+        return None
+    e2e = source.run.summary["e2e_ms"]
+    return {"e2e_ms": {key: e2e[key] for key in KEYS}, "p99_ci": e2e["p99_ci"]}

@@ -1,0 +1,1 @@
+"""One measured run: executed, summarised, saved, and looked at again."""

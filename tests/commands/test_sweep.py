@@ -1,0 +1,331 @@
+"""`harness sweep` as people use it: real runs, really killed and interrupted; and what it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from harness import store
+from harness.commands import cli
+from harness.errors import SaveError, UsageError
+from harness.report import axes as words
+from harness.report.plots import labels
+from harness.report.plots import sweep as plots
+from harness.report.screens import sweep as table
+from harness.studies.sweep.folder import SweepFolder, find
+from harness.studies.sweep.grid import Trial
+from harness.studies.sweep.result import answer
+from tests import sweeps
+from tests.command import harness
+
+ROOT = Path(__file__).parents[2]
+TINY = """\
+name: tiny
+executor: asyncio
+load: {arrivals: closed, requests: 40, warmup: 5}
+stages:
+  - delay: {name: only, distribution: constant, mean: 1 ms}
+"""
+GRIDS = ("--grid", "stages.only.workers=1,2", "--grid", "load.concurrency=1,2,3")
+
+
+def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "harness", "sweep", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=cwd, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, **pipes)
+
+
+def sweep(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return harness("sweep", *arguments, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A folder in which a sweep of real runs has completed."""
+    folder = tmp_path_factory.mktemp("done")
+    (folder / "tiny.yaml").write_text(TINY)
+    return folder, sweep("tiny.yaml", *GRIDS, "--repeat", 2, "--json", "a.json", cwd=folder)
+
+
+def test_every_cell_is_run_and_saved_and_shown(done):
+    folder, ended = done
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads((folder / "a.json").read_text())
+    assert found["trials"] == {"wanted": 12, "completed": 12, "failed": 0, "interrupted": 0}
+    assert "Traceback" not in ended.stderr
+    saved = Path(found["folder"])
+    names = {"sweep.json", "index.json", "scenario.yaml", "cells", "runs", "table.csv", "table.parquet", "plots"}
+    assert {path.name for path in (folder / saved).iterdir()} == names
+    assert len(list(store.list_runs(folder / saved / "runs"))) == 12
+    lines = ended.stdout.splitlines()
+    assert lines[0].startswith("tiny  6 cells, 2 repeats, all completed")
+    assert f"Saved in {saved}" in lines[-1]
+    for cell in found["cells"]:  # by Little's law, a latency of at least 1 ms, and no more in service than workers
+        at_most = min(cell["values"]["stages.only.workers"], cell["values"]["load.concurrency"])
+        assert 0 < cell["throughput_rps"] <= 1000 * at_most
+
+
+def test_progress_names_each_cell_and_the_time_left(done):
+    lines = done[1].stderr.splitlines()
+    begun = [line for line in lines if " of 12: " in line]
+    assert len(begun) == 12
+    assert begun[0].startswith("1 of 12: workers ")
+    assert "left)" not in begun[0] and all(" left)" in line for line in begun[1:])
+    assert sum("repeat 2" in line for line in begun) == 6
+
+
+def test_showing_it_again_runs_nothing_and_says_the_same(done):
+    folder, ended = done
+    before = (find("last", folder / "results").path / "index.json").read_bytes()
+    again = CliRunner().invoke(cli, ["sweep", "--show", "last", "--out", str(folder / "results")])
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert re.sub(r"Saved in .*/results", "Saved in results", again.stdout) == ended.stdout
+    assert (find("last", folder / "results").path / "index.json").read_bytes() == before
+
+
+def test_resuming_what_is_complete_runs_nothing(done, monkeypatch):
+    folder, ended = done
+    monkeypatch.chdir(folder)
+    again = CliRunner().invoke(cli, ["sweep", "tiny.yaml", *GRIDS, "--resume", "last"])
+    assert (again.exit_code, again.stderr, again.stdout) == (0, "", ended.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["tiny.yaml"], "expected a SCENARIO and a --grid"),
+        (["--grid", "a=1"], "expected a SCENARIO and a --grid"),
+        (["--resume", "absent"], "not the folder of a sweep"),
+        (["--resume", "last", "--show", "last"], "exclude one another"),
+        (["--show", "last", "--repeat", "2"], "as it was asked for"),
+        (["--resume", "last", "--grid", "stages.only.workers=1,3"], "something else: --grid differs"),
+        (["--resume", "last", "--repeat", "3", "--seed", "7"], "something else: --repeat, --seed differs"),
+        (["other.yaml", "--resume", "last", "--set", "load.requests=7"], "the scenario file, --set differs"),
+        (["tiny.yaml", "--grid", "stages.only.workers=1,x", "--out", "new"], "--grid stages.only.workers=x"),
+        (["tiny.yaml", "--grid", "stages.only.workers=1", "--json", "no/x.json"], "there is no folder"),
+    ],
+)
+def test_bad_usage_is_an_error_that_says_what_and_runs_nothing(arguments, says, done, monkeypatch):
+    monkeypatch.chdir(done[0])
+    (done[0] / "other.yaml").write_text(TINY.replace("40", "41"))
+    result = CliRunner().invoke(cli, ["sweep", *arguments])
+    assert isinstance(result.exception, UsageError)
+    assert says in str(result.exception)
+    assert not (done[0] / "new").exists()
+    assert len(find("last", done[0] / "results").index.entries) == 12
+
+
+# Killed, interrupted, failing
+
+
+@pytest.mark.parametrize(
+    "kills", [1, pytest.param(4, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.study)]
+)
+def test_killed_at_random_moments_it_ends_with_every_cell_once(kills, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    moments = random.Random(kills)
+    command: list[object] = ["tiny.yaml", *GRIDS, "--quiet"]
+    looks = 0
+    for kill in range(kills):
+        noted = entries(tmp_path)
+        with start(*command, cwd=tmp_path) as process:
+            # In turns: about when the next run is noted, and at any moment of the whole life of the process.
+            later_s = moments.uniform(0, 4) if kill % 2 else moments.choice([0.02, 0.3]) * moments.random()
+            begun = time.monotonic()
+            while process.poll() is None and time.monotonic() < begun + 60:
+                new = len(entries(tmp_path)) > len(noted)  # readable at every moment
+                looks += 1
+                if kill % 2 == 0 and new:
+                    time.sleep(later_s)
+                if (kill % 2 == 0 and new) or (kill % 2 and noted and time.monotonic() > begun + later_s):
+                    process.kill()
+                    break
+            process.communicate(timeout=60)
+        there = find("last", tmp_path / "results")
+        assert set(noted.items()) <= set(entries(tmp_path).items())  # what was noted stays
+        command = ["--resume", there.path, "--quiet"]
+    assert looks > 10 * kills
+    last = sweep(*command, cwd=tmp_path)
+    assert last.returncode == 0, last.stderr
+    spec, found = there.spec, there.index.entries
+    assert set(found) == set(spec.order) and len(found) == 6
+    assert {entry.status for entry in found.values()} == {"completed"}
+    runs = [entry.run for entry in found.values()]
+    assert len(set(runs)) == 6
+    for trial, entry in found.items():
+        text = (there.path / str(entry.run) / "scenario.yaml").read_text()
+        assert text.startswith(f"# sweep: cell {trial.cell}, repeat {trial.repeat}\n")
+        for key, value in spec.values(trial.cell).items():
+            assert f"# --set {key}={value}\n" in text
+    assert [path.name for path in (tmp_path / "results" / "tiny").iterdir()] == [there.path.name]
+
+
+def entries(folder: Path) -> dict[Trial, str | None]:
+    """The run of each trial that has completed by now; nothing before there is a sweep."""
+    with contextlib.suppress(UsageError):
+        path = find("last", folder / "results").path
+        json.loads((path / "index.json").read_text())
+        return {t: e.run for t, e in SweepFolder(path).index.entries.items()}
+    return {}
+
+
+def test_ctrl_c_keeps_what_has_run_and_says_how_to_go_on(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    load = ["--set", "load.arrivals=constant", "--set", "load.rate=20/s"]
+    with start("tiny.yaml", "--grid", "load.duration=1 s,50 s,60 s", *load, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        for text in process.stderr:
+            if "duration 50 s" in text or "duration 60 s" in text:
+                break
+        time.sleep(0.7)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    there = find("last", tmp_path / "results")
+    assert f"interrupted. Go on with: harness sweep --resume {there.path.relative_to(tmp_path)}" in err
+    assert "Traceback" not in err and "runs completed" in out
+    statuses = [entry.status for entry in there.index.entries.values()]
+    assert statuses.count("interrupted") == 1 and "interrupted" in out
+    assert len(there.index.pending(there.spec)) == 3 - statuses.count("completed")
+
+
+def test_a_cell_that_fails_is_noted_and_the_others_go_on(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    ended = sweep("tiny.yaml", "--grid", "deadlines.startup=1 min,1 ns,2 min", "--json", "a.json", cwd=tmp_path)
+    assert ended.returncode == 1
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert [cell["verdict"] for cell in found["cells"]] == ["closed", "failed", "closed"]
+    assert "not every worker was ready" in found["cells"][1]["reason"]
+    assert found["trials"]["failed"] == 1 and found["rows"][1]["status"] == "failed"
+    assert "1 runs failed. Go on with: harness sweep --resume" in ended.stderr
+    assert "startup 1 ns failed" in ended.stdout
+    there = find("last", tmp_path / "results")
+    assert [trial.cell for trial in there.index.pending(there.spec)] == [2]
+
+
+def test_results_that_cannot_be_written_end_the_sweep_and_lose_nothing(tmp_path, monkeypatch):
+    there = sweeps.begin(tmp_path, "stages.only.workers=1,2", text=TINY)
+    (there.path / "runs").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    result = CliRunner().invoke(cli, ["sweep", "--resume", str(there.path)])
+    assert isinstance(result.exception, SaveError)
+    assert f"Go on with: harness sweep --resume {there.path}" in result.stderr
+    (refuge,) = tmp_path.glob("harness-results-*")
+    assert len(list(store.list_runs(refuge))) == 1
+    (there.path / "runs").unlink()
+    assert CliRunner().invoke(cli, ["sweep", "--resume", str(there.path), "--quiet"]).exit_code == 0
+    assert len(there.index.entries) == 2
+
+
+DELAYS = """\
+name: delays
+load: {arrivals: poisson, rate: 40/s, duration: 12 s, warmup: 20}
+stages:
+  - delay: {name: first, distribution: lognormal, cv: 0.5, mean: 3 ms}
+  - delay: {name: second, distribution: exponential, mean: 12 ms, capacity: 64, batch: {timeout: 2 ms}}
+"""
+
+
+@pytest.mark.study
+def test_the_twin_predicts_what_real_delay_stages_do(tmp_path):
+    """Twelve runs of 12 s: four minutes at most."""
+    (tmp_path / "delays.yaml").write_text(DELAYS)
+    grid = ["--grid", "stages.second.batch.max=1,2,4", "--grid", "load.rate=20/s,40/s,55/s,120/s"]
+    ended = sweep("delays.yaml", *grid, "--simulate", "--json", "a.json", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    print(ended.stdout)
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert [cell["cell"] for cell in found["cells"] if cell["verdict"] == "saturated"] == [4]
+    assert not found["twin"]["by_cell"]["4"]["steady"]
+    assert found["twin"]["score"]["cells"] == 9 and found["twin"]["score"]["median_apart"] < 0.2
+
+
+# What it shows
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory):
+    """A sweep with steady and saturated cells, one that failed and one that never ran, and the twin beside it."""
+    settings = ("slo={p99: 100 ms}",)
+    grid = "stages.second.batch.max=1,2,4", "load.rate=40/s,80/s,140/s"
+    there = sweeps.begin(tmp_path_factory.mktemp("line"), *grid, settings=settings)
+    trials = sorted(there.spec.order)
+    sweeps.pretend(there, trials[:7])
+    there.record(trials[7], "failed", None, "no memory\nat all", None)
+    return there, answer(there, simulate=True)
+
+
+def screen(found: dict, width: int) -> list[str]:  # type: ignore[type-arg]
+    out = io.StringIO()
+    table.show(Console(file=out, width=width, highlight=False), found)
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_and_says_what_became_of_every_cell(line, width):
+    lines = screen(line[1], width)
+    assert max(map(len, lines[:-1])) <= width  # but for where it is saved
+    head = next(text for text in lines if "95 % interval" in text)
+    rows = lines[lines.index(head) + 1 :][:9]
+    assert "batch.max" in head and "rate" in head and "SLO" in head
+    assert ("busiest" in head) == (width == 120)
+    assert "saturated" in rows[2] and "failed" in rows[7] and "not run" in rows[8]
+    assert sum(text.startswith("*") for text in rows) == len(line[1]["front"]) > 0
+    text = " ".join(" ".join(lines).split())
+    assert "7 of 9 runs completed" in text
+    assert "batch.max 4, rate 80/s failed: no memory" in text
+    assert "no other cell completes more at a lower p99" in text
+    assert any(table.TOO_FEW in row for row in rows)
+    assert "too few requests for an interval: such a p99 is likelier too low than too high" in text
+
+
+def test_plots_are_drawn_for_one_axis_two_axes_and_values_that_are_no_numbers(line, tmp_path):
+    assert set(plots.draw(line[1])) == {"front", "over-batch.max", "over-rate"}
+    for name, grid in (
+        ("one", ["stages.second.workers=1,2"]),
+        ("words", ["stages.second.distribution=exponential,constant"]),
+        ("times", ["stages.second.batch.timeout=0,1 ms,5 ms", "stages.second.workers=2"]),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        there = sweeps.pretend(sweeps.begin(folder, *grid, settings=("load.requests=1000",)))
+        written = plots.save(answer(there), folder)
+        assert [path.suffix for path in written] == [".svg", ".png"]
+        assert all(path.stat().st_size > 5000 for path in written)
+    text = (tmp_path / "words" / "over-distribution.svg").read_text()
+    assert "exponential" in text and "e2e latency p99, ms" in text
+
+
+def test_nothing_is_drawn_of_nothing(tmp_path):
+    assert plots.draw(answer(sweeps.begin(tmp_path, "stages.second.workers=1,2"))) == {}
+
+
+def test_axes_have_short_names_as_far_as_they_differ():
+    keys = ["stages.a.batch.max", "load.rate", "stages.a.workers", "stages.b.workers", "name"]
+    assert list(words.short_names(keys).values()) == ["batch.max", "rate", "a.workers", "b.workers", "name"]
+    assert words.numbers(["5 ms", "1 s", "0"]) is not None
+    assert words.numbers(["5 ms", "1 s"]) == [5.0, 1000.0]
+    assert words.numbers(["20/s", "120/min"]) == [20.0, 2.0]
+    assert words.numbers([1, 2.5]) == [1.0, 2.5]
+    assert words.numbers(["numba", "native"]) is None
+
+
+def test_names_of_lines_are_moved_apart_where_they_would_meet():
+    line_height = labels.SIZE * labels.LINE
+    assert labels.spread([0.0, 1.0, 50.0], [10.0, 12.0, 11.0]) == [0.0, line_height, 50.0]
+    assert labels.spread([0.0, 1.0], [10.0, 400.0]) == [0.0, 1.0]
+    assert labels.spread([2.0, 0.0, 1.0], [0.0, 0.0, 0.0]) == [2 * line_height, 0.0, line_height]

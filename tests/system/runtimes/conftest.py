@@ -1,0 +1,1 @@
+from tests.runtimes.caching import cache  # noqa: F401
