@@ -10,7 +10,7 @@ from harness import interruption
 
 
 def main() -> None:
-    """Run the command line as a process: a signal ends it with its exit code and no traceback, whenever it comes."""
+    """Run the command line as a process. A signal ends it with its exit code and no traceback, whenever it comes."""
     interruption.quit_on_signals()  # while this imports; nothing is at stake yet
     atexit.register(interruption.ignore_signals)  # the first of such functions is called last
     unheard = False

@@ -1,6 +1,6 @@
-"""SIGINT, SIGTERM and SIGHUP: held back while a run is at stake, so that none of them, nor a second one, can cost it.
+"""SIGINT, SIGTERM and SIGHUP are held back while a run could be lost, so that no signal, nor a second one, loses it.
 
-Within `held` a signal is noted, and whoever listens is told; nothing is raised. Elsewhere it does what it did before.
+Inside `held` a signal is recorded and the listener is called; nothing is raised. Outside it does what it did before.
 In the `harness` command it ends the command, with 128 plus its number as the exit code.
 """
 
@@ -18,7 +18,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal, whose number is given, has ended it."""
+    """A signal ended the command. `args[0]` is its number."""
 
 
 class Interruption:
@@ -64,10 +64,10 @@ _before: dict[int, Any] = {}
 
 @contextlib.contextmanager
 def held() -> Iterator[Interruption]:
-    """Within, signals are noted and do nothing else. One inside another is the same one.
+    """A context in which signals are recorded and do nothing else. A nested one is the same context.
 
-    What came and was not taken takes effect behind the outermost. A signal that is ignored stays ignored (nohup). In a
-    thread that is not the main one nothing is held: signals do not reach it.
+    A signal that came and was not taken takes effect when the outermost context ends. A signal that is ignored stays
+    ignored (nohup). In a thread other than the main one nothing is held: signals do not reach it.
     """
     global _current
     if threading.current_thread() is not threading.main_thread():
@@ -139,7 +139,7 @@ def raised() -> bool:
 
 
 def exit_code(number: int = 0) -> int:
-    """Of a command that a signal has ended; without its number that of the first one that came."""
+    """The exit code of a command that a signal ended: 128 plus the number, by default that of the first signal."""
     return 128 + (number or _came or signal.SIGINT)
 
 

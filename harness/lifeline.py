@@ -1,4 +1,4 @@
-"""What ties the processes of a run together, so that none of them outlives it, however it ends.
+"""Ties the processes of a run together, so that none outlives the run, however it ends.
 
 Messages come to a child on standard input, which the supervisor keeps open for as long as it lives: when that ends, so
 does the child. The kernel kills a child whose supervisor has died, too: one that hangs in native code, with the
@@ -40,7 +40,7 @@ def new_mark() -> str:
 
 
 def pack(message: Any) -> bytes:
-    """A message as it goes down a child's standard input."""
+    """A message, framed for a child's standard input."""
     data = pickle.dumps(message)
     return struct.pack("<q", len(data)) + data
 
@@ -61,7 +61,7 @@ def kill_marked(mark: str, group: int = 0) -> None:
 
 
 def kill_descendants() -> None:
-    """Kill all that this process has started, and what those have."""
+    """Kill every process that this one started, and their descendants."""
     _kill_while_there(_descends)
 
 
@@ -102,7 +102,7 @@ def _processes() -> list[int]:
 
 
 def _fields(pid: int) -> list[str]:
-    """Of /proc/PID/stat what follows the name: state, parent, process group, ...; nothing of one that is gone."""
+    """The fields of /proc/PID/stat after the name: state, parent, process group, ...; empty when it is gone."""
     return _read_proc(pid, "stat").decode(errors="replace").rpartition(")")[2].split()
 
 

@@ -31,7 +31,7 @@ def allocate(nbytes: int, label: str) -> int:
 
 
 def store(fd: int, data: bytes | memoryview, offset: int) -> None:
-    """Write `data` (C-contiguous) at an offset of what `allocate` gave, which grows by it. Raises RunFailed."""
+    """Write `data` (C-contiguous) at a byte offset of memory from `allocate`; it grows if needed. Raises RunFailed."""
     left = memoryview(data).cast("B")
     try:
         while left:
@@ -42,7 +42,7 @@ def store(fd: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def attach(fd: int, nbytes: int, *, populate: bool = True, writable: bool = True) -> mmap.mmap:
-    """Map a descriptor of `allocate`. populate: touch every page now, so that no request meets a page fault."""
+    """Map a descriptor from `allocate`. populate: touch every page now, so that no request meets a page fault."""
     flags = mmap.MAP_SHARED | (getattr(mmap, "MAP_POPULATE", 0) if populate else 0)
     access = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
     return mmap.mmap(fd, max(nbytes, 1), flags=flags, prot=access)

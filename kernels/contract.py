@@ -223,6 +223,6 @@ def check_resized(recipe: Recipe, height: int, width: int, max_pixels: int) -> N
 
 
 def _os_threads() -> int | None:
-    """How many threads this process has now."""
+    """The number of threads of this process."""
     tasks = Path("/proc/self/task")
     return len(list(tasks.iterdir())) if tasks.is_dir() else None

@@ -170,7 +170,7 @@ class _PillowsLimit:
 
     @contextmanager
     def lifted_for(self, pixels: float) -> Iterator[None]:
-        """For an image of so many pixels; nothing is done where the limit allows them."""
+        """A context in which an image of this many pixels may be decoded; does nothing where the limit allows it."""
         from PIL import Image as PilImage
 
         with self._lock:

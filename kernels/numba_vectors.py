@@ -29,7 +29,7 @@ def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """Four vectors of four, turned."""
+    """Transpose four vectors of four."""
 
     def shuffle(a: Any, b: Any, lanes: tuple[int, ...]) -> Any:
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_LANE, LANES), list(lanes)))

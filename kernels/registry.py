@@ -1,4 +1,4 @@
-"""The backends by name."""
+"""The preprocessing backends, by name."""
 
 from __future__ import annotations
 

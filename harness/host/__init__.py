@@ -1,4 +1,4 @@
-"""The machine below a measurement: what it is, what it does meanwhile, and what of it harms latency.
+"""The machine under a measurement: what it is, what it does during a run, and what about it harms latency.
 
 `describe` is what a run saves as its environment; `warnings` judges that; `Counters` and `process_usage` are read while
 a run goes on, so they read /proc directly. Every function works on Linux and leaves out what another system does not

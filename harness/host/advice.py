@@ -1,4 +1,4 @@
-"""What about a host makes its latencies unsteady, and what to do about it.
+"""Which properties of a host make its latencies unsteady, and what to do about each.
 
 A check that cannot be made, because the system does not tell the figure, is left out: silence is not an "ok".
 """
@@ -278,7 +278,7 @@ INTERVAL_CHECKS = (_other_work, _steal, _throttling, _swapping)
 
 
 def size(megabytes: float) -> str:
-    """A size given in MB of 10**6 bytes, written in the unit that suits it."""
+    """A size in MB of 10**6 bytes as text, in the unit that suits it."""
     for unit, factor in (("GB", 1e-3), ("MB", 1.0)):
         if megabytes * factor >= 1:
             return f"{megabytes * factor:,.1f} {unit}"

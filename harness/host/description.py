@@ -1,4 +1,4 @@
-"""All that can be said of the host before a run: what `environment.json` holds."""
+"""Everything known about the host before a run: the content of `environment.json`."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _version(root: Path) -> int:
 
 
 def _memory_limits(root: Path, groups: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """The folder and the limit, in bytes, of each group that has one."""
+    """The folder and the memory limit (bytes) of each group that has one."""
     name = "memory.max" if _version(root) == 2 else "memory.limit_in_bytes"
     for folder in _hierarchy(root, groups, "memory"):
         limit = files.integer(root, f"{folder}/{name}")
@@ -140,7 +140,7 @@ def _mounted(root: Path, mount: str) -> PurePosixPath:
 
 
 def _below(mounted: PurePosixPath, group: PurePosixPath) -> PurePosixPath:
-    """The path of a group from the one that is mounted."""
+    """The path of a group, relative to the group that is mounted."""
     return group.relative_to(mounted if group.is_relative_to(mounted) else "/")
 
 

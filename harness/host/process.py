@@ -1,4 +1,4 @@
-"""What one process uses: resident memory by kind, CPU time, context switches, and its wait for a CPU."""
+"""What one process uses: resident memory by kind, CPU time, context switches, and the time it waits for a CPU."""
 
 from __future__ import annotations
 

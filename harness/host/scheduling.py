@@ -1,4 +1,4 @@
-"""How the kernel schedules the calling thread: what it says, and asking for something else (Linux)."""
+"""How the kernel schedules the calling thread: read it, and ask for another policy (Linux)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLICIES = {0: "SCHED_OTHER", 1: "SCHED_FIFO", 2: "SCHED_RR", 3: "SCHED_BATCH",
 
 @dataclass(frozen=True)
 class Scheduling:
-    """What sched_getattr(2) tells of a thread.
+    """A thread's scheduling as sched_getattr(2) reports it.
 
     priority: of the real-time policies, 1 to 99. slice_us: how long a thread of SCHED_OTHER may run before others that
     wait get their turn; a shorter one is served sooner. 0 where the kernel does not tell (before Linux 6.12), and for
@@ -60,7 +60,7 @@ def current() -> Scheduling | None:
 
 
 def ask(wanted: Scheduling) -> bool:
-    """Ask for the calling thread to be scheduled so, and not the threads and processes that it starts.
+    """Ask for this scheduling of the calling thread; threads and processes that it starts do not inherit it.
 
     A slice of 0 is the usual one. Returns whether it is so now, as the kernel says afterwards.
     """

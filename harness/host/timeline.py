@@ -1,4 +1,4 @@
-"""What the CPUs did over the time of a run, from a reading of the kernel's counters every now and then."""
+"""What the CPUs did during a run, from periodic readings of the kernel's counters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.host.files import ROOT
 
 
 class Timeline:
-    """Readings of the CPU time, one for each call of `note`."""
+    """Readings of CPU time, one for each call of `note`."""
 
     def __init__(self) -> None:
         self._cpus = limits.affinity()

@@ -1,4 +1,4 @@
-"""Which file a person means: a path, a bare name here, in ./scenarios, or among those that are installed."""
+"""Finds the scenario file for a path or a bare name: here, in ./scenarios, or among the installed scenarios."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MOST_NAMES = 8
 
 
 def find(reference: str | Path) -> Path:
-    """The scenario file that a person means: a path, or a bare name, which is looked up in the working directory, in
-    ./scenarios, and among the scenarios that are installed with the package.
+    """The scenario file for a path or a bare name. A name is looked up in the working directory, in ./scenarios, and
+    among the scenarios that are installed with the package.
 
     Raises UsageError, which suggests names that come near.
     """
@@ -40,7 +40,7 @@ def find(reference: str | Path) -> Path:
 
 
 def _installed() -> list[Path]:
-    """The folder of the scenarios that come with the package; none in a checkout that is not installed."""
+    """The folder of the scenarios that come with the package; empty in a checkout that is not installed."""
     spec = find_spec(INSTALLED)
     return [Path(spec.origin).parent] if spec and spec.origin else []
 

@@ -44,7 +44,7 @@ class Override:
 
 
 def apply(raw: dict[str, Any], overrides: Sequence[Override]) -> None:
-    """Set every override in `raw`, in order. Raises ScenarioError when there is no such place.
+    """Set every override in `raw`, in order. Raises ScenarioError when the key path does not exist.
 
     What the file says instead goes: rate for utilisation, requests for duration, and with `load.arrivals` every key
     that the new kind of load does not have. What another override says stays, and may then contradict.

@@ -1,4 +1,4 @@
-"""Validation, and its errors in the user's words: the line, the key path, what was expected there, what to do."""
+"""Validation, with errors in the user's terms: the line, the key path, what was expected, what to do."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def _nearest(word: str, allowed: Sequence[str]) -> str:
 
 
 def _got(value: Any) -> str:
-    """A value as the user wrote it, more or less, cut short."""
+    """A value about as the user wrote it, shortened."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""A scenario's text as plain data, and the line on which each key stands."""
+"""A scenario's text as plain data, with the line number of each key."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from harness.errors import ScenarioError
 
 
 def call(path: str) -> Any:
-    """What the function returns, called without arguments. The working directory is searched, too.
+    """Call the function without arguments and return its result. The working directory is on the search path.
 
     Raises ScenarioError for whatever the user's code raises, with its traceback as details.
     """

@@ -1,4 +1,4 @@
-"""The file that ONNX Runtime or OpenVINO loads: the user's own, or made of it or of a torch model once, and kept.
+"""The file that ONNX Runtime or OpenVINO loads: the user's own, or one made from it or a torch model once and kept.
 
 Making takes torch and much memory, so it is done in a process of its own: a worker that loads a file stays as small and
 as quiet as the file's runtime is.
@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file to load, and the seconds that making it took by step; none where it was there."""
+    """A file to load, and the seconds that each step of making it took; empty where the file was already there."""
 
     path: Path
     steps: dict[str, float]
@@ -102,7 +102,7 @@ def _exported_factory(setup: Setup) -> Path:
 
 
 def _quantised(setup: Setup, model: Path) -> Path:
-    """The int8 file made of a float32 one: known by that one's content, the calibration and the libraries."""
+    """The int8 file made from a float32 one, identified by that file's content, the calibration and the libraries."""
     options = setup.options
     if setup.preprocess is None:
         raise ScenarioError(
@@ -161,7 +161,7 @@ def _task(make: Literal["export", "quantise"], setup: Setup, folder: Path, model
 
 
 def run(task: Task) -> None:
-    """Do a task in a process of its own, which ends when this one does. Raises ScenarioError with what it met."""
+    """Run a task in its own process, which ends with this one. Raises ScenarioError with the task's error."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-m", "harness.stages.inference.prepare"],

@@ -55,7 +55,7 @@ class Runtime(Protocol):
         """What is in effect, read back: runtime and version, threads, precision, device."""
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
 
 
 CUDA_PARTS = ("h2d", "compute", "d2h")
@@ -63,7 +63,7 @@ CUDA_PARTS = ("h2d", "compute", "d2h")
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says, without the pages that some add."""
+    """The first line of a library's error; some add pages."""
     lines = (line.strip() for line in str(error).splitlines())
     return next((line for line in lines if line), type(error).__name__)[:300]
 

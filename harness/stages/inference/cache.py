@@ -1,4 +1,4 @@
-"""What is made of a model once and kept: exported files, quantised ones, compiled kernels.
+"""Files made from a model once and kept: exported models, quantised models, compiled kernels.
 
 It lies in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache), under a hash of all that it was made from, and may
 be deleted at any time.
@@ -36,7 +36,7 @@ def folder(kind: str) -> Path:
 
 
 def key_of(made_from: Mapping[str, Any]) -> str:
-    """A hash of plain data."""
+    """A hash of JSON-like data."""
     text = json.dumps({"format": FORMAT, **made_from}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

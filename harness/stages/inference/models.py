@@ -35,7 +35,7 @@ def torch_module(setup: Setup) -> Any:
 
 
 def pick(outputs: Any, output: int | str) -> Any:
-    """The answer (n, outputs) of what a model returned: a tensor, a sequence of them, or a mapping.
+    """The output (n, outputs) that counts, of what a model returned: a tensor, a sequence of tensors, or a mapping.
 
     Raises ScenarioError when it has no such output.
     """

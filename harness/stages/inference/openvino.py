@@ -111,7 +111,7 @@ class OpenVinoRuntime:
         }
 
     def _precision(self) -> str:
-        """In which most of the layers with many multiplications compute."""
+        """The precision in which most compute-heavy layers run."""
         info = [node.get_rt_info() for node in self.compiled.get_runtime_model().get_ops()]
         used = Counter(
             str(layer["runtimePrecision"].astype(str))

@@ -64,7 +64,7 @@ def load(path: str) -> Any:
 
 
 def _more_than_tensors(reader: Any) -> Iterator[str]:
-    """What in an archive could run code when it is loaded or called, in words."""
+    """What in an archive could run code when it is loaded or called; empty when nothing can."""
     for name in reader.get_file_names():
         if re.search(r"/(opaque|custom)_obj", name):
             yield f"{name} holds an object of Python"

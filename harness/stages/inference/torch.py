@@ -51,7 +51,7 @@ class TorchRuntime:
         return steps
 
     def _load(self) -> tuple[Any, Mapping[str, float]]:
-        """What is called with a batch, and what making it cost beside loading, in seconds by step."""
+        """The callable for a batch, and the seconds that each step of making it took, besides loading."""
         return self._placed(torch_module(self._setup)), {}
 
     def _placed(self, module: Any) -> Any:
@@ -91,7 +91,7 @@ class TorchRuntime:
         }
 
     def _precision(self) -> str:
-        """Of the weights, as they are."""
+        """The dtype of the weights, read back."""
         parameter = next(self._module.parameters(), None)
         dtype = self._dtype if parameter is None else parameter.dtype
         return {"bfloat16": "bf16"}.get(name := str(dtype).removeprefix("torch."), name)

@@ -1,4 +1,4 @@
-"""A stage that is watched from within while it works: which operators take its time, and which Python code.
+"""Profiling a stage while it works: which operators take its time, and which Python code.
 
 stage      a Stage around another one          operators  what a runtime's own profiler says, in one form
 """

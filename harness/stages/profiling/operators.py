@@ -56,7 +56,7 @@ def profiler_for(stage: Any) -> OperatorProfiler:
 
 
 class _Unknown:
-    """For a stage that none of them knows."""
+    """For a stage that no profiler knows."""
 
     source, always_on = "", False
 
@@ -74,7 +74,7 @@ class _Torch:
     source, always_on = "torch.profiler", False
 
     def __init__(self) -> None:
-        """Start it once in vain: its first start takes long."""
+        """Warm up: the first start is slow."""
         import torch
 
         self._torch: Any = torch
