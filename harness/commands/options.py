@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,35 @@ def out(what: str = "runs are") -> Callable[[Command], Command]:
         show_default=True,
         help=f"Folder under which {what} saved.",
     )
+
+
+def vary(text: str, former: Sequence[str] = ()) -> Callable[[Command], Command]:
+    """--vary, as `vary`: what `harness.scenario.parse_axes` takes. text: its help. former: its names before 0.2."""
+    return click.option(
+        "--vary", "vary", cls=Renamed, former=former, multiple=True, metavar="KEY=A,B,...",
+        help=f"{text} Repeatable: every combination. Ranges: KEY=1..8/1.",
+    )  # fmt: skip
+
+
+class Renamed(click.Option):
+    """An option whose former names go on working until 1.0, and are in no help."""
+
+    def __init__(self, names: Sequence[str], former: Sequence[str] = (), **settings: Any) -> None:
+        super().__init__([*names, *former], **settings)
+        self._former = frozenset(former)
+
+    def _as_shown(self) -> Renamed:
+        shown = copy.copy(self)
+        shown.opts = [name for name in self.opts if name not in self._former]
+        return shown
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line in the help."""
+        return click.Option.get_help_record(self._as_shown(), ctx)
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """The name in errors."""
+        return click.Option.get_error_hint(self._as_shown(), ctx)
 
 
 class Share(click.ParamType):  # type: ignore[type-arg]

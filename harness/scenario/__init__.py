@@ -5,6 +5,7 @@ keys        what every part of a scenario has in common
 loads, stages, model   every key that a scenario may hold, with its default and what it means
 reading     text to plain data, with the line of each key
 overriding  what `--set` puts over it
+varying     what `--vary` makes of it: axes and their combinations
 problems    validation, and errors that name the file, the line and the key path
 finding     which file a person means
 loading     all of these in turn; the way back, and the JSON Schema
@@ -27,8 +28,10 @@ from harness.scenario.model import (
     StageOptions,
 )
 from harness.scenario.problems import located
+from harness.scenario.varying import Axis, combinations, parse_axes
 
 __all__ = [
+    "Axis",
     "Batch",
     "Closed",
     "Delay",
@@ -41,10 +44,12 @@ __all__ = [
     "Scenario",
     "Source",
     "StageOptions",
+    "combinations",
     "dump",
     "find",
     "load",
     "located",
+    "parse_axes",
     "read",
     "schema",
     "with_overrides",

@@ -39,7 +39,7 @@ class Override:
             raise ScenarioError("expected KEY=VALUE, such as load.rate=20/s", where=f"--set {text}")
         try:
             return cls(text, path, yaml.safe_load(value))
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise ScenarioError("the value is not YAML", where=f"--set {text}") from None
 
 
