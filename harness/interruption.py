@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
@@ -58,6 +59,8 @@ class Interruption:
 
 
 _current: Interruption | None = None
+_inherited: ContextVar[Interruption | None] = ContextVar("_inherited", default=None)
+"""For a thread to which the main thread gives a copy of its context while it waits for it."""
 _before: dict[int, Any] = {}
 """What a signal does that is not held, by its number."""
 
@@ -67,11 +70,12 @@ def held() -> Iterator[Interruption]:
     """A context in which signals are recorded and do nothing else. A nested one is the same context.
 
     A signal that came and was not taken takes effect when the outermost context ends. A signal that is ignored stays
-    ignored (nohup). In a thread other than the main one nothing is held: signals do not reach it.
+    ignored (nohup). Signals reach the main thread alone. In another thread nothing is held, but where it runs in a copy
+    of the context of a main thread that waits for it inside `held`: there it hears of what that one holds.
     """
     global _current
     if threading.current_thread() is not threading.main_thread():
-        yield Interruption()
+        yield _inherited.get() or Interruption()
         return
     if _current is not None:
         yield _current
@@ -81,11 +85,14 @@ def held() -> Iterator[Interruption]:
         if handler not in (signal.SIG_IGN, _handle, None):
             _before[number] = handler
             signal.signal(number, _handle)
-    _current = interruption = Interruption()  # one step: before it and behind it signals do what they did before
+    interruption = Interruption()
+    _inherited.set(interruption)
+    _current = interruption  # one step: before it and behind it signals do what they did before
     try:
         yield interruption
     finally:
         _current = None
+        _inherited.set(None)
         for number in SIGNALS:
             if signal.getsignal(number) is _handle:
                 signal.signal(number, _before[number])

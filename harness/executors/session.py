@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import selectors
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -47,7 +50,27 @@ async def _run(pipeline: OpenPipeline) -> None:
 
 
 def in_loop(work: Callable[[], Coroutine[Any, Any, Result]], *, precise: bool) -> Result:
-    """Run a coroutine in a loop of its own. precise: timers finer than epoll's whole milliseconds."""
+    """Run a coroutine in a loop of its own. precise: timers finer than epoll's whole milliseconds.
+
+    Where a loop runs in this thread already (Jupyter's), the coroutine runs in another thread, and this one waits for
+    it. Signals come to this one, and are passed on as `held` says. The other one lasts until the coroutine has ended:
+    the kernel kills the children of a thread that ends.
+    """
+    if not _loop_is_running():
+        return _in_loop(work, precise)
+    with ThreadPoolExecutor(1, "harness") as thread:
+        return thread.submit(copy_context().run, _in_loop, work, precise).result()
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _in_loop(work: Callable[[], Coroutine[Any, Any, Result]], precise: bool) -> Result:
     with asyncio.Runner(loop_factory=_select_loop if precise else None) as runner:
         return runner.run(work())
 
@@ -65,7 +88,8 @@ async def run_to_completion(
     loop, task, hurry = asyncio.get_running_loop(), asyncio.create_task(work), asyncio.Event()
 
     def stop() -> None:
-        loop.call_soon_threadsafe(hurry.set if task.done() else task.cancel)
+        with contextlib.suppress(RuntimeError):  # the loop, another thread's, has ended meanwhile
+            loop.call_soon_threadsafe(hurry.set if task.done() else task.cancel)
 
     with held() as interruption:
         with interruption.listening(stop):
