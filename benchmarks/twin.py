@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import theory
-from harness.records import Ints, Outcome
+from harness.records import DONE, DUE, Ints, Outcome
 from harness.stats.quantiles import quantile
 from harness.theory import NoSteadyState, Prediction
 from harness.twin import Demand, Pipeline, Station, compiled, model
@@ -163,7 +163,7 @@ def line(case: Case, utilisation: float, requests: int) -> str:
         layout = case.pipeline.layout
         settled = rows[WARMUP:]
         done = settled[settled[:, layout.columns["outcome"]] == Outcome.COMPLETED]
-        latency = done[:, layout.base(len(layout.stages) - 1) + 4] - done[:, 0]
+        latency = done[:, layout.base(-1) + DONE] - done[:, DUE]
         histogram.add(latency)
         parts.append(quantile(latency, 0.99))
         lost += len(settled) - len(done)

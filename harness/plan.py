@@ -89,8 +89,13 @@ class Plan:
 
     @cached_property
     def layout(self) -> Layout:
-        """Of a row of the records."""
-        return Layout(tuple(s.name for s in self.stages), tuple(s.parts for s in self.stages))
+        """What a row of the records holds."""
+        return Layout.tandem(
+            [stage.name for stage in self.stages],
+            batching=[stage.name for stage in self.stages if stage.batch_max > 1],
+            parts={stage.name: stage.parts for stage in self.stages},
+            load="closed" if isinstance(self.load, Closed) else "open",
+        )
 
     @property
     def reads_images(self) -> bool:
@@ -171,7 +176,7 @@ class Plan:
     def seed(self, purpose: str, *within: int) -> np.random.SeedSequence:
         """A seed of its own for each purpose: arrivals, images, content, or the name of a stage."""
         fixed = ("arrivals", "images", "content")
-        key = fixed.index(purpose) if purpose in fixed else 100 + self.layout.stages.index(purpose)
+        key = fixed.index(purpose) if purpose in fixed else 100 + self.layout.names.index(purpose)
         return np.random.SeedSequence(self.load.seed, spawn_key=(key, *within))
 
     def context(self, stage: StagePlan) -> StageContext:

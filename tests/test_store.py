@@ -22,7 +22,7 @@ from harness.stats import summary
 from tests.pipelines import run
 
 HERE = Path(__file__).parent
-RAW = RunRecords(Layout(("s0",), ((),)), np.arange(13 * 4, dtype=np.int64).reshape(4, 13), {2: "cut off"})
+RAW = RunRecords(Layout.tandem(["s0"]), np.arange(13 * 4, dtype=np.int64).reshape(4, 13), {2: "cut off"})
 NOTHING = dict.fromkeys(("p50", "p90", "p95", "p99", "p999", "min", "max"))
 SUMMARY = {
     "schema_version": 1, "name": "x", "started_at": "2026-01-01T00:00:00+00:00", "executor": "asyncio",

@@ -57,7 +57,7 @@ def command(run: str, output: Path, slowest: int, window: str | None, out: Path)
         shown = timeline.around(records, marked or timeline.slowest(records, 1), MOST)
     if shown is not None:
         marked = [row for row in marked if shown[row]][:slowest]
-    found = trace.events(records, {s.name for s in plan.stages if s.batch_max > 1}, marked, shown)
+    found = trace.events(records, marked, shown)
     trace.write(output, found, {"run": saved.path.name, "scenario": plan.scenario.name, "requests": len(records)})
     count = len(records) if shown is None else int(shown.sum())
     of = f" of {len(records):,}" if count < len(records) else ""

@@ -20,7 +20,7 @@ from harness.executors.base import Ending, Execution, Executor, Failure, LoadCom
 from harness.executors.progress import Observer, Reporter
 from harness.host.memory import usable_bytes
 from harness.plan import Plan
-from harness.records import STAMPS, Outcome, Phase, RunRecords
+from harness.records import OFFERED, STAMPS, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
 from harness.stages import source
 
@@ -103,7 +103,7 @@ class OpenPipeline:
         if not len(done):
             why = next(iter(executor.failures.values()), "no reason was given")
             raise RunFailed(f"every request of the calibration failed: {why}", where="load.calibration")
-        last = plan.layout.columns[f"{plan.layout.stages[-1]}.done"]
+        last = plan.layout.columns[f"{plan.layout.names[-1]}.done"]
         self.capacity_rps = saturated_rate(done[:, last], issued[0, due], issued[-1, due])
 
     def begin(self) -> None:
@@ -237,7 +237,7 @@ class OpenPipeline:
         if self._executor is None:
             return RunRecords(layout, np.empty((0, layout.width), np.int64), {})
         rows = self._executor.rows[: max(self._executor.issued, 0) + 1]
-        offered, outcome = layout.base(0), layout.columns["outcome"]
+        offered, outcome = layout.base(0) + OFFERED, layout.columns["outcome"]
         kept = np.flatnonzero(rows[:, offered])
         rows = rows[kept].copy()
         rows[rows[:, outcome] == Outcome.PENDING, outcome] = Outcome.ABORTED
@@ -251,7 +251,7 @@ class OpenPipeline:
         killed between."""
         columns = self.plan.layout.columns
         lacking = np.zeros(len(rows), np.bool_)
-        for stage in self.plan.layout.stages:
+        for stage in self.plan.layout.names:
             for stamp in STAMPS:
                 lacking |= rows[:, columns[f"{stage}.{stamp}"]] == 0
         lacking &= rows[:, columns["outcome"]] == Outcome.COMPLETED

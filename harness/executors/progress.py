@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.clock import now_ns
 from harness.plan import Plan
-from harness.records import Outcome
+from harness.records import ACCEPTED, Outcome
 
 PhaseName = Literal["starting", "calibrating", "running"]
 
@@ -74,7 +74,7 @@ def waiting(plan: Plan, issued: NDArray[np.int64]) -> list[int]:
     columns = plan.layout.columns
     recent = issued[-sum(2 * s.capacity + s.workers * s.batch_max for s in plan.stages) :]
     recent = recent[recent[:, columns["outcome"]] == Outcome.PENDING]
-    ready = recent[:, plan.layout.base(0) + 1] > 0
+    ready = recent[:, plan.layout.base(0) + ACCEPTED] > 0
     depths = []
     for stage in plan.stages:
         taken = recent[:, columns[f"{stage.name}.taken"]] > 0

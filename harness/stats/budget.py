@@ -15,13 +15,12 @@ channel blocks it with one, of whatever phase and outcome, those that become due
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import Ints, Outcome, Phase, RunRecords
+from harness.records import Ints, Outcome, Phase, RunRecords, ready
 
 STAGE_COMPONENTS = ("blocked", "queue_wait", "batch_wait", "service")
 PRODUCER, RESIDUAL = "producer", "residual"
@@ -44,15 +43,15 @@ class Budget:
         return {name: float(part[mask].sum()) / total if total else 0.0 for name, part in self.components.items()}
 
 
-def budget(records: RunRecords, *, batching: Collection[str] = (), chosen: NDArray[np.bool_] | None = None) -> Budget:
+def budget(records: RunRecords, *, chosen: NDArray[np.bool_] | None = None) -> Budget:
     """Split the latency of completed requests of a run, shape (n,), in the order of issue.
 
     records: all issued requests of the run, because each may have held up the producer. chosen: a mask of the
-    completed ones to split, shape (len(records),); by default `measured_and_completed`. batching: see `split_of`.
+    completed ones to split, shape (len(records),); by default `measured_and_completed`.
     """
     if chosen is None:
         chosen = measured_and_completed(records)
-    return split_of(records.select(chosen), held_up(records)[chosen], batching)
+    return split_of(records.select(chosen), held_up(records)[chosen])
 
 
 def measured_and_completed(records: RunRecords) -> NDArray[np.bool_]:
@@ -98,22 +97,21 @@ def blocked_spans(records: RunRecords) -> tuple[Ints, Ints]:
     return begin, end
 
 
-def split_of(records: RunRecords, held_up_ns: Ints, batching: Collection[str] = ()) -> Budget:
+def split_of(records: RunRecords, held_up_ns: Ints) -> Budget:
     """Split the latency of requests that all completed. held_up_ns: what `held_up` says of them, shape (n,).
 
-    batching: names of the stages that serve batches; elsewhere nothing is waited for between taken and started but a
-    free slot, and what is left of that time is overhead.
+    In a stage that does not batch nothing is waited for between taken and started but a free slot, and what is left of
+    that time is overhead.
     """
     stages = records.stages
     components = {PRODUCER: records.issued - records.due - held_up_ns}
     for i, stage in enumerate(stages):
         following = stages[i + 1] if i + 1 < len(stages) else None
         inside = _overlap(following.offered, following.accepted, stage.taken, stage.started) if following else 0
-        ready = np.maximum(stage.accepted, stages[i - 1].done) if i else stage.accepted
         components[f"{stage.name}.blocked"] = stage.accepted - stage.offered + (0 if i else held_up_ns)
-        components[f"{stage.name}.queue_wait"] = stage.taken - ready
+        components[f"{stage.name}.queue_wait"] = stage.taken - ready(records, i)
         held = stage.started - stage.taken - inside
-        components[f"{stage.name}.batch_wait"] = held if stage.name in batching else np.zeros_like(held)
+        components[f"{stage.name}.batch_wait"] = held if stage.layout.batching else np.zeros_like(held)
         components[f"{stage.name}.service"] = stage.done - stage.started
     e2e = records.completed - records.due
     components[RESIDUAL] = e2e - np.sum(list(components.values()), axis=0)

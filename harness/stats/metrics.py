@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
-from harness.records import RunRecords, StageRecords
+from harness.records import RunRecords, first_of_batches
 from harness.stats.quantiles import LEVELS, NS_PER_MS
 
 E2E, THROUGHPUT, SERVICE = "e2e", "throughput", "service"
@@ -74,18 +74,10 @@ def values_ms(metric: Metric, done: RunRecords) -> NDArray[np.float64]:
     """The single values behind a latency or a service, in ms, from completed requests; not for the throughput."""
     if metric.of_e2e:
         return (done.completed - done.due) / NS_PER_MS
-    stage = done.stage(done.layout.stages.index(metric.source))
-    once = _first_of_each_batch(stage)
-    return (stage.done - stage.started)[once] / NS_PER_MS
+    stage = done.stage(metric.source)
+    return (stage.done - stage.started)[first_of_batches(stage.batch)] / NS_PER_MS
 
 
 def span_s(done: RunRecords) -> float:
     """How long it took to complete a block, from its first due time, in seconds."""
     return float(done.completed.max() - done.due.min()) / 1e9
-
-
-def _first_of_each_batch(stage: StageRecords) -> NDArray[np.intp] | slice:
-    if np.all(np.diff(stage.batch) > 0):
-        return slice(None)  # each is a batch of its own
-    together = stage.worker * (stage.batch.max(initial=0) + 1) + stage.batch
-    return np.unique(together, return_index=True)[1]

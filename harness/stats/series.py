@@ -6,13 +6,13 @@ extremes: the smallest and the largest value of every short span, and every one 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import Ints, Outcome, Phase, RunRecords
+from harness.records import Ints, Outcome, Phase, RunRecords, ready
 from harness.stats import timeline
 from harness.stats.budget import Budget, budget
 from harness.stats.quantiles import NS_PER_MS, quantile, rank
@@ -123,10 +123,8 @@ class RunSeries:
     slowest: tuple[SlowRequest, ...]
 
 
-def of_run(
-    records: RunRecords, *, open_load: bool, batching: Collection[str] = (), spans: int = SPANS
-) -> RunSeries | None:
-    """The series of a run's measured requests; None where none completed. For the arguments see `budget`.
+def of_run(records: RunRecords, *, spans: int = SPANS) -> RunSeries | None:
+    """The series of a run's measured requests; None where none completed.
 
     Queues and the number in the system count every request that ran under the load, warm-up and failed ones too.
     """
@@ -135,7 +133,7 @@ def of_run(
     if not completed.any():
         return None
     done = measured.select(completed)
-    split = budget(records, batching=batching)
+    split = budget(records)
     start = int(measured.due.min())
     number = np.flatnonzero(completed)
     slow = np.zeros(len(done), bool)
@@ -154,11 +152,10 @@ def of_run(
         requests=number[order][shown],
         lateness=Series(due_s[late], lateness_ms[late]),
         waiting={
-            stage.name: depth(timeline.ready(loaded, i), stage.taken, edges, spans // 5)
-            for i, stage in enumerate(loaded.stages)
+            stage.name: depth(ready(loaded, i), stage.taken, edges, spans // 5) for i, stage in enumerate(loaded.stages)
         },
         in_system=depth(loaded.due, timeline.ended(loaded), edges, spans // 5),
-        rates=_rates(measured, done, edges, open_load=open_load),
+        rates=_rates(measured, done, edges),
         e2e=distribution(split.e2e),
         response=distribution(done.completed - done.issued),
         components={name: distribution(values) for name, values in split.components.items()},
@@ -278,8 +275,8 @@ def _edges(measured: RunRecords, done: RunRecords, start_ns: int) -> Floats:
     return np.linspace(start_ns, end, spans + 1)
 
 
-def _rates(measured: RunRecords, done: RunRecords, edges_ns: Floats, *, open_load: bool) -> dict[str, Series]:
-    times = {"offered": measured.due} if open_load else {}
+def _rates(measured: RunRecords, done: RunRecords, edges_ns: Floats) -> dict[str, Series]:
+    times = {"offered": measured.due} if measured.layout.load == "open" else {}
     times |= {"completed": done.completed}
     for name, outcome in (("dropped", Outcome.DROPPED), ("failed", Outcome.FAILED)):
         lost = measured.due[measured.outcome == outcome]

@@ -44,7 +44,7 @@ class Side:
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages."""
-        return self.blocks[0].layout.stages if self.blocks else ()
+        return self.blocks[0].layout.names if self.blocks else ()
 
     @property
     def requests(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.plan import Plan, StagePlan
-from harness.records import ENDED, Outcome, Phase, RunRecords
+from harness.records import ENDED, Outcome, Phase, RunRecords, batches, first_of_batches
 from harness.scenario.model import Closed
 from harness.stats import checks, slo, steady
 from harness.stats.attribution import Edge, attribute
@@ -33,7 +33,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
     counted = measured_and_completed(records)
     done = records.select(counted)
     open_load = not isinstance(plan.load, Closed)
-    split = split_of(done, held_up(records)[counted], {s.name for s in plan.stages if s.batch_max > 1})
+    split = split_of(done, held_up(records)[counted])
     stages = {stage.name: _stage(stage, records, done, split) for stage in plan.stages}
     bottleneck = max(stages, key=lambda name: stages[name]["utilisation"] or 0.0)
     state = _steady(plan, done, bottleneck) if open_load else None
@@ -104,7 +104,7 @@ def _latency(values: NDArray[np.int64], interval: Interval, meaningful: bool) ->
 
 def _stage(stage: StagePlan, records: RunRecords, done: RunRecords, split: Budget) -> dict[str, Any]:
     mine = done.stage(stage.index)
-    sizes = np.unique(mine.batch, return_counts=True)[1]
+    sizes = batches(mine.batch).size
     return {
         "workers": stage.workers,
         "capacity": stage.capacity,
@@ -123,9 +123,9 @@ def _utilisation(stage: StagePlan, records: RunRecords, done: RunRecords) -> flo
         return None
     start, end = int(done.due.min()), int(done.due.max())
     every = records.stage(stage.index)
-    served = every.done > 0
-    _, first_of_batch = np.unique(np.stack([every.worker[served], every.batch[served]]), axis=1, return_index=True)
-    begun, ended = every.started[served][first_of_batch], every.done[served][first_of_batch]
+    served = np.flatnonzero(every.done)
+    once = served[first_of_batches(every.batch[served])]
+    begun, ended = every.started[once], every.done[once]
     busy = np.maximum(0, np.minimum(ended, end) - np.maximum(begun, start)).sum()
     return float(busy) / (stage.workers * (end - start)) if end > start else None
 

@@ -12,16 +12,6 @@ from harness.records import STAMPS, Ints, Outcome, Phase, RunRecords
 Mask = NDArray[np.bool_]
 
 
-def ready(records: RunRecords, stage: int) -> Ints:
-    """When each request lay ready in front of a stage: accepted there and done upstream. Shape (n,), 0 for never."""
-    accepted = records.stage(stage).accepted
-    if stage == 0:
-        return accepted
-    done = records.stage(stage - 1).done
-    both: Ints = np.where((accepted > 0) & (done > 0), np.maximum(accepted, done), 0)
-    return both
-
-
 def depth(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
     """The times at which the number of intervals changes, ascending, and their number from then on.
 
@@ -35,8 +25,10 @@ def depth(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
 
 def ended(records: RunRecords) -> Ints:
     """The last stamp of each request, shape (n,): when it completed, failed or was dropped, or was last seen."""
-    columns = [records.layout.columns[f"{name}.{stamp}"] for name in records.layout.stages for stamp in STAMPS]
-    last: Ints = records.rows[:, columns].max(axis=1)
+    last: Ints = np.zeros(len(records), np.int64)
+    for name in records.layout.names:
+        for stamp in STAMPS:
+            np.maximum(last, records.column(f"{name}.{stamp}"), out=last)
     return last
 
 
@@ -66,16 +58,14 @@ FINEST = 1e-3
 """Share of the wait to be issued below which the time between two requests that blocked the producer is not cut out."""
 
 
-def passage(
-    records: RunRecords, row: int, batching: Collection[str], blocked: tuple[Ints, Ints]
-) -> Iterator[tuple[str, int, int]]:
+def passage(records: RunRecords, row: int, blocked: tuple[Ints, Ints]) -> Iterator[tuple[str, int, int]]:
     """What a completed request went through, in time: (stage and component, begin, end), ns, without gaps.
 
     The components are those of the budget; see `harness.stats.budget`. What belongs to none is `between stamps`.
     blocked: `budget.blocked_spans` of the whole run.
     """
     what, begin, end = "", 0, 0
-    for name, low, high in _cut(records, row, batching, blocked):
+    for name, low, high in _cut(records, row, blocked):
         if name == what:
             end = high
             continue
@@ -86,12 +76,10 @@ def passage(
         yield what, begin, end
 
 
-def _cut(
-    records: RunRecords, row: int, batching: Collection[str], blocked: tuple[Ints, Ints]
-) -> Iterator[tuple[str, int, int]]:
+def _cut(records: RunRecords, row: int, blocked: tuple[Ints, Ints]) -> Iterator[tuple[str, int, int]]:
     """The same in pieces, of which several in a row may be of one name."""
-    values = {name: int(records.rows[row, i]) for name, i in records.layout.columns.items()}
-    stages = records.layout.stages
+    values = {name: int(records.column(name)[row]) for name in records.layout.columns}
+    stages = records.layout.names
     cuts = list(_until_issued(values["due"], values[f"{stages[0]}.offered"], stages[0], blocked))
     for index, name in enumerate(stages):
         following = stages[index + 1] if index + 1 < len(stages) else None
@@ -99,7 +87,7 @@ def _cut(
         if index == 0:
             cuts.append((f"{name} blocked", values[f"{name}.accepted"]))
         cuts.append((f"{name} queue wait", taken))
-        if name in batching:
+        if name in records.layout.batching:
             cuts.append((f"{name} batch wait", started))
         elif following:
             wait = (values[f"{following}.{stamp}"] for stamp in ("offered", "accepted"))

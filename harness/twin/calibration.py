@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.plan import Plan, StagePlan
-from harness.records import Ints, Outcome, Phase, RunRecords, StageRecords
+from harness.records import Ints, Outcome, Phase, RunRecords, batches, ready
 from harness.twin.dependence import block_length, positions, starts
 from harness.twin.pipeline import Overhead, Pipeline
 from harness.twin.services import pick, whole_ns
@@ -169,17 +169,10 @@ def calibrate(plan: Plan, records: RunRecords) -> Calibration:
     )
 
 
-def batches(stage: StageRecords) -> tuple[NDArray[np.intp], Ints, Ints]:
-    """The batches of a stage: the index of the first request of each, its size, and for each request its batch."""
-    _, first, of, size = np.unique(
-        np.stack([stage.batch, stage.worker]), axis=1, return_index=True, return_inverse=True, return_counts=True
-    )
-    return first, size.astype(np.int64), of.reshape(-1).astype(np.int64)
-
-
 def _samples(plan: Plan, ended: RunRecords, measured: RunRecords, index: int) -> StageSamples:
     stage = measured.stage(index)
-    first, size, _ = batches(stage)
+    served = batches(stage.batch)
+    first, size = served.first, served.size
     order = np.argsort(stage.started[first], kind="stable")
     service = np.maximum(stage.done - stage.started, 1)[first]
     batching = plan.stages[index].batch_max > 1
@@ -188,65 +181,59 @@ def _samples(plan: Plan, ended: RunRecords, measured: RunRecords, index: int) ->
         service_ns=service[order],
         size=size[order],
         overhead=Overhead(
-            _median(hop_waits(ended, index, plan.stages[index].workers, batching)),
-            _median(turnarounds(ended, index, batching)),
+            _median(hop_waits(ended, index, plan.stages[index].workers)),
+            _median(turnarounds(ended, index)),
             _median(overruns(ended, plan.stages[index])) if batching else 0,
         ),
     )
 
 
-def hop_waits(ended: RunRecords, index: int, workers: int, batching: bool) -> Ints:
+def hop_waits(ended: RunRecords, index: int, workers: int) -> Ints:
     """How long requests lay ready for a stage although a worker was idle and the channel otherwise empty, in ns.
 
     What is left of the queue wait when there is nobody to wait for is what the hop costs.
     """
     stage = ended.stage(index)
-    ready = ready_ns(ended, index)
-    first, _, of = batches(stage)
-    begun = np.full(len(first), np.iinfo(np.int64).max)
-    np.minimum.at(begun, of, stage.taken)
-    freed = np.zeros(len(first), np.int64)
-    np.maximum.at(freed, of, _handed_on(ended, index, batching))
-    busy = np.searchsorted(np.sort(begun), ready) - np.searchsorted(np.sort(freed), ready, side="right")
-    ahead = np.searchsorted(np.sort(ready), ready) - np.searchsorted(np.sort(stage.taken), ready)
-    waits: Ints = (stage.taken - ready)[(busy < workers) & (ahead <= 0)]
+    ready_ns = ready(ended, index)
+    served = batches(stage.batch)
+    begun = np.full(len(served.first), np.iinfo(np.int64).max)
+    np.minimum.at(begun, served.number, stage.taken)
+    freed = np.zeros(len(served.first), np.int64)
+    np.maximum.at(freed, served.number, _handed_on(ended, index))
+    busy = np.searchsorted(np.sort(begun), ready_ns) - np.searchsorted(np.sort(freed), ready_ns, side="right")
+    ahead = np.searchsorted(np.sort(ready_ns), ready_ns) - np.searchsorted(np.sort(stage.taken), ready_ns)
+    waits: Ints = (stage.taken - ready_ns)[(busy < workers) & (ahead <= 0)]
     return np.maximum(waits, 0)
 
 
-def turnarounds(ended: RunRecords, index: int, batching: bool) -> Ints:
+def turnarounds(ended: RunRecords, index: int) -> Ints:
     """How long a worker took from handing on its last result until it took a request that lay ready by then, in ns."""
     stage = ended.stage(index)
-    ready, handed_on = ready_ns(ended, index), _handed_on(ended, index, batching)
+    ready_ns, handed_on = ready(ended, index), _handed_on(ended, index)
     found = []
     for worker in np.unique(stage.worker):
         mine = np.flatnonzero(stage.worker == worker)
-        mine = mine[np.lexsort((ready[mine], stage.taken[mine]))]
+        mine = mine[np.lexsort((ready_ns[mine], stage.taken[mine]))]
         begins = np.flatnonzero(np.diff(stage.batch[mine], prepend=-1) != 0)
         before = np.maximum.reduceat(handed_on[mine], begins)[:-1]
         first = mine[begins[1:]]
-        found.append((stage.taken[first] - before)[ready[first] <= before])
+        found.append((stage.taken[first] - before)[ready_ns[first] <= before])
     return np.maximum(np.concatenate(found), 0)
 
 
 def overruns(ended: RunRecords, planned: StagePlan) -> Ints:
     """How much longer than its timeout each batch that did not get full was held open, in ns."""
     stage = ended.stage(planned.index)
-    first, size, of = batches(stage)
-    begun = np.full(len(first), np.iinfo(np.int64).max)
-    np.minimum.at(begun, of, stage.taken)
-    held: Ints = (stage.started[first] - begun - planned.batch_timeout_ns)[size < planned.batch_max]
+    served = batches(stage.batch)
+    begun = np.full(len(served.first), np.iinfo(np.int64).max)
+    np.minimum.at(begun, served.number, stage.taken)
+    held: Ints = (stage.started[served.first] - begun - planned.batch_timeout_ns)[served.size < planned.batch_max]
     return np.maximum(held, 0)
 
 
-def ready_ns(records: RunRecords, index: int) -> Ints:
-    """When requests lay ready in front of a stage: they had a slot there, and the stage before was done."""
-    accepted = records.stage(index).accepted
-    return np.maximum(accepted, records.stage(index - 1).done) if index else accepted
-
-
-def _handed_on(ended: RunRecords, index: int, batching: bool) -> Ints:
+def _handed_on(ended: RunRecords, index: int) -> Ints:
     """When the worker of each request was rid of it: after service, or where it batches when the next stage has it."""
-    if batching and index + 1 < len(ended.layout.stages):
+    if ended.layout.stages[index].batching and index + 1 < len(ended.layout.names):
         return ended.stage(index + 1).accepted
     return ended.stage(index).done
 

@@ -17,7 +17,7 @@ def simulate(pipeline: Pipeline, demand: Demand) -> RunRecords:
     """Run a pipeline under a demand; the records of every request that was issued."""
     rows = blank_rows(pipeline, demand)
     fill(pipeline, demand, rows)
-    return as_records(pipeline, rows)
+    return as_records(pipeline, demand, rows)
 
 
 def fill(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:

@@ -18,13 +18,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Ints, Outcome
+from harness.records import (
+    ACCEPTED,
+    BATCH,
+    DONE,
+    DUE,
+    FIRST_STAGE,
+    OFFERED,
+    OUTCOME,
+    PARTS,
+    STARTED,
+    TAKEN,
+    WORKER,
+    Ints,
+    Outcome,
+)
 from harness.twin.jit import jit
 from harness.twin.pipeline import START_NS
 
-DUE, OUTCOME = REQUEST_FIELDS.index("due"), REQUEST_FIELDS.index("outcome")
-OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
-FIRST, GROUP = len(REQUEST_FIELDS), len(STAGE_FIELDS)
+FIRST, GROUP = FIRST_STAGE, PARTS
 COMPLETED, DROPPED = Outcome.COMPLETED, Outcome.DROPPED
 NEVER = np.iinfo(np.int64).max
 

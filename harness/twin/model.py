@@ -15,11 +15,22 @@ from functools import partial
 import simpy
 from simpy.events import Event, EventPriority
 
-from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Ints, Outcome, RunRecords
+from harness.records import (
+    ACCEPTED,
+    BATCH,
+    DONE,
+    DUE,
+    OFFERED,
+    OUTCOME,
+    PARTS,
+    STARTED,
+    TAKEN,
+    WORKER,
+    Ints,
+    Outcome,
+    RunRecords,
+)
 from harness.twin.pipeline import START_NS, Demand, Pipeline, Station, as_records, blank_rows
-
-DUE, OUTCOME = REQUEST_FIELDS.index("due"), REQUEST_FIELDS.index("outcome")
-OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
 
 Process = Generator[Event, int | None, None]
 Taking = Generator[Event, int | None, int | None]
@@ -171,7 +182,7 @@ class Model:
         """Blocking before service: the slot of the next stage is taken first, and the result written into it."""
         clock, channel = self._clock, self._channels[stage]
         following = self._channels[stage + 1] if stage + 1 < len(self._channels) else None
-        base, after = self._base[stage], self._base[stage] + len(STAGE_FIELDS)
+        base, after = self._base[stage], self._base[stage] + PARTS
         while True:
             number = yield from channel.take()
             assert number is not None
@@ -196,7 +207,7 @@ class Model:
         clock, channel, station = self._clock, self._channels[stage], self._pipeline.stations[stage]
         following = self._channels[stage + 1] if stage + 1 < len(self._channels) else None
         service = self._service[stage]
-        base, after = self._base[stage], self._base[stage] + len(STAGE_FIELDS)
+        base, after = self._base[stage], self._base[stage] + PARTS
         while True:
             batch = yield from self._collect(stage, worker, channel, station)
             for number in batch:
@@ -257,4 +268,4 @@ def simulate(pipeline: Pipeline, demand: Demand) -> RunRecords:
     model = Model(pipeline, demand)
     model.run()
     rows: Ints = np.array(model.rows, np.int64).reshape(len(demand), pipeline.layout.width)
-    return as_records(pipeline, rows)
+    return as_records(pipeline, demand, rows)

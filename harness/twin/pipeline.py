@@ -15,12 +15,12 @@ of its timeout. A service takes at least 1 ns.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.plan import Plan
-from harness.records import Ints, Layout, Outcome, Phase, RunRecords
+from harness.records import OFFERED, Ints, Layout, Outcome, Phase, RunRecords
 
 START_NS = 1_000_000_000
 """The clock of a closed load begins here. Later than 0, which means never in the records."""
@@ -58,8 +58,9 @@ class Pipeline:
 
     @property
     def layout(self) -> Layout:
-        """Of the records; the model knows no parts of a service."""
-        return Layout(tuple(s.name for s in self.stations), ((),) * len(self.stations))
+        """What a row of the records holds; the model knows no parts of a service."""
+        names = [station.name for station in self.stations]
+        return Layout.tandem(names, batching=[s.name for s in self.stations if s.batch_max > 1])
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,10 @@ def blank_rows(pipeline: Pipeline, demand: Demand) -> Ints:
     return rows
 
 
-def as_records(pipeline: Pipeline, rows: Ints) -> RunRecords:
+def as_records(pipeline: Pipeline, demand: Demand, rows: Ints) -> RunRecords:
     """The requests that were issued. One that never ended (which no model should leave behind) is aborted."""
-    layout = pipeline.layout
+    layout = replace(pipeline.layout, load="open" if demand.concurrency == 0 else "closed")
     outcome = layout.columns["outcome"]
-    issued = rows[rows[:, layout.base(0)] > 0]
+    issued = rows[rows[:, layout.base(0) + OFFERED] > 0]
     issued[issued[:, outcome] == Outcome.PENDING, outcome] = Outcome.ABORTED
     return RunRecords(layout, issued, {})

@@ -16,12 +16,23 @@ has left; a batch ends with the first request that comes after its deadline. Nei
 
 from __future__ import annotations
 
-from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Ints, Outcome
+from harness.records import (
+    ACCEPTED,
+    BATCH,
+    DONE,
+    DUE,
+    FIRST_STAGE,
+    OFFERED,
+    OUTCOME,
+    PARTS,
+    STARTED,
+    TAKEN,
+    Ints,
+    Outcome,
+)
 from harness.twin.jit import jit
 
-DUE, OUTCOME = REQUEST_FIELDS.index("due"), REQUEST_FIELDS.index("outcome")
-OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
-FIRST, GROUP = len(REQUEST_FIELDS), len(STAGE_FIELDS)
+FIRST, GROUP = FIRST_STAGE, PARTS
 COMPLETED, DROPPED = Outcome.COMPLETED, Outcome.DROPPED
 
 # Columns of `stations`.

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.plan import Plan
-from harness.records import Ints, Outcome, Phase, RunRecords
+from harness.records import Ints, Outcome, Phase, RunRecords, batches
 from harness.scenario.model import Closed
 from harness.twin import compiled
-from harness.twin.calibration import Calibration, batches, calibrate
+from harness.twin.calibration import Calibration, calibrate
 from harness.twin.pipeline import Demand, of_plan
 from harness.twin.services import whole_ns
 
@@ -62,9 +62,9 @@ def _service(plan: Plan, offered: RunRecords, calibration: Calibration, index: i
     """
     stage, samples, most = offered.stage(index), calibration.stages[index], plan.stages[index].batch_max
     served = stage.done > 0
-    _, sizes, of = batches(offered.select(served).stage(index))
+    together = batches(stage.batch[served])
     size = np.ones(len(offered), np.int64)
-    size[served] = sizes[of]
+    size[served] = together.size[together.number]
     took = np.where(served, stage.done - stage.started, samples.mean_ns(1))
     columns = [whole_ns(took / samples.mean_ns(size) * samples.mean_ns(k) / k) for k in range(1, most + 1)]
     return np.stack(columns, axis=1)

@@ -5,7 +5,7 @@ import numpy as np
 from harness.records import Layout, Outcome, RunRecords
 from tests.stats.queues import mg1_times
 
-LAYOUT = Layout(("s0",), ((),))
+LAYOUT = Layout.tandem(["s0"])
 SERVICE_NS = 1e6
 
 

@@ -14,7 +14,7 @@ from harness.stats.budget import blocked_spans, budget, held_up
 from harness.stats.summary import summarise_run
 from tests.pipelines import plan, run
 
-LAYOUT = Layout(("s0",), ((),))
+LAYOUT = Layout.tandem(["s0"])
 COLUMNS = LAYOUT.columns
 ENDS = (Outcome.COMPLETED, Outcome.COMPLETED, Outcome.FAILED, Outcome.DROPPED, Outcome.ABORTED)
 

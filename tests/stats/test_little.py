@@ -17,7 +17,7 @@ from harness.stats.summary import summarise_run
 from tests.pipelines import run
 
 MS = 1_000_000
-LAYOUT = Layout(("s0",), ((),))
+LAYOUT = Layout.tandem(["s0"])
 STAMPS = [LAYOUT.columns[name] for name in ("s0.offered", "s0.accepted", "s0.done")]
 ENDS = (Outcome.COMPLETED, Outcome.FAILED, Outcome.DROPPED, Outcome.ABORTED)
 

@@ -27,7 +27,7 @@ def executed():
 
 @pytest.fixture(scope="module")
 def found(executed):
-    return series.of_run(executed.records, open_load=True, batching={"front"})
+    return series.of_run(executed.records)
 
 
 def done(executed):
@@ -106,7 +106,7 @@ def test_histograms_count_each_request_that_took_a_microsecond_or_more(values):
 
 
 def test_the_shares_of_the_two_compositions_are_the_summary_s(executed, found):
-    split = budget(executed.records, batching={"front"})
+    split = budget(executed.records)
     slow = split.e2e >= quantile(split.e2e, 0.99)
     for parts, shares, mean in (
         (found.slowest_ms, split.shares(slow), split.e2e[slow].mean() / 1e6),
@@ -169,13 +169,13 @@ def test_where_nothing_completed_there_is_nothing_to_draw(executed):
     records = executed.records
     rows = records.rows.copy()
     rows[:, records.layout.columns["outcome"]] = Outcome.FAILED
-    assert series.of_run(type(records)(records.layout, rows, {}), open_load=True) is None
+    assert series.of_run(type(records)(records.layout, rows, {})) is None
 
 
 def test_dropped_and_failed_requests_have_rates_of_their_own(executed):
     rows = executed.records.rows.copy()
     rows[50:150, executed.records.layout.columns["outcome"]] = Outcome.DROPPED
-    found = series.of_run(type(executed.records)(executed.records.layout, rows, {}), open_load=True)
+    found = series.of_run(type(executed.records)(executed.records.layout, rows, {}))
     dropped = found.rates["dropped"]
     assert float(dropped.y[:-1] @ np.diff(dropped.x)) == pytest.approx(100)
     assert "failed" not in found.rates

@@ -236,7 +236,7 @@ def test_the_budget_adds_up_request_by_request_and_leaves_little_over(executor: 
         load={"arrivals": "poisson", "rate": "200/s", "requests": 400},
         executor=executor,
     ).records
-    split = budget(records, batching={"s1"})
+    split = budget(records)
     assert (np.sum(list(split.components.values()), axis=0) == split.e2e).all()
     for name, part in split.components.items():
         assert part.min() >= -1000, name

@@ -102,7 +102,7 @@ def test_a_reason_with_half_a_surrogate_pair_is_saved(tmp_path):
 
     from harness import records
 
-    layout = records.Layout(("s",), ((),))
+    layout = records.Layout.tandem(["s"])
     rows = np.zeros((1, layout.width), np.int64)
     records.save(records.RunRecords(layout, rows, {0: "cannot read \udcff"}), tmp_path / "r.parquet", {})
     assert records.load(tmp_path / "r.parquet")[0].failures == {0: "cannot read \\udcff"}

@@ -16,7 +16,7 @@ def test_events_agree_with_simpy(case: tuple[Pipeline, Demand]) -> None:
     pipeline, demand = case
     rows = blank_rows(pipeline, demand)
     compiled.by_events(pipeline, demand, rows)
-    assert_same(model.simulate(pipeline, demand), as_records(pipeline, rows))
+    assert_same(model.simulate(pipeline, demand), as_records(pipeline, demand, rows))
 
 
 @holds(80, 400, cases(recursive=True))
@@ -24,7 +24,7 @@ def test_the_recursion_agrees_with_simpy(case: tuple[Pipeline, Demand]) -> None:
     pipeline, demand = case
     rows = blank_rows(pipeline, demand)
     compiled.by_recursion(pipeline, demand, rows)
-    assert_same(model.simulate(pipeline, demand), as_records(pipeline, rows))
+    assert_same(model.simulate(pipeline, demand), as_records(pipeline, demand, rows))
 
 
 @holds(80, 400, cases())

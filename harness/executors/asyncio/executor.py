@@ -21,7 +21,22 @@ from harness.executors.asyncio.channel import Channel, EndOfStreamError
 from harness.executors.asyncio.thread import ComputeThread, EscapedError, close_all
 from harness.executors.base import LoadCommand, WorkerReport
 from harness.plan import Plan, StagePlan
-from harness.records import Outcome
+from harness.records import (
+    ACCEPTED,
+    ANSWER,
+    BATCH,
+    DONE,
+    DUE,
+    FAILED_STAGE,
+    IMAGE,
+    OFFERED,
+    OUTCOME,
+    PARTS,
+    STARTED,
+    TAKEN,
+    WORKER,
+    Outcome,
+)
 from harness.scenario.model import Closed
 from harness.stages import RequestError, Stage, Tensor, build, threads
 from harness.stages.source import ImageSet
@@ -36,7 +51,6 @@ class AsyncioExecutor:
     def __init__(self, plan: Plan, images: ImageSet | None) -> None:
         self._plan = plan
         self._images = images
-        self._columns = plan.layout.columns
         self.rows = np.zeros((plan.max_rows, plan.layout.width), np.int64)
         self.failures: dict[int, str] = {}
         self.failure: asyncio.Future[HarnessError] = asyncio.get_running_loop().create_future()
@@ -103,31 +117,30 @@ class AsyncioExecutor:
             self.failure.set_result(failed)
 
     async def _produce(self, command: LoadCommand) -> None:
-        channel, rows, columns = self._channels[0], self.rows, self._columns
-        due, outcome = columns["due"], columns["outcome"]
-        offered = self._plan.layout.base(0)
-        choice, image = self._images.choice if self._images else (), columns["image"]
+        channel, rows = self._channels[0], self.rows
+        base = self._plan.layout.base(0)
+        choice = self._images.choice if self._images else ()
         end_ns = 1 << 62
         for row in range(command.first, command.last):
             if command.mode == "scheduled":
-                rows[row, due] += command.start_ns
-                await _sleep_until(int(rows[row, due]))
+                rows[row, DUE] += command.start_ns
+                await _sleep_until(int(rows[row, DUE]))
             else:
                 now = await self._next_due(command, row)
                 if command.stop_after_ns and row == command.timed_from:
                     end_ns = now + command.stop_after_ns
                 if now > end_ns:
                     break
-                rows[row, due] = now
+                rows[row, DUE] = now
             if choice:
-                rows[row, image] = choice[row % len(choice)]
-            rows[row, offered] = now_ns()
+                rows[row, IMAGE] = choice[row % len(choice)]
+            rows[row, base + OFFERED] = now_ns()
             slot = channel.try_acquire()
             if slot is None and command.shed:
-                rows[row, outcome] = Outcome.DROPPED
+                rows[row, OUTCOME] = Outcome.DROPPED
             else:
                 slot = await channel.acquire() if slot is None else slot
-                rows[row, offered + 1] = now_ns()
+                rows[row, base + ACCEPTED] = now_ns()
                 channel.send(slot, row)
             self.issued = row + 1
         self.issuing = False
@@ -172,15 +185,16 @@ class AsyncioExecutor:
         channel, record, base = self._channels[stage.index], self.rows, self._plan.layout.base(stage.index)
         slot, row = await channel.take()
         held.append(row)
-        record[row, base + 2] = now_ns()
-        record[row, base + 5 : base + 7] = index, row
+        record[row, base + TAKEN] = now_ns()
+        record[row, base + WORKER] = index
+        record[row, base + BATCH] = row
         ahead = -1
         out = None
         if following is not None:
             ahead_base = self._plan.layout.base(stage.index + 1)
-            record[row, ahead_base] = now_ns()
+            record[row, ahead_base + OFFERED] = now_ns()
             ahead = await following.acquire()
-            record[row, ahead_base + 1] = now_ns()
+            record[row, ahead_base + ACCEPTED] = now_ns()
             out = following.payloads[ahead]
         if out is None:
             out = np.empty(stage.output.shape, stage.output.dtype)
@@ -188,18 +202,19 @@ class AsyncioExecutor:
             item = self._item(stage, channel, slot, row)
             started, done, answer = await thread.call(_timed, instance.process, item, out, row)
         except RequestError as error:
-            record[row, base + 3] = record[row, base + 2]
-            record[row, base + 4] = now_ns()
+            record[row, base + STARTED] = record[row, base + TAKEN]
+            record[row, base + DONE] = now_ns()
             if following is not None:
-                record[row, ahead_base : ahead_base + 2] = 0
+                record[row, [ahead_base + OFFERED, ahead_base + ACCEPTED]] = 0
                 following.release(ahead)
             self._fail(stage, row, error.reason)
         else:
-            record[row, base + 3 : base + 5] = started, done
+            record[row, base + STARTED] = started
+            record[row, base + DONE] = done
             for part in range(len(stage.parts)):
-                record[row, base + 7 + part] = instance.part_ns[part]
+                record[row, base + PARTS + part] = instance.part_ns[part]
             if answer >= 0:
-                record[row, self._columns["answer"]] = answer
+                record[row, ANSWER] = answer
             if following is not None:
                 following.send(ahead, row)
             else:
@@ -218,14 +233,14 @@ class AsyncioExecutor:
         channel, record, base = self._channels[stage.index], self.rows, self._plan.layout.base(stage.index)
         taken = [await channel.take()]
         deadline = now_ns() + stage.batch_timeout_ns
-        record[taken[0][1], base + 2] = now_ns()
+        record[taken[0][1], base + TAKEN] = now_ns()
         while len(taken) < stage.batch_max and (more := await channel.take_before(deadline)) is not None:
             taken.append(more)
-            record[more[1], base + 2] = now_ns()
+            record[more[1], base + TAKEN] = now_ns()
         rows = [row for _, row in taken]
         held.extend(rows)
-        record[rows, base + 5] = index
-        record[rows, base + 6] = rows[0]
+        record[rows, base + WORKER] = index
+        record[rows, base + BATCH] = rows[0]
         reason = None
         begun = now_ns()
         try:
@@ -233,10 +248,10 @@ class AsyncioExecutor:
             started, done, results = await thread.call(_timed, instance.process_batch, items, rows)
         except RequestError as error:
             started, done, results, reason = begun, now_ns(), [], error.reason
-        record[rows, base + 3] = started
-        record[rows, base + 4] = done
+        record[rows, base + STARTED] = started
+        record[rows, base + DONE] = done
         for part in range(len(stage.parts) if reason is None else 0):
-            record[rows, base + 7 + part] = instance.part_ns[part]
+            record[rows, base + PARTS + part] = instance.part_ns[part]
         for slot, _ in taken:
             channel.release(slot)
         for i, row in enumerate(rows):
@@ -248,21 +263,22 @@ class AsyncioExecutor:
                 ahead_base = self._plan.layout.base(stage.index + 1)
                 ahead = await following.acquire()
                 following.payloads[ahead][...] = results[i]
-                record[row, ahead_base : ahead_base + 2] = done, now_ns()
+                record[row, ahead_base + OFFERED] = done
+                record[row, ahead_base + ACCEPTED] = now_ns()
                 following.send(ahead, row)
 
     def _item(self, stage: StagePlan, channel: Channel, slot: int, row: int) -> Any:
         if stage.reads_images and self._images is not None:
-            return self._images[int(self.rows[row, self._columns["image"]])]
+            return self._images[int(self.rows[row, IMAGE])]
         return channel.payloads[slot]
 
     def _fail(self, stage: StagePlan, row: int, reason: str) -> None:
         self.failures[row] = reason
-        self.rows[row, self._columns["failed_stage"]] = stage.index
+        self.rows[row, FAILED_STAGE] = stage.index
         self._end(row, Outcome.FAILED, now_ns())
 
     def _end(self, row: int, outcome: int, when_ns: int) -> None:
-        self.rows[row, self._columns["outcome"]] = outcome
+        self.rows[row, OUTCOME] = outcome
         if self._credits is not None:
             self._credits.put_nowait(when_ns)
 
@@ -271,8 +287,8 @@ class AsyncioExecutor:
         if not self._producer_left and self._channels:
             self._producer_left = True
             self._channels[0].leave()
-        pending = self.rows[: self.issued, self._columns["outcome"]] == Outcome.PENDING
-        offered = self.rows[: self.issued, self._plan.layout.base(0)] > 0
+        pending = self.rows[: self.issued, OUTCOME] == Outcome.PENDING
+        offered = self.rows[: self.issued, self._plan.layout.base(0) + OFFERED] > 0
         unfinished = self.issuing or self.failure.done() or bool((pending & offered).any())
         if self._tasks and not unfinished:
             ended, hurrying = (asyncio.ensure_future(w) for w in (asyncio.wait(self._tasks), hurry.wait()))

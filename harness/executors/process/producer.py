@@ -15,9 +15,7 @@ from harness.executors.process.child import SupervisorLink
 from harness.executors.process.punctual import AT_MOST_AWAKE_NS, LATE_NS, Precedence
 from harness.host.scheduling import Scheduling
 from harness.memory import attach
-from harness.records import REQUEST_FIELDS, Layout, Outcome
-
-DUE, IMAGE, OUTCOME = (REQUEST_FIELDS.index(field) for field in ("due", "image", "outcome"))
+from harness.records import ACCEPTED, DONE, DUE, IMAGE, OFFERED, OUTCOME, Layout, Outcome
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,8 @@ class Producer:
         self._stamps = memoryview(attach(told.records_fd, told.records_bytes, populate=told.populate)).cast("q")
         self._issued = told.issued_offset
         self._width = told.layout.width
-        self._offered = told.layout.base(0)
+        self._offered = told.layout.base(0) + OFFERED
+        self._accepted = told.layout.base(0) + ACCEPTED
         self._choice = told.image_choice
         self._sender = Sender(told.sender)
         self._ended: deque[int] = deque()
@@ -103,7 +102,7 @@ class Producer:
         end = 0
         while self._in_flight:  # of the command before
             self._next_ended()
-        last_done = [base + 4 for base in map(self._told.layout.base, range(len(self._told.layout.stages)))][::-1]
+        last_done = [self._told.layout.base(name) + DONE for name in reversed(self._told.layout.names)]
         for row in range(command.first, command.last):
             if row < command.first + command.concurrency:
                 due = now_ns()
@@ -126,29 +125,29 @@ class Producer:
         return self._ended.popleft()
 
     def _offer(self, row: int, offered: int) -> None:
-        sender, at = self._sender, row * self._width + self._offered
+        sender, at = self._sender, row * self._width
         if self._choice:
-            self._stamps[row * self._width + IMAGE] = self._choice[row % len(self._choice)]
-        self._stamps[at] = offered
+            self._stamps[at + IMAGE] = self._choice[row % len(self._choice)]
+        self._stamps[at + self._offered] = offered
         if sender.in_hand:
             slot = sender.in_hand.pop()
-            self._stamps[at + 1] = offered
+            self._stamps[at + self._accepted] = offered
         else:
             slot = sender.acquire()
-            self._stamps[at + 1] = now_ns()
+            self._stamps[at + self._accepted] = now_ns()
         sender.send(slot, row)
         self._stamps[self._issued] = row + 1
 
     def _offer_or_shed(self, row: int) -> None:
-        at = row * self._width + self._offered
+        at = row * self._width
         if self._choice:
-            self._stamps[row * self._width + IMAGE] = self._choice[row % len(self._choice)]
-        self._stamps[at] = now_ns()
+            self._stamps[at + IMAGE] = self._choice[row % len(self._choice)]
+        offered = self._stamps[at + self._offered] = now_ns()
         slot = self._sender.try_acquire()
         if slot is None:
-            self._stamps[row * self._width + OUTCOME] = Outcome.DROPPED
+            self._stamps[at + OUTCOME] = Outcome.DROPPED
         else:
-            self._stamps[at + 1] = self._stamps[at]
+            self._stamps[at + self._accepted] = offered
             self._sender.send(slot, row)
         self._stamps[self._issued] = row + 1
 

@@ -17,13 +17,24 @@ from harness.clock import now_ns
 from harness.executors.process.channel import TOKEN, End, EndOfStreamError, Receiver, Sender, payload_array
 from harness.executors.process.child import SupervisorLink
 from harness.memory import attach
-from harness.records import REQUEST_FIELDS, STAGE_FIELDS, Layout, Outcome
+from harness.records import (
+    ACCEPTED,
+    ANSWER,
+    BATCH,
+    DONE,
+    FAILED_STAGE,
+    IMAGE,
+    OFFERED,
+    OUTCOME,
+    PARTS,
+    STARTED,
+    TAKEN,
+    WORKER,
+    Layout,
+    Outcome,
+)
 from harness.scenario.model import Null
 from harness.stages import BatchingStage, RequestError, StageContext, build, threads
-
-IMAGE, OUTCOME, FAILED_STAGE, ANSWER = (REQUEST_FIELDS.index(f) for f in ("image", "outcome", "failed_stage", "answer"))
-OFFERED, ACCEPTED, TAKEN, STARTED, DONE, WORKER, BATCH = range(len(STAGE_FIELDS))
-PARTS = len(STAGE_FIELDS)
 
 
 @dataclass(frozen=True)

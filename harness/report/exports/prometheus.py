@@ -30,7 +30,7 @@ from harness.clock import now_ns
 from harness.errors import UsageError
 from harness.executors.progress import Observer, Progress
 from harness.plan import Plan
-from harness.records import STAMPS, Ints, Outcome, Phase, RunRecords
+from harness.records import OFFERED, STAMPS, Ints, Outcome, Phase, RunRecords
 from harness.stats.budget import STAGE_COMPONENTS, held_up, split_of
 
 HOST = "127.0.0.1"
@@ -204,9 +204,8 @@ class _Tally:
 
     def __init__(self, plan: Plan) -> None:
         self._layout = plan.layout
-        self._batching = {stage.name for stage in plan.stages if stage.batch_max > 1}
         self._outcome = plan.layout.columns["outcome"]
-        self._offered = plan.layout.base(0)
+        self._offered = plan.layout.base(0) + OFFERED
         self._stamps = [plan.layout.columns[f"{s.name}.{stamp}"] for s in plan.stages for stamp in STAMPS]
         self._begin = 0  # rows before it are counted, all of them
         self._counted: NDArray[np.bool_] = np.zeros(0, np.bool_)  # which of those from there on are
@@ -242,7 +241,7 @@ class _Tally:
         offered = issued[:, self._offered]  # a view, ascending: the search looks at a few of a million
         first = max(0, bisect.bisect_right(offered, int(done.due.min()), hi=int(at[0])) - 1)
         held_up_ns = held_up(RunRecords(self._layout, issued[first : at[-1] + 1], {}))[at - first]
-        split = split_of(done, held_up_ns, self._batching)
+        split = split_of(done, held_up_ns)
         self._e2e.add(split.e2e)
         self._lateness.add(done.issued - done.due)
         for (stage, component), histogram in self._components.items():

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import numpy as np
 
 from harness.errors import SaveError
-from harness.records import Outcome, Phase, RunRecords
+from harness.records import Outcome, Phase, RunRecords, ready
 from harness.stats import timeline
 from harness.stats.budget import blocked_spans
 
@@ -32,17 +32,15 @@ METADATA, END, SLICE, BEGIN, INSTANT, COUNTER = range(6)
 """What comes first among events of one instant."""
 
 
-def events(
-    records: RunRecords, batching: Collection[str], slowest: Sequence[int] = (), shown: timeline.Mask | None = None
-) -> list[Event]:
+def events(records: RunRecords, slowest: Sequence[int] = (), shown: timeline.Mask | None = None) -> list[Event]:
     """The events, ascending in time; metadata come first. Times are us, with the ns as decimals, from the first due.
 
-    batching: names of the stages that serve batches. slowest: indices of the requests to mark, the slowest first.
-    shown: which requests to trace, shape (n,); all unless given.
+    slowest: indices of the requests to mark, the slowest first. shown: which requests to trace, shape (n,); all unless
+    given.
     """
     if shown is None:
         shown = np.ones(len(records), np.bool_)
-    return _Trace(records, batching, slowest, shown).events()
+    return _Trace(records, slowest, shown).events()
 
 
 def write(path: Path, found: Sequence[Event], about: Mapping[str, Any]) -> None:
@@ -64,12 +62,9 @@ def _open(path: Path) -> TextIO:
 
 
 class _Trace:
-    def __init__(
-        self, records: RunRecords, batching: Collection[str], slowest: Sequence[int], shown: timeline.Mask
-    ) -> None:
+    def __init__(self, records: RunRecords, slowest: Sequence[int], shown: timeline.Mask) -> None:
         self._records = records
         self._stages = records.stages
-        self._batching = batching
         self._rank = {row: rank for rank, row in enumerate(slowest, 1)}
         self._shown = shown
         self._rows = np.flatnonzero(shown).tolist()
@@ -107,7 +102,7 @@ class _Trace:
             tid, begin, end = SLOWEST * THREADS + rank, int(records.due[row]), int(records.completed[row])
             self._name(SLOWEST, f"{rank}. {self._called(row)}: {(end - begin) / 1e6:.3f} ms", tid)
             self._slice(SLOWEST, tid, self._called(row), begin, end, "slowest")
-            for what, low, high in timeline.passage(records, row, self._batching, blocked):
+            for what, low, high in timeline.passage(records, row, blocked):
                 self._slice(SLOWEST, tid, what, low, high, "component")
 
     def _producer(self) -> None:
@@ -128,7 +123,7 @@ class _Trace:
     def _workers(self, stage: int) -> None:
         """What each worker did: waited for a slot, waited for a batch to fill, served, waited for slots behind it."""
         columns, pid = self._stages[stage], FIRST_STAGE + stage
-        batches = columns.name in self._batching
+        batches = columns.layout.batching
         following = self._stages[stage + 1] if stage + 1 < len(self._stages) else None
         self._name(pid, f"stage {stage + 1}: {columns.name}")
         for worker in range(int(columns.worker.max(initial=0)) + 1):
@@ -151,7 +146,7 @@ class _Trace:
         marks = [f"slowest {self._rank[member]}" for member in members if member in self._rank]
         args: dict[str, Any] = {}
         name = self._called(row)
-        if columns.name in self._batching:
+        if columns.layout.batching:
             name, args = f"batch of {len(members)}", {"requests": ", ".join(map(self._called, members))}
         args |= {f"{part} (ms)": int(times[row]) / 1e6 for part, times in columns.parts.items()}
         if marks:
@@ -169,10 +164,10 @@ class _Trace:
 
     def _waiting(self, stage: int) -> None:
         """The requests that wait in front of a stage, and how many these are while anything is shown."""
-        pid, columns, ready = FIRST_STAGE + stage, self._stages[stage], timeline.ready(self._records, stage)
+        pid, columns, since = FIRST_STAGE + stage, self._stages[stage], ready(self._records, stage)
         for row in self._rows:
-            self._interval(pid, f"waiting for {columns.name}", row, int(ready[row]), int(columns.taken[row]))
-        times, counts = timeline.depth(ready, columns.taken)
+            self._interval(pid, f"waiting for {columns.name}", row, int(since[row]), int(columns.taken[row]))
+        times, counts = timeline.depth(since, columns.taken)
         for begin, end in self._periods():
             first, last = (int(i) for i in np.searchsorted(times, [begin, end + 1]))
             self._counter(pid, begin, int(counts[first - 1]) if first else 0)

@@ -42,13 +42,7 @@ class Run:
 def read(saved: SavedRun, label: str = "", spans: int = series.SPANS) -> Run:
     """Read a saved run and make its series. Raises UsageError."""
     summary = saved.summary
-    found = series.of_run(
-        saved.records,
-        open_load=summary["load"]["arrivals"] != "closed",
-        # only in a stage that serves batches does a worker hold a request back
-        batching={name for name, stage in summary["stages"].items() if stage["batch_wait_ms"]["max"]},
-        spans=spans,
-    )
+    found = series.of_run(saved.records, spans=spans)
     over_time = _environment(saved.path).get("cpu_over_time")
     cpu = series.cpu(over_time, found.start_ns) if over_time and found else {}
     return Run(label, saved.path, summary, found, cpu, _text(saved.path / "resolved.yaml"))

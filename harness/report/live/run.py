@@ -109,7 +109,7 @@ def rolling(progress: Progress) -> tuple[float, float, int] | None:
     rows = rows[rows[:, columns["outcome"]] == Outcome.COMPLETED][-RECENT:]
     if not len(rows):
         return None
-    latency = rows[:, columns[f"{progress.plan.layout.stages[-1]}.done"]] - rows[:, columns["due"]]
+    latency = rows[:, columns[f"{progress.plan.layout.names[-1]}.done"]] - rows[:, columns["due"]]
     return quantile(latency, 0.5) / 1e6, quantile(latency, 0.99) / 1e6, len(rows)
 
 

@@ -107,5 +107,5 @@ def _threads_agree(sides: Sequence[Side]) -> None:
 
 def common_stages(sides: Sequence[Side]) -> list[str]:
     """The names of the stages that every side has, in the order of the first."""
-    first, *others = (side.plan.layout.stages for side in sides)
+    first, *others = (side.plan.layout.names for side in sides)
     return [name for name in first if all(name in other for other in others)]

@@ -18,8 +18,7 @@ def checks_of(execution: Execution) -> list[Check]:
         return found
     found.append(checks.ordered(records))
     if not isinstance(plan.load, Closed):
-        batching = {stage.name for stage in plan.stages if stage.batch_max > 1}
-        found += [checks.schedule(budget(records, batching=batching)), *_carried(execution)]
+        found += [checks.schedule(budget(records)), *_carried(execution)]
     return found
 
 

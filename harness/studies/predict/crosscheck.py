@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from harness import theory
 from harness.plan import Plan, StagePlan, resolve
-from harness.records import Ints, Outcome, Phase, RunRecords
+from harness.records import Ints, Outcome, Phase, RunRecords, batches
 from harness.scenario import load
 from harness.scenario.model import Closed
 from harness.stats.quantiles import quantile
 from harness.store import SavedRun
 from harness.theory import NoSteadyState, Prediction
 from harness.twin import Demand, compiled, of_plan
-from harness.twin.calibration import Calibration, batches, calibrate
+from harness.twin.calibration import Calibration, calibrate
 from harness.twin.replay import replay
 
 LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -152,10 +152,10 @@ def of_run(run: SavedRun) -> dict[str, Any]:
 def lag_one(plan: Plan, done: RunRecords, index: int) -> float:
     """Correlation of the service times of one batch and the next at a stage, relative to what their size explains."""
     stage = done.stage(index)
-    first, size, _ = batches(stage)
+    served = batches(stage.batch)
     samples = calibrate(plan, done).stages[index]
-    order = np.argsort(stage.started[first], kind="stable")
-    relative = ((stage.done - stage.started)[first] / samples.mean_ns(size))[order]
+    order = np.argsort(stage.started[served.first], kind="stable")
+    relative = ((stage.done - stage.started)[served.first] / samples.mean_ns(served.size))[order]
     if len(relative) < 10 or np.ptp(relative) == 0:
         return 0.0
     return float(np.corrcoef(relative[:-1], relative[1:])[0, 1])
@@ -203,8 +203,8 @@ def _redrawn(plan: Plan, records: RunRecords, calibration: Calibration, seed: in
 
 def _shares_s(done: RunRecords, index: int) -> NDArray[np.float64]:
     stage = done.stage(index)
-    _, size, of = batches(stage)
-    return np.asarray(np.maximum(stage.done - stage.started, 1) / size[of] / 1e9)
+    together = batches(stage.batch)
+    return np.asarray(np.maximum(stage.done - stage.started, 1) / together.size[together.number] / 1e9)
 
 
 def _of_replay(replayed: Mapping[str, Any]) -> str:

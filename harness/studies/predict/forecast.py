@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.arrivals import due_times
-from harness.records import Ints, Outcome, RunRecords
+from harness.records import Ints, Outcome, RunRecords, first_of_batches
 from harness.scenario.model import Closed, OpenLoad
 from harness.stats.quantiles import quantile
 from harness.twin import Demand, Pipeline, Station, compiled
@@ -207,7 +207,7 @@ def _replication(
 
 def _figures(settled: RunRecords, pipeline: Pipeline) -> _Run:
     done = settled.with_outcome(Outcome.COMPLETED)
-    names = done.layout.stages
+    names = done.layout.names
     return _Run(
         latency_ns=done.completed - done.due,
         throughput_rps=(len(done) - 1) / (int(np.ptp(done.completed)) / 1e9),
@@ -228,7 +228,7 @@ def _firsts(done: RunRecords, index: int, station: Station) -> NDArray[np.intp]:
     """The first request of each batch."""
     if station.batch_max == 1:
         return np.arange(len(done))
-    return np.unique(done.stage(index).batch, return_index=True)[1]
+    return first_of_batches(done.stage(index).batch)
 
 
 def _latencies(values_ns: Ints) -> NDArray[np.float64]:

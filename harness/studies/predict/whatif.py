@@ -181,7 +181,7 @@ class _Question:
             then = self._source.run.summary["load"].get("calibrated_capacity_rps")
             if then:
                 before = of_plan(self._source.plan, self._source.calibration.overheads)
-                services = StageServices(self._source.plan, self._source.calibration, frozenset(before.layout.stages))
+                services = StageServices(self._source.plan, self._source.calibration, frozenset(before.layout.names))
                 found *= then / saturated(before, services, self._effort.seed).throughput_rps
         return offered_rate(self.plan, found)
 

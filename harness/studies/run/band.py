@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from harness.plan import resolve
-from harness.scenario import load
 from harness.stats.attribution import attribute, parse_band
 from harness.stats.budget import budget
 from harness.store import SavedRun
@@ -18,8 +16,7 @@ def of_run(run: SavedRun, text: str) -> dict[str, Any]:
     text: as `harness.stats.attribution.parse_band` has it. Raises UsageError.
     """
     edges = parse_band(text)
-    plan = resolve(load(run.path / "resolved.yaml"))
-    split = budget(run.records, batching={stage.name for stage in plan.stages if stage.batch_max > 1})
+    split = budget(run.records)
     found = attribute(split, *edges)
     return {
         "kind": "band",

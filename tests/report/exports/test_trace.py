@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from harness.commands import cli
 from harness.commands.trace import command
 from harness.errors import SaveError, UsageError
-from harness.records import Layout, Outcome, Phase, RunRecords
+from harness.records import Layout, Outcome, Phase, RunRecords, ready
 from harness.report.exports import trace
 from harness.scenario import dump
 from harness.stats import timeline
@@ -29,13 +29,12 @@ from tests.trace_importer import ns
 from tests.twin.random_pipelines import cases
 
 
-def simulated(case: tuple[Pipeline, Demand]) -> tuple[RunRecords, set[str]]:
-    pipeline, demand = case
-    return model.simulate(pipeline, demand), {s.name for s in pipeline.stations if s.batch_max > 1}
+def simulated(case: tuple[Pipeline, Demand]) -> RunRecords:
+    return model.simulate(*case)
 
 
-def imported(records: RunRecords, batching: set[str], slowest: int = 3, **keys) -> trace_importer.Imported:
-    events = trace.events(records, batching, timeline.slowest(records, slowest), **keys)
+def imported(records: RunRecords, slowest: int = 3, **keys) -> trace_importer.Imported:
+    events = trace.events(records, timeline.slowest(records, slowest), **keys)
     return trace_importer.load(json.loads(json.dumps(events)))
 
 
@@ -49,14 +48,14 @@ def service_slices(found: trace_importer.Imported, stage: int) -> list[dict]:
 
 @holds(20, 200, cases())
 def test_perfetto_has_nothing_to_complain_of(case):
-    records, batching = simulated(case)
-    assert imported(records, batching).problems == []
+    records = simulated(case)
+    assert imported(records).problems == []
 
 
 @holds(20, 200, cases())
 def test_a_flow_goes_from_the_issue_through_each_service(case):
-    records, batching = simulated(case)
-    found = imported(records, batching)
+    records = simulated(case)
+    found = imported(records)
     done = np.flatnonzero(records.outcome == Outcome.COMPLETED)
     assert sorted(found.flows) == sorted(done + 1)
     for row in done:
@@ -71,8 +70,8 @@ def test_a_flow_goes_from_the_issue_through_each_service(case):
 
 @holds(20, 200, cases())
 def test_every_service_is_one_slice(case):
-    records, batching = simulated(case)
-    found = imported(records, batching)
+    records = simulated(case)
+    found = imported(records)
     for index, stage in enumerate(records.stages):
         served = stage.done > 0
         batches = np.unique(np.stack([stage.worker, stage.batch, stage.started, stage.done])[:, served], axis=1)
@@ -83,27 +82,27 @@ def test_every_service_is_one_slice(case):
 
 @holds(20, 200, cases())
 def test_the_area_under_a_queue_depth_is_the_time_that_requests_waited(case):
-    records, batching = simulated(case)
-    found = imported(records, batching)
+    records = simulated(case)
+    found = imported(records)
     for index, stage in enumerate(records.stages):
         depth = found.counters[trace.FIRST_STAGE + index, "queue depth requests"]
         assert min(count for _, count in depth) >= 0
         area = sum(count * (after - when) for (when, count), (after, _) in pairwise(depth))
-        ready = timeline.ready(records, index)
+        since = ready(records, index)
         assert depth[-1][1] == 0
-        assert area == (stage.taken - ready)[ready > 0].sum()
+        assert area == (stage.taken - since)[since > 0].sum()
         waits = found.waits[trace.FIRST_STAGE + index, f"waiting for {stage.name}"]
         assert sum(end - begin for begin, end in waits) == area
 
 
 @holds(20, 200, cases())
 def test_the_way_of_a_request_is_its_budget(case):
-    records, batching = simulated(case)
-    split, blocked = budget(records, batching=batching), blocked_spans(records)
+    records = simulated(case)
+    split, blocked = budget(records), blocked_spans(records)
     for index, row in enumerate(np.flatnonzero(records.outcome == Outcome.COMPLETED)):
         spent: Counter[str] = Counter()
         now = int(records.due[row])
-        for what, begin, end in timeline.passage(records, row, batching, blocked):
+        for what, begin, end in timeline.passage(records, row, blocked):
             assert begin == now < end
             now = end
             stage, _, component = what.partition(" ")
@@ -115,8 +114,8 @@ def test_the_way_of_a_request_is_its_budget(case):
 
 @holds(20, 200, cases())
 def test_the_slowest_are_marked_in_order(case):
-    records, batching = simulated(case)
-    found = imported(records, batching, slowest=4)
+    records = simulated(case)
+    found = imported(records, slowest=4)
     latency = np.sort((records.completed - records.due)[timeline.slowest(records, len(records))])[::-1]
     for rank, expected in enumerate(latency[:4], 1):
         whole, *parts = found.slices[trace.SLOWEST * trace.THREADS + rank]
@@ -128,31 +127,31 @@ def test_the_slowest_are_marked_in_order(case):
 
 @holds(20, 200, cases())
 def test_a_part_of_a_run_is_as_well_formed_as_all_of_it(case):
-    records, batching = simulated(case)
+    records = simulated(case)
     middle = int(np.median(records.due))
     shown = timeline.in_flight(records, middle, middle + 20)
     slowest = [row for row in timeline.slowest(records, 3) if shown[row]]
-    found = trace_importer.load(trace.events(records, batching, slowest, shown))
+    found = trace_importer.load(trace.events(records, slowest, shown))
     assert found.problems == []
     assert sorted(found.flows) == sorted(np.flatnonzero(shown & (records.outcome == Outcome.COMPLETED)) + 1)
 
 
 def test_a_batch_of_which_a_part_is_shown_begins_no_earlier_than_the_trace():
     """Its first member was taken before the one that is shown was due."""
-    layout = Layout(("s0",), ((),))
+    layout = Layout.tandem(["s0"])
     rows = np.zeros((2, layout.width), np.int64)
     stamps = [
         layout.columns[name] for name in ("due", "s0.offered", "s0.accepted", "s0.taken", "s0.started", "s0.done")
     ]
     rows[:, stamps] = [[1, 1, 1, 1, 6, 9], [5, 5, 5, 5, 6, 9]]
     rows[:, layout.columns["outcome"]] = Outcome.COMPLETED
-    events = trace.events(RunRecords(layout, rows, {}), {"s0"}, shown=np.array([False, True]))
+    events = trace.events(RunRecords(layout, rows, {}), shown=np.array([False, True]))
     assert trace_importer.load(events).problems == []
 
 
 def test_a_request_that_waited_behind_two_that_blocked_the_producer_shows_both_and_what_lay_between():
     """In time: due at 10, blocked from 20 to 50 and from 60 to 90, issued at 100."""
-    layout = Layout(("s0",), ((),))
+    layout = Layout.tandem(["s0"])
     rows = np.zeros((3, layout.width), np.int64)
     stamps = [
         layout.columns[name] for name in ("due", "s0.offered", "s0.accepted", "s0.taken", "s0.started", "s0.done")
@@ -160,14 +159,14 @@ def test_a_request_that_waited_behind_two_that_blocked_the_producer_shows_both_a
     rows[:, stamps] = [[0, 20, 50, 50, 50, 51], [5, 60, 90, 90, 90, 91], [10, 100, 100, 103, 103, 110]]
     rows[:, layout.columns["outcome"]] = Outcome.COMPLETED
     records = RunRecords(layout, rows, {})
-    assert list(timeline.passage(records, 2, set(), blocked_spans(records))) == [
+    assert list(timeline.passage(records, 2, blocked_spans(records))) == [
         ("producer", 10, 20), ("s0 blocked", 20, 50), ("producer", 50, 60), ("s0 blocked", 60, 90),
         ("producer", 90, 100), ("s0 queue wait", 100, 103), ("s0 service", 103, 110),
     ]  # fmt: skip
     rows[0, stamps[1:]] = rows[0, stamps[1:]] * 1000
     rows[1, stamps[1:]] = rows[1, stamps[1:]] * 1000 - 9999
     rows[2, stamps[1:]] = rows[2, stamps[1:]] * 1000
-    passed = list(timeline.passage(records, 2, set(), blocked_spans(records)))
+    passed = list(timeline.passage(records, 2, blocked_spans(records)))
     assert passed[:3] == [("producer", 10, 20_000), ("s0 blocked", 20_000, 80_001), ("producer", 80_001, 100_000)]
 
 
@@ -213,7 +212,7 @@ def test_a_real_run_with_batches_workers_and_a_full_queue(executor):
         load={"arrivals": "poisson", "rate": "900/s", "requests": 150, "warmup": 10},
         executor=executor,
     ).records
-    found = imported(records, {"s1"})
+    found = imported(records)
     assert found.problems == []
     assert len(found.flows) == 160
     assert found.processes[trace.FIRST_STAGE + 1] == "stage 2: s1"
@@ -231,7 +230,7 @@ def test_dropped_requests_are_instants_of_the_producer():
         on_full="shed",
     ).records
     dropped = np.flatnonzero(records.outcome == Outcome.DROPPED)
-    events = trace.events(records, set())
+    events = trace.events(records)
     instants = [event for event in events if event["ph"] == "i"]
     assert [event["name"] for event in instants] == [f"request {row} dropped" for row in dropped]
     assert {event["id"] for event in events if event["ph"] == "s"}.isdisjoint((dropped + 1).tolist())

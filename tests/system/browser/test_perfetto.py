@@ -62,7 +62,7 @@ def test_perfetto_imports_a_trace_without_a_complaint(site):
         load={"arrivals": "poisson", "rate": "500/s", "requests": 300, "warmup": 10},
         on_full="shed",
     ).records
-    events = trace.events(records, {"s1"}, timeline.slowest(records, 10))
+    events = trace.events(records, timeline.slowest(records, 10))
     trace.write(folder / "trace.json", events, {})
     with started() as browser:
         page = browser.new_page()
