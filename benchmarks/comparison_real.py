@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.studies.compare.running import Question, compare
-from harness.studies.compare.sides import SideSpec, prepare
+from harness.studies.compare.sides import plan_side, prepare
 
 SCENARIO = """\
 name: two_delays
@@ -36,7 +36,9 @@ BLOCKS = 10
 def measure(path: Path, own: Sequence[str], requests: int, seed: int) -> dict[str, Any]:
     """The comparison of the scenario with itself, changed by `own`."""
     sides = prepare(
-        [SideSpec(path), SideSpec(path, tuple(own))], [f"load.seed={seed}"], blocks=BLOCKS, requests=requests
+        [plan_side(path, [f"load.seed={seed}"], each, "--b") for each in ((), tuple(own))],
+        blocks=BLOCKS,
+        requests=requests,
     )
     compared = compare(sides, Question(), path.parent)
     if compared.error is not None:

@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 )
 @click.option("--unlabelled", is_flag=True, help="Folders are no classes: agreement only.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key of the scenario; repeatable.")
-@click.option("--vary", multiple=True, metavar="KEY=A,B", help="Compare these values; repeatable: every combination.")
+@options.vary("A variant for each value.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="N of the images, drawn with the load's seed.")
 @click.option(
     "--min-top1",
@@ -69,6 +69,7 @@ def command(
     from harness.commands.planning import plan_of, with_line
     from harness.errors import ScenarioError
     from harness.report.screens import accuracy as report
+    from harness.scenario import find, parse_axes
     from harness.studies.accuracy import Limits, evaluate
     from harness.studies.accuracy.dataset import of_folder, of_source
     from harness.studies.accuracy.evaluate import inference_of
@@ -78,7 +79,7 @@ def command(
     if data is None and (class_map is not None or unlabelled):
         option = "--unlabelled" if unlabelled else "--classes"
         raise UsageError(f"{option} says what the folders of --data are", hint="Add --data FOLDER.")
-    variants, left_out = combine(vary, lambda changes: plan_of(scenario, (*overrides, *changes))[1], "as given")
+    variants, left_out = combine(find(scenario), overrides, parse_axes(vary))
     path, plan = plan_of(scenario, overrides)
     limits = Limits(top1=min_top1, agreement=min_agreement, drop=max_drop)
     try:

@@ -15,7 +15,7 @@ from harness.errors import NOT_MET, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.studies.compare.running import ComparisonResult, Question
-    from harness.studies.compare.sides import SideSpec
+    from harness.studies.variants import Variant
 
 LETTERS = ("a", "b", "c", "d")
 
@@ -31,7 +31,7 @@ def _side_option(letter: str) -> Callable[[Any], Any]:
 @_side_option("b")
 @_side_option("c")
 @_side_option("d")
-@click.option("--vary", metavar="KEY=V1,V2,...", help="A side for each value of a key.")
+@options.vary("A side for each value.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key for all sides; repeatable.")
 @click.option(
     "--blocks",
@@ -63,14 +63,20 @@ def _side_option(letter: str) -> Callable[[Any], Any]:
     help="To compare outputs on; 0: none.",
 )
 @click.option("--fail-if", multiple=True, metavar="LIMIT", help="Such as 'e2e.p99 > +5%': exit code 3. Repeatable.")
-@click.option("--even-so", is_flag=True, help="Compare RUNs also when they differ in what matters.")
+@click.option(
+    "--force",
+    cls=options.Renamed,
+    former=["--even-so"],
+    is_flag=True,
+    help="Compare RUNs also when they differ in what matters.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Short for --set load.seed=N.")
 @options.out("results are")
 @click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
 def command(
-    what: tuple[str, ...], vary: str | None, settings: tuple[str, ...], blocks: int | None, requests: int | None,
+    what: tuple[str, ...], vary: tuple[str, ...], settings: tuple[str, ...], blocks: int | None, requests: int | None,
     margin: float, confidence: float, tolerance: tuple[str, ...], images: int, fail_if: tuple[str, ...],
-    even_so: bool, seed: int | None, out: Path, json_to: str | None, **own: tuple[str, ...],
+    force: bool, seed: int | None, out: Path, json_to: str | None, **own: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Compare two or more settings, scenarios or runs: which is faster, by how much, and is that so?
 
@@ -90,7 +96,7 @@ def command(
 
     output.check_json(json_to)
     files = [reference.endswith((".yaml", ".yml")) for reference in what]
-    sides_given = any(own.values()) or vary is not None
+    sides_given = any(own.values()) or bool(vary)
     if any(files) or sides_given:
         if not all(files) and len(what) > 1:
             raise UsageError("expected scenario files, or RUNs, and not both", where=" ".join(what))
@@ -98,9 +104,9 @@ def command(
         from harness.studies.compare.running import Question
 
         question = Question(margin, confidence, (), Tolerance.parse(tolerance), images)
-        asked = _asked(what, own, vary)
         common = (*settings, *([f"load.seed={seed}"] if seed is not None else []))
-        _scenarios(asked, common, blocks, requests, question, fail_if, out, json_to)
+        asked = _variants(what, common, own, vary)
+        _scenarios(asked, blocks, requests, question, fail_if, out, json_to)
         return
     measured = {"--set": settings, "--requests": requests, "--tolerance": tolerance, "--seed": seed is not None}
     for name, given in measured.items():
@@ -109,48 +115,44 @@ def command(
     if len(what) == 1:
         _again(what[0], json_to)
     elif len(what) == 2:
-        _runs(what, margin, confidence, fail_if, even_so, out, json_to)
+        _runs(what, margin, confidence, fail_if, force, out, json_to)
     else:
         raise UsageError("two RUNs are compared at a time", where=" ".join(what))
 
 
-def _asked(what: Sequence[str], own: dict[str, tuple[str, ...]], vary: str | None) -> list[SideSpec]:
-    """The sides that the command line names. Raises UsageError."""
-    from harness.scenario import find
-    from harness.studies.compare.sides import SideSpec
-    from harness.studies.sweep.grid import Axis
+def _variants(
+    what: Sequence[str], common: Sequence[str], own: dict[str, tuple[str, ...]], vary: Sequence[str]
+) -> list[Variant]:
+    """What the command line asks to compare. Raises UsageError."""
+    from harness.scenario import combinations, find, parse_axes
+    from harness.studies.compare.sides import MOST_SIDES, plan_side
 
     paths = [find(reference) for reference in what]
     given = [letter for letter in LETTERS if own[letter]]
     if len(paths) > 1:
         if given or vary:
             raise UsageError("--a, --b, ... and --vary go with one scenario", hint="Use --set for all sides.")
-        return [SideSpec(path, label=path.stem) for path in paths]
-    if vary is not None:
+        return [plan_side(path, common, (), "--set", label=path.stem) for path in paths]
+    if vary:
         if given:
             raise UsageError("--vary and --a, --b, ... exclude one another")
-        try:
-            axis = Axis.parse(vary)
-        except UsageError as error:
-            raise UsageError(
-                error.what, where=f"--vary {vary}", hint="Such as --vary stages.inference.batch.max=1,2,4"
-            ) from None
-        return [SideSpec(paths[0], (f"{axis.key}={value}",)) for value in axis.values]
+        each = combinations(parse_axes(vary), MOST_SIDES, "sides")
+        return [plan_side(paths[0], common, overrides, "--vary") for overrides in each]
     if not given or given == ["a"]:
         raise UsageError(
             "there is nothing to compare it with",
             where=str(paths[0]),
-            hint="Give --b KEY=VALUE (and --a), --vary KEY=V1,V2, or a second scenario.",
+            hint="Give --b KEY=VALUE (and --a), --vary KEY=A,B, or a second scenario.",
         )
     last = LETTERS.index(given[-1])
     missing = [letter for letter in LETTERS[1:last] if not own[letter]]
     if missing:
         raise UsageError(f"--{given[-1]} is given, and --{missing[0]} is not")
-    return [SideSpec(paths[0], own[letter]) for letter in LETTERS[: last + 1]]
+    return [plan_side(paths[0], common, own[letter], f"--{letter}") for letter in LETTERS[: last + 1]]
 
 
 def _scenarios(
-    asked: Sequence[SideSpec], common: tuple[str, ...], blocks: int | None, requests: int | None, question: Question,
+    variants: Sequence[Variant], blocks: int | None, requests: int | None, question: Question,
     fail_if: tuple[str, ...], out: Path, json_to: str | None,
 ) -> None:  # fmt: skip
     from harness.report.live import compare as compare_live
@@ -158,7 +160,7 @@ def _scenarios(
     from harness.studies.compare.running import compare
     from harness.studies.compare.sides import common_stages, prepare
 
-    sides = prepare(asked, common, blocks=blocks, requests=requests)
+    sides = prepare(variants, blocks=blocks, requests=requests)
     limits = [parse_limit(text, common_stages(sides)) for text in fail_if]
     with compare_live.view(sides) as view:
         compared = compare(sides, replace(question, limits=limits), out, view.blocks, view.examining)
@@ -176,7 +178,7 @@ def _exit_code(compared: ComparisonResult) -> None:
 
 
 def _runs(
-    what: Sequence[str], margin: float, confidence: float, fail_if: Sequence[str], even_so: bool, out: Path,
+    what: Sequence[str], margin: float, confidence: float, fail_if: Sequence[str], force: bool, out: Path,
     json_to: str | None,
 ) -> None:  # fmt: skip
     from harness import store
@@ -190,7 +192,7 @@ def _runs(
     limits = [gate.parse_limit(text, stages) for text in fail_if]
     metrics = default_metrics(stages, (limit.metric for limit in limits))
     found = compare_runs(
-        a, b, even_so=even_so, margin=margin, confidence=confidence, metrics=metrics, alone=gate.alone(limits)
+        a, b, force=force, margin=margin, confidence=confidence, metrics=metrics, alone=gate.alone(limits)
     )
     judged = of_judgements("b", [gate.judge(limit, found.comparison) for limit in limits])
     _deliver({**of_runs(a, b, found), "gate": judged}, json_to)

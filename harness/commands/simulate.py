@@ -35,7 +35,7 @@ TIME, RATE = _Quantity("time"), _Quantity("rate")
 @click.argument("scenario", type=click.Path(path_type=Path), required=False)
 @click.option("--from", "reference", metavar="RUN", help="Take the service times from a saved run.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="What to change; repeatable.")
-@click.option("--sweep", metavar="KEY=A..B/STEP", help="Predict over a range, such as load.rate=10..50/5.")
+@options.vary("Predict for each value.", former=["--sweep"])
 @click.option("--service", type=TIME, help="Mean service time of one stage, instead of a scenario.")
 @click.option("--rate", type=RATE, help="Poisson arrivals at it, such as 30/s.")
 @click.option("--servers", type=click.IntRange(1, 256), default=1, show_default=True, help="Its workers.")
@@ -72,7 +72,7 @@ TIME, RATE = _Quantity("time"), _Quantity("rate")
 @click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curve (PNG, SVG or PDF).")
 def command(
-    scenario: Path | None, reference: str | None, overrides: tuple[str, ...], sweep: str | None,
+    scenario: Path | None, reference: str | None, overrides: tuple[str, ...], vary: tuple[str, ...],
     json_to: str | None, plot: Path | None, out: Path, requests: int, replications: int, seed: int, **stage: Any,
 ) -> None:  # fmt: skip
     """Predict latencies without running anything.
@@ -82,7 +82,7 @@ def command(
       harness simulate --service 20ms --rate 30/s --servers 2 --cv 0.3
       harness simulate scenarios/mm1.yaml --set load.rate=200/s
       harness simulate scenarios/resnet18_cpu.yaml --from last --set stages.inference.workers=2
-      harness simulate scenarios/resnet18_cpu.yaml --from last --sweep load.rate=4..20/2 --plot p99.svg
+      harness simulate scenarios/resnet18_cpu.yaml --from last --vary load.rate=4..20/2/s --plot p99.svg
 
     Either one stage, described by its options, or a scenario: its delay stages say what their service takes, all
     others need a run that measured it. The load stays as it was, unless --set changes it.
@@ -93,7 +93,7 @@ def command(
     output.check_json(json_to)
     effort = Effort(requests=requests, replications=replications, seed=seed)
     if scenario is None:
-        for name, value in (("--from", reference), ("--set", overrides), ("--sweep", sweep)):
+        for name, value in (("--from", reference), ("--set", overrides), ("--vary", vary)):
             if value:
                 raise UsageError(f"{name} goes with a scenario", hint="harness simulate SCENARIO " + name + " ...")
         answer = _one_stage(stage, effort)
@@ -104,7 +104,7 @@ def command(
                     f"--{name} describes one stage and does not go with a scenario",
                     hint="Use --set load.rate=30/s." if name == "rate" else "Leave out one of the two.",
                 )
-        answer = _scenario(scenario, reference, overrides, sweep, out, effort)
+        answer = _scenario(scenario, reference, overrides, vary, out, effort)
     _deliver(answer, json_to, plot)
 
 
@@ -139,15 +139,16 @@ def _one_stage(stage: dict[str, Any], effort: Any) -> dict[str, Any]:
 
 
 def _scenario(
-    scenario: Path, reference: str | None, overrides: tuple[str, ...], sweep: str | None, out: Path, effort: Any
+    scenario: Path, reference: str | None, overrides: tuple[str, ...], vary: tuple[str, ...], out: Path, effort: Any
 ) -> dict[str, Any]:
     from harness import store
-    from harness.scenario import load
+    from harness.scenario import find, load, parse_axes
     from harness.studies.predict import whatif
 
-    loaded = load(scenario)
+    axes = parse_axes(vary)
+    loaded = load(find(scenario))
     source = whatif.Source.of(store.find(reference, out)) if reference is not None else None
-    return whatif.ask(loaded, overrides, source, effort, sweep)
+    return whatif.ask(loaded, overrides, source, effort, axes)
 
 
 def _deliver(answer: dict[str, Any], json_to: str | None, plot: Path | None) -> None:
@@ -156,7 +157,9 @@ def _deliver(answer: dict[str, Any], json_to: str | None, plot: Path | None) -> 
     from harness.report.screens import simulate as report
 
     if plot is not None:
-        report.plot(answer, plot)
+        from harness.report.plots import simulate as plots
+
+        plots.save(answer, plot)
     if json_to == "-":
         output.say(store.to_json(answer))
         return

@@ -39,9 +39,10 @@ def _without_place(key: str) -> str:
 
 
 def _plain(value: Any) -> float:
-    if isinstance(value, str) or not math.isfinite(value):
+    number = float(value)
+    if not math.isfinite(number):
         raise ValueError(value)
-    return float(value)
+    return number
 
 
 def _ms(value: Any) -> float:

@@ -177,7 +177,7 @@ def _range(text: str, key: str, start: int, item: str) -> list[str]:
     if (high - low) / step >= MOST_VALUES:
         _refuse(text, f"{item} has more than {MOST_VALUES:,} values", start)
     unit = unit or ("/s" if key.endswith(".rate") else "")
-    return [f"{low + i * step:f}{unit}" for i in range(int((high - low) / step) + 1)]
+    return [f"{(low + i * step).normalize():f}{unit}" for i in range(int((high - low) / step) + 1)]
 
 
 def _written(value: Any) -> str:

@@ -134,12 +134,14 @@ def test_calibration_tells_the_run_from_what_the_scenario_says(saved: tuple[Path
 def test_a_sweep_ends_where_there_is_no_steady_state(saved: tuple[Path, Path]) -> None:
     file, runs = saved
     source = ["--from", "last", "--out", str(runs)]
-    answer = json.loads(simulate(str(file), *source, "--sweep", "load.rate=50..110/30", "--json", "-").stdout)
+    answer = json.loads(simulate(str(file), *source, "--vary", "load.rate=50..110/30/s", "--json", "-").stdout)
+    former = json.loads(simulate(str(file), *source, "--sweep", "load.rate=50..110/30", "--json", "-").stdout)
+    assert former == answer
     rows = answer["sweep"]["rows"]
     assert [row["value"] for row in rows] == ["50/s", "80/s", "110/s"]
     assert [row["steady"] for row in rows] == [True, True, False]
     assert rows[2]["growth_rps"] == pytest.approx(110 - 1e3 / 10.12, abs=2)
-    text = simulate(str(file), *source, "--sweep", "load.rate=50..110/30").stdout
+    text = simulate(str(file), *source, "--vary", "load.rate=50..110/30").stdout
     assert "no steady state" in text
     assert "is far above the" in text
 
@@ -157,10 +159,14 @@ def test_batches_that_were_never_measured_are_pointed_out(saved: tuple[Path, Pat
         (["--service", "20ms"], "--rate"),
         (["--service", "0ms", "--rate", "1/s"], "longer than 0"),
         (["--service", "5ms", "--rate", "1/s", "--batch", "32"], "does not fit"),
-        (["--sweep", "load.rate=1..2/1"], "goes with a scenario"),
+        (["--vary", "load.rate=1..2/1"], "--vary goes with a scenario"),
         (["FILE", "--rate", "30/s"], "--set load.rate"),
-        (["FILE", "--sweep", "load.rate=9"], "FROM..TO/STEP"),
-        (["FILE", "--sweep", "load.rate=9..1/1"], "FROM below TO"),
+        (["FILE", "--vary", "load.rate=9"], "--vary load.rate=9: load.rate: expected a rate"),
+        (["FILE", "--vary", "load.rate=9..1/1"], "FROM below TO"),
+        (
+            ["FILE", "--vary", "load.seed=1..20/1", "--vary", "stages.second.workers=1..20/1"],
+            "20 x 20 = 400 predictions",
+        ),
         (["FILE", "--plot", "x.svg"], "no curve"),
         (["FILE", "--from", "nothing"], "no run 'nothing'"),
         (["UNKNOWN"], "nothing is known of the service times of stage 'first'"),
@@ -179,10 +185,17 @@ def test_bad_input_is_one_clear_error(
     assert said in str(error.value)
 
 
-def test_values_of_a_sweep_keep_their_unit() -> None:
-    assert whatif.sweep_values("load.rate=10..50/20") == ("load.rate", ["10/s", "30/s", "50/s"])
-    assert whatif.sweep_values("stages.x.batch.timeout=0ms..5ms/2.5ms")[1] == ["0ms", "2.5ms", "5ms"]
-    assert whatif.sweep_values("stages.x.workers=1..3/1")[1] == ["1", "2", "3"]
+def test_every_combination_is_predicted_and_drawn(saved: tuple[Path, Path], tmp_path: Path) -> None:
+    """One worker of 10 ms carries no 120/s, two do; values that are no numbers stand side by side."""
+    pytest.importorskip("matplotlib")
+    file, _ = saved
+    vary = ["--vary", "load.rate=40/s,120/s", "--vary", "stages.second.mean=5ms,10ms", "--requests", "2000"]
+    answer = json.loads(simulate(str(file), *vary, "--json", "-", "--plot", str(tmp_path / "p.svg")).stdout)
+    assert answer["sweep"]["key"] == "load.rate, stages.second.mean"
+    rows = {row["value"]: row["steady"] for row in answer["sweep"]["rows"]}
+    assert rows == {"40/s, 5ms": True, "40/s, 10ms": True, "120/s, 5ms": True, "120/s, 10ms": False}
+    drawn = (tmp_path / "p.svg").read_text()
+    assert "<!-- 120/s, 10ms -->" in drawn and "<!-- no steady state -->" in drawn
 
 
 def test_a_closed_load_has_a_throughput(saved: tuple[Path, Path]) -> None:

@@ -25,6 +25,7 @@ CASES = [
     ("load.rate=10/s..50/s/20/s", ["10/s", "30/s", "50/s"]),
     ("load.rate=60 / min .. 180 / min / 60 / min", ["60/min", "120/min", "180/min"]),
     ("a.timeout=0ms..12ms/5ms", ["0ms", "5ms", "10ms"]),
+    ("a.timeout=0ms..5ms/2.5ms", ["0ms", "2.5ms", "5ms"]),
     ("a.timeout=0..12/5 ms", ["0ms", "5ms", "10ms"]),
     ("a='1..4/1',2", ["1..4/1", 2]),
     ("a=3..3/1", [3]),

@@ -18,6 +18,7 @@ from harness.commands.accuracy import deliver
 from harness.commands.options import Share
 from harness.errors import ScenarioError, UsageError
 from harness.outputs.serve import Outputs, serve
+from harness.scenario import parse_axes
 from harness.scenario.model import Source
 from harness.stages import build, source
 from harness.stages.postprocess import RANKED
@@ -182,37 +183,29 @@ def test_a_scenarios_own_images_can_be_sampled() -> None:
 # Variants
 
 
-def varied(*vary: str, refuse: str = "nothing") -> tuple[list[str], list[str]]:
-    def plan_of(changes: Any) -> Any:
-        if any(refuse in change for change in changes):
-            raise ScenarioError(f"{refuse} goes with nothing")
-        return None
-
-    found, left_out = combine(vary, plan_of, "as given")
-    return [variant.name for variant in found], left_out
-
-
-def test_every_combination_is_a_variant() -> None:
-    assert varied()[0] == ["as given"]
-    assert varied("a.b=1,2", "c=[3, 4],5")[0] == ["1, [3, 4]", "1, 5", "2, [3, 4]", "2, 5"]
+def varied(folder: Path, *vary: str) -> tuple[list[str], list[str]]:
+    file = folder / "x.yaml"
+    file.write_text(
+        "name: x\nload: {arrivals: closed, requests: 5}\nstages:\n  - preprocess: {resize: 40, crop: 32}\n"
+        "  - inference: {model: squeezenet1_1, classes: 12}\n"
+    )
+    variants, left_out = combine(file, [], parse_axes(vary))
+    return [variant.label for variant in variants], left_out
 
 
-def test_combinations_that_do_not_go_together_are_left_out_but_no_value_is() -> None:
-    def plan_of(changes: Any) -> Any:
-        if "int8" in "".join(changes) and "torch" in "".join(changes):
-            raise ScenarioError("int8 goes with onnxruntime")
-
-    found, left_out = combine(["runtime=torch,onnxruntime", "precision=float32,int8"], plan_of, "")
-    assert [v.name for v in found] == ["torch, float32", "onnxruntime, float32", "onnxruntime, int8"]
-    assert left_out == ["torch, int8: int8 goes with onnxruntime"]
-    with pytest.raises(ScenarioError, match="onx goes with nothing"):
-        varied("runtime=torch,onx", refuse="onx")
+def test_every_combination_is_a_variant(tmp_path: Path) -> None:
+    assert varied(tmp_path)[0] == ["as given"]
+    crops = ("stages.preprocess.crop=16,24", "stages.preprocess.resize=[32, 40],48")
+    assert varied(tmp_path, *crops)[0] == ["16, [32, 40]", "16, 48", "24, [32, 40]", "24, 48"]
 
 
-@pytest.mark.parametrize("text", ["runtime", "=torch", "runtime=", "runtime=torch,", "runtime=torch,torch"])
-def test_settings_that_make_no_sense_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--vary"):
-        varied(text)
+def test_combinations_that_do_not_go_together_are_left_out_but_no_value_is(tmp_path: Path) -> None:
+    runtime, precision = "stages.inference.runtime", "stages.inference.precision"
+    labels, left_out = varied(tmp_path, f"{runtime}=torch,onnxruntime", f"{precision}=float32,int8")
+    assert labels == ["torch, float32", "onnxruntime, float32", "onnxruntime, int8"]
+    assert len(left_out) == 1 and left_out[0].startswith("torch, int8: ")
+    with pytest.raises(ScenarioError, match=r"^--vary stages.inference.runtime=onx: .*onnxruntime"):
+        varied(tmp_path, f"{runtime}=torch,onx")
 
 
 # Figures

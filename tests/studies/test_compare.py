@@ -31,7 +31,8 @@ from harness.report.plots import compare as compare_plot
 from harness.report.screens import compare as report
 from harness.studies.compare import folder
 from harness.studies.compare.equivalence import Tolerance, examine
-from harness.studies.compare.sides import SideSpec, prepare
+from harness.studies.compare.sides import plan_side, prepare
+from harness.studies.variants import Variant
 from tests.command import harness
 
 HARNESS = [sys.executable, "-m", "harness"]
@@ -56,6 +57,11 @@ def compare(cwd: Path, *arguments: object, code: int = 0) -> dict[str, Any]:
     assert done.returncode == code, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
+
+
+def variants(file: Path, own: str, *common: str) -> list[Variant]:
+    """The scenario as it stands, and with a setting of its own."""
+    return [plan_side(file, common, each, "--b") for each in ((), (own,))]
 
 
 def verdicts(pair: dict[str, Any]) -> dict[str, str]:
@@ -202,8 +208,8 @@ def test_logits_and_answers_of_a_model_are_compared(place: Path) -> None:
     (place / "model.yaml").write_text(
         IMAGES.replace("images\n", "model\n", 1) + "  - inference: {model: squeezenet1_1, classes: 10}\n"
     )
-    asked = [SideSpec(place / "model.yaml"), SideSpec(place / "model.yaml", ("stages.preprocess.backend=torchvision",))]
-    (pair,) = examine(prepare(asked, (), blocks=2), Tolerance(), 2)["pairs"]
+    asked = variants(place / "model.yaml", "stages.preprocess.backend=torchvision")
+    (pair,) = examine(prepare(asked, blocks=2), Tolerance(), 2)["pairs"]
     assert 0 < pair["tensor"]["largest"] <= 0.05, "uint8 rounds, and no more"
     assert pair["logits"]["largest"] > 0
     assert pair["top1"]["of"] == 2
@@ -321,13 +327,19 @@ def test_results_that_cannot_be_saved_are_saved_elsewhere(place: Path) -> None:
         (["pair.yaml"], "there is nothing to compare it with"),
         (["pair.yaml", "--a", "stages.work.mean=2ms"], "there is nothing to compare it with"),
         (["pair.yaml", "--b", "load.rate=5/s"], "the load is the same for all sides"),
-        (["pair.yaml", "--b", "stages.work.meen=2ms"], "--set stages.work.meen=2ms: stages.work.meen: unknown key"),
+        (["pair.yaml", "--b", "stages.work.meen=2ms"], "--b stages.work.meen=2ms: stages.work.meen: unknown key"),
         (["pair.yaml", "--b", "stages.work.mean=2ms", "--d", "stages.work.mean=3ms"], "--d is given, and --c is not"),
         (["pair.yaml", "pair.yaml", "--b", "stages.work.mean=2ms"], "go with one scenario"),
         (["pair.yaml", "last"], "expected scenario files, or RUNs, and not both"),
         (["pair.yaml", "--vary", "stages.work.mean"], "--vary stages.work.mean: expected KEY=VALUE,VALUE"),
         (["pair.yaml", "--vary", "stages.work.mean=1ms", "--b", "x=1"], "exclude one another"),
         (["pair.yaml", "--vary", "stages.work.mean=1ms"], "a comparison has 2 to 8 sides, not 1"),
+        (["pair.yaml", "--vary", "stages.work.meen=1,2"], "--vary stages.work.meen=1: stages.work.meen: unknown key"),
+        (["pair.yaml", "--vary", "load.rate=1/s,2/s"], "--vary load.rate=1/s: the load is the same for all sides"),
+        (
+            ["pair.yaml", "--vary", "stages.work.mean=1ms..3ms/1ms", "--vary", "stages.work.workers=1..3/1"],
+            "--vary stages.work.mean --vary stages.work.workers: 3 x 3 = 9 sides, and 8 are the most",
+        ),
         (["pair.yaml", "pair.yaml", "--set", "load.duration=5s"], "a comparison counts requests"),
         (["pair.yaml", "pair.yaml", "--margin", "5"], "'5' is not a share such as 5% or 0.05"),
         (["pair.yaml", "pair.yaml", "--fail-if", "e2e.p98 > +5%"], "no metric is called 'e2e.p98'"),
@@ -364,8 +376,7 @@ def test_sides_take_their_share_of_the_requests_and_the_load_of_the_first(tmp_pa
     poisson = DELAY.replace("constant, rate", "poisson, rate")
     (tmp_path / "x.yaml").write_text(poisson)
     (tmp_path / "y.yaml").write_text(poisson.replace("100/s", "9/s").replace("1 ms", "2 ms"))
-    asked = [SideSpec(tmp_path / "x.yaml"), SideSpec(tmp_path / "y.yaml")]
-    a, b = prepare(asked, (), blocks=7)
+    a, b = prepare([plan_side(tmp_path / f"{name}.yaml", (), (), "--set") for name in "xy"], blocks=7)
     assert a.plan.measured == b.plan.measured == 12
     assert a.plan.load == b.plan.load
     assert (a.plan.due_times(100.0, 3) == b.plan.due_times(100.0, 3)).all()
@@ -374,20 +385,15 @@ def test_sides_take_their_share_of_the_requests_and_the_load_of_the_first(tmp_pa
 
 def test_threads_cannot_differ_between_sides_that_share_a_process(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(IMAGES)
-    asked = [SideSpec(tmp_path / "x.yaml"), SideSpec(tmp_path / "x.yaml", ("stages.preprocess.threads=2",))]
     with pytest.raises(UsageError, match="share a process"):
-        prepare(asked, (), blocks=2)
-    assert len(prepare(asked, ("executor=process",), blocks=2)) == 2
+        prepare(variants(tmp_path / "x.yaml", "stages.preprocess.threads=2"), blocks=2)
+    assert len(prepare(variants(tmp_path / "x.yaml", "stages.preprocess.threads=2", "executor=process"), blocks=2)) == 2
 
 
 def test_what_does_not_fit_together_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(IMAGES)
     with pytest.raises(ScenarioError, match=r"x.yaml:6: stages.preprocess: recipe: auto needs an inference stage"):
-        prepare(
-            [SideSpec(tmp_path / "x.yaml"), SideSpec(tmp_path / "x.yaml", ("stages.preprocess.recipe=auto",))],
-            (),
-            blocks=2,
-        )
+        variants(tmp_path / "x.yaml", "stages.preprocess.recipe=auto")
 
 
 # What people see
@@ -460,6 +466,6 @@ def test_two_saved_runs_are_compared_unless_they_differ_in_what_matters(place: P
     refused = harness("compare", "last~1", "last", cwd=place)
     assert refused.returncode == 2
     assert "stages.work.mean: 1 ms and 2 ms" in refused.stderr
-    shown = harness("compare", "last~1", "last", "--even-so", cwd=place)
+    shown = harness("compare", "last~1", "last", "--force", cwd=place)
     assert shown.returncode == 0
     assert "Differs" in shown.stdout

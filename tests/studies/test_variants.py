@@ -3,7 +3,8 @@
 import pytest
 
 from harness.errors import ScenarioError
-from harness.studies.variants import plan_variant
+from harness.scenario import combinations, parse_axes
+from harness.studies.variants import label_of, plan_variant, plan_variants, values_of
 
 FILE = """\
 name: small
@@ -33,5 +34,19 @@ def test_an_error_names_the_option_that_the_value_was_given_with(path):
         plan_variant(path, ["load.rate=20/s"], ["stages.delay.workers=0"])
     with pytest.raises(ScenarioError, match=r"^--b stages.delay.workers=x: "):
         plan_variant(path, [], ["stages.delay.workers=x"], option="--b")
-    with pytest.raises(ScenarioError, match=r"^--set load.rate=1: .* [(]with --vary stages.delay.workers=2[)]"):
-        plan_variant(path, ["load.rate=1"], ["stages.delay.workers=2"])
+
+
+def test_an_error_elsewhere_names_the_combination(path):
+    own = combinations(parse_axes(["stages.delay.workers=1,2"]), 2)
+    with pytest.raises(ScenarioError, match=r"^--set load.rate=1: .* [(]with stages.delay.workers=1[)]"):
+        plan_variants(path, ["load.rate=1"], own, label_of)
+
+
+def test_every_combination_has_a_label(path):
+    own = combinations(parse_axes(["stages.delay.workers=1,2", "executor=asyncio"]), 2)
+    assert [v.label for v in plan_variants(path, [], own, label_of)] == [
+        "delay.workers=1, executor=asyncio",
+        "delay.workers=2, executor=asyncio",
+    ]
+    assert [v.label for v in plan_variants(path, [], own, values_of)] == ["1, asyncio", "2, asyncio"]
+    assert [v.label for v in plan_variants(path, [], [()], values_of)] == ["as given"]

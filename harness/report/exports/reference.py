@@ -16,6 +16,17 @@ Every key of a scenario, from its schema: `harness schema --markdown > docs/scen
 `/s`, `/min`, `/h`). Any key can be set from the command line, a stage's by its name: `--set load.rate=20/s`,
 `--set stages.inference.batch.max=8`. A relative file name counts from the scenario file's folder, in `--set` from the
 working directory.
+
+`--vary KEY=A,B,...` makes a variant of each value (`compare`, `accuracy`, `simulate`, `sweep`, `capacity`); several of
+them make a variant of every combination.
+
+| `--vary` | values |
+|---|---|
+| `stages.inference.batch.max=1,2,4` | 1, 2 and 4 |
+| `stages.preprocess.resize=[256,320],224` | `[256,320]` and 224; values are YAML |
+| `stages.inference.workers=1..4/1` | 1, 2, 3 and 4: a range FROM..TO/STEP, which includes TO if the steps reach it |
+| `load.rate=10..50/20/s` | 10/s, 30/s and 50/s; the same as `10/s..50/s/20/s` |
+| `stages.inference.batch.timeout=0,5..20/5 ms` | 0, 5 ms, 10 ms, 15 ms and 20 ms |
 """
 SEVERAL = {"load": "load", "stages": "stage"}
 """The keys under which one of several kinds stands."""

@@ -16,14 +16,14 @@ from harness.clock import now_ns
 from harness.executors.blocks import Standing
 from harness.report.console import Screen
 from harness.report.live.run import LINE_EVERY_S, rolling
-from harness.studies.compare.sides import Side
+from harness.studies.variants import Variant
 from harness.text import printable
 
 
 class View(Protocol):
     """Told how a comparison gets on."""
 
-    def examining(self, side: Side) -> None:
+    def examining(self, side: Variant) -> None:
         """The outputs of this side are being looked at."""
 
     def blocks(self, standing: Standing) -> None:
@@ -31,7 +31,7 @@ class View(Protocol):
 
 
 @contextlib.contextmanager
-def view(sides: Sequence[Side]) -> Iterator[View]:
+def view(sides: Sequence[Variant]) -> Iterator[View]:
     """The view of a comparison of these sides."""
     console = Screen(stderr=True)
     if console.is_terminal:
@@ -44,12 +44,12 @@ def view(sides: Sequence[Side]) -> Iterator[View]:
 class _Lines:
     """One plain line every few seconds, and at the start of each block."""
 
-    def __init__(self, sides: Sequence[Side]) -> None:
+    def __init__(self, sides: Sequence[Variant]) -> None:
         self._sides = sides
         self._place: tuple[str, int] = ("", -1)
         self._shown_ns = 0
 
-    def examining(self, side: Side) -> None:
+    def examining(self, side: Variant) -> None:
         self._print(_outputs(side))
 
     def blocks(self, standing: Standing) -> None:
@@ -66,12 +66,12 @@ class _Lines:
 class _Block:
     """A line that says where it stands, a bar over all blocks, and the latencies of late, a line a side."""
 
-    def __init__(self, sides: Sequence[Side], live: Live) -> None:
+    def __init__(self, sides: Sequence[Variant], live: Live) -> None:
         self._sides = sides
         self._live = live
         self._latest = [""] * len(sides)
 
-    def examining(self, side: Side) -> None:
+    def examining(self, side: Variant) -> None:
         self._show(self._head(_outputs(side), ""))
 
     def blocks(self, standing: Standing) -> None:
@@ -98,11 +98,11 @@ class _Block:
         self._live.update(block, refresh=True)
 
 
-def _outputs(side: Side) -> str:
+def _outputs(side: Variant) -> str:
     return f"outputs of side {side.name}, to see whether all are the same"
 
 
-def _where(standing: Standing, sides: Sequence[Side]) -> str:
+def _where(standing: Standing, sides: Sequence[Variant]) -> str:
     progress = standing.progress
     side = f"side {sides[standing.side].name}"
     if progress.phase == "starting":

@@ -1,16 +1,14 @@
-"""What `harness simulate` prints and draws."""
+"""What `harness simulate` prints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import SaveError, UsageError
 from harness.report.figures import WIDEST, ms
 
 LABELS = ("mean", "p50", "p90", "p99")
@@ -142,7 +140,7 @@ def _intervals(table: Table, key: str, measured: Mapping[str, Any] | None, found
 
 def _sweep(sweep: Mapping[str, Any]) -> Table:
     table = _table(sweep["key"], "busiest stage", "p50", "p90", "p99", "95 %")
-    table.title, table.title_justify = Text("e2e latency over the range, ms", style="bold"), "left"
+    table.title, table.title_justify = Text("e2e latency, ms", style="bold"), "left"
     for row in sweep["rows"]:
         name = max(row["stages"], key=lambda stage: row["stages"][stage]["utilisation"])
         if not row["steady"]:
@@ -202,55 +200,3 @@ def _half(interval: Sequence[float] | None) -> Text:
 
 def _rate(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}/s" if value >= 1000 else f"{value:.3g}/s"
-
-
-# ------------------------------------------------------------------ a plot
-
-
-def plot(answer: Mapping[str, Any], path: Path) -> None:
-    """Draw latencies over utilisation, or over the values of a sweep. Raises UsageError, SaveError."""
-    rows = answer["curve"] if answer["kind"] == "quick" else answer.get("sweep", {}).get("rows")
-    if not rows:
-        raise UsageError("there is no curve to draw", where="--plot", hint="Add --sweep, such as load.rate=10..50/5.")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("matplotlib is not installed", where="--plot", hint="pip install matplotlib") from None
-    quick = answer["kind"] == "quick"
-    found = [(r["utilisation"], r["simulated"]) if quick else (_number(r["value"]), r) for r in rows]
-    steady = [(x, f) for x, f in found if f["steady"]]
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    for key, colour in (("p50", "#9ecae1"), ("p90", "#4292c6"), ("p99", "#08306b")):
-        middle = [f["e2e_ms"][key] for _, f in steady]
-        low = [m - f["interval_ms"][key][0] for m, (_, f) in zip(middle, steady, strict=True)]
-        high = [f["interval_ms"][key][1] - m for m, (_, f) in zip(middle, steady, strict=True)]
-        axes.errorbar([x for x, _ in steady], middle, [low, high], color=colour, marker="o", markersize=4, label=key)
-    if quick:
-        formula = [
-            (r["utilisation"], r["theory"]["e2e_ms"]["p99"]) for r in rows if r["theory"] and r["theory"]["e2e_ms"]
-        ]
-        if formula and formula[0][1] is not None:
-            axes.plot(
-                *zip(*formula, strict=True), color="black", linestyle=":", label=f"p99, {rows[0]['theory']['model']}"
-            )
-        axes.axvline(answer["utilisation"], color="grey", linewidth=0.8)
-    for x in [x for x, f in found if not f["steady"]][:1]:
-        axes.axvspan(x, found[-1][0], color="#fee0d2", label="no steady state")
-    axes.set(xlabel="utilisation" if quick else answer["sweep"]["key"], ylabel="e2e latency, ms")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise SaveError(f"cannot write the plot: {error}", where=str(path)) from None
-
-
-def _number(text: str) -> float:
-    """The number that a value of a sweep begins with."""
-    digits = ""
-    for character in text:
-        if not (character.isdigit() or character in ".-+e"):
-            break
-        digits += character
-    return float(digits)

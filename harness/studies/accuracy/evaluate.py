@@ -19,13 +19,13 @@ from harness.scenario.model import Inference, Postprocess, Preprocess
 from harness.studies.accuracy.dataset import Dataset
 from harness.studies.accuracy.judge import Judge, gates
 from harness.studies.accuracy.results import Accuracy, Limits, Result
-from harness.studies.accuracy.variants import Variant
+from harness.studies.variants import Variant
 
 REFERENCE = "reference"
 REASONS = 3
 
 Observer = Callable[[str, int, int], None]
-"""Called with a variant's name, how many images are through it, and how many there are."""
+"""Called with a variant's label, how many images are through it, and how many there are."""
 
 
 def evaluate(
@@ -48,7 +48,7 @@ def evaluate(
     plan = reference(given)
     for variant in variants:
         if inference_of(variant.plan).output != inference_of(plan).output:
-            raise UsageError(f"{variant.name}: it has not as many classes as the reference", hint="Evaluate it alone.")
+            raise UsageError(f"{variant.label}: it has not as many classes as the reference", hint="Evaluate it alone.")
     expected = _outputs(plan, REFERENCE, dataset, observe)
     if not expected.served.any():
         reasons = "".join(f"\n  {dataset.names[i]}: {why}" for i, why in list(expected.failures.items())[:REASONS])
@@ -59,11 +59,11 @@ def evaluate(
     for variant in variants:
         try:
             same = stages_of(variant.plan) == stages_of(plan)
-            outputs = expected if same else _outputs(variant.plan, variant.name, dataset, observe)
-            results.append(judge.result(outputs, variant.name, variant.changes))
+            outputs = expected if same else _outputs(variant.plan, variant.label, dataset, observe)
+            results.append(judge.result(outputs, variant.label, variant.own))
         except HarnessError as error:
             met = met or error
-            results.append(Result(variant.name, variant.changes, error=str(error), details=error.details))
+            results.append(Result(variant.label, variant.own, error=str(error), details=error.details))
         except KeyboardInterrupt:
             interrupted = True
             break

@@ -21,7 +21,7 @@ from harness.scenario import Inference, Preprocess
 from harness.scenario.model import Source
 from harness.stages import source
 from harness.stages.source import ImageSet
-from harness.studies.compare.sides import Side
+from harness.studies.variants import Variant
 
 KINDS = {"tensor": Preprocess, "logits": Inference}
 """What is compared, and the kind of stage that makes it; of several such stages the last one."""
@@ -60,7 +60,7 @@ class Tolerance:
 
 
 def examine(
-    sides: Sequence[Side], tolerance: Tolerance, count: int, observe: Callable[[Side], None] = lambda side: None
+    sides: Sequence[Variant], tolerance: Tolerance, count: int, observe: Callable[[Variant], None] = lambda side: None
 ) -> dict[str, Any]:
     """Take up to `count` images of their source through every side, and hold each against the first.
 

@@ -20,15 +20,15 @@ from harness.executors.base import Execution
 from harness.executors.blocks import Blocks
 from harness.scenario.model import Trace
 from harness.studies.compare.document import SCHEMA_VERSION
-from harness.studies.compare.sides import Side
 from harness.studies.run.measure import resolved
+from harness.studies.variants import Variant
 
 FILE = "comparison.json"
 _NEEDED = ("name", "status", "sides", "sameness", "comparisons", "reading")
 
 
 def save(
-    root: Path, document: Mapping[str, Any], sides: Sequence[Side], blocks: Blocks, error: HarnessError | None
+    root: Path, document: Mapping[str, Any], sides: Sequence[Variant], blocks: Blocks, error: HarnessError | None
 ) -> Path:
     """Write a comparison under `root`, as `store.new_folder` does."""
     name = sides[0].plan.scenario.name

@@ -21,8 +21,9 @@ from harness.studies.compare import folder, validity
 from harness.studies.compare.document import SCHEMA_VERSION, of_comparisons, of_judgements
 from harness.studies.compare.equivalence import Tolerance, examine
 from harness.studies.compare.gate import Limit, alone, judge
-from harness.studies.compare.sides import Side, common_stages
+from harness.studies.compare.sides import common_stages
 from harness.studies.run.measure import facts
+from harness.studies.variants import Variant
 
 _OF_A_SIDE = ("startup_s", "effective", "memory", "context_switches", "cpu_wait_s")
 
@@ -54,11 +55,11 @@ class ComparisonResult:
 
 
 def compare(
-    sides: Sequence[Side],
+    sides: Sequence[Variant],
     question: Question,
     out: Path,
     observe: Callable[[Standing], None] = lambda standing: None,
-    examining: Callable[[Side], None] = lambda side: None,
+    examining: Callable[[Variant], None] = lambda side: None,
 ) -> ComparisonResult:
     """Compare the sides, and save all of it under `out`. Raises what a side met while its outputs were looked at.
 
@@ -105,7 +106,7 @@ def compare(
         return ComparisonResult(document, blocks, error, interruption.take())
 
 
-def _compared(sides: Sequence[Side], blocks: Blocks, question: Question) -> tuple[Comparison, ...]:
+def _compared(sides: Sequence[Variant], blocks: Blocks, question: Question) -> tuple[Comparison, ...]:
     if not blocks.complete:
         return ()
     measured = [blocks.measured(index) for index in range(len(sides))]
@@ -114,15 +115,15 @@ def _compared(sides: Sequence[Side], blocks: Blocks, question: Question) -> tupl
     return compare_many(measured, margin=margin, confidence=confidence, metrics=metrics, alone=own)
 
 
-def _located(error: HarnessError, sides: Sequence[Side]) -> HarnessError:
+def _located(error: HarnessError, sides: Sequence[Variant]) -> HarnessError:
     """An error of a side's scenario with the line, or the setting, that it stands in."""
     side = next((side for side in sides if error.where.startswith(f"side {side.name}")), None)
     if side is None or not isinstance(error, ScenarioError):
         return error
-    return located(error, read_scenario(side.path), side.settings)
+    return located(error, read_scenario(side.path), side.overrides)
 
 
-def _of_blocks(sides: Sequence[Side], blocks: Blocks, environment: Mapping[str, Any]) -> dict[str, Any]:
+def _of_blocks(sides: Sequence[Variant], blocks: Blocks, environment: Mapping[str, Any]) -> dict[str, Any]:
     """What was executed: the load, the turns, how it ended, and what each side is and used."""
     first, plan = blocks.sides[0], sides[0].plan
     letters = [side.name for side in sides]
@@ -154,8 +155,8 @@ def _of_blocks(sides: Sequence[Side], blocks: Blocks, environment: Mapping[str, 
     }
 
 
-def _asked(side: Side) -> dict[str, Any]:
-    return {"name": side.name, "label": side.label, "scenario": str(side.path), "settings": side.settings}
+def _asked(side: Variant) -> dict[str, Any]:
+    return {"name": side.name, "label": side.label, "scenario": str(side.path), "settings": side.overrides}
 
 
 def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,20 +59,20 @@ def compare_runs(
     a: SavedRun,
     b: SavedRun,
     *,
-    even_so: bool = False,
+    force: bool = False,
     margin: float = 0.05,
     confidence: float = 0.95,
     metrics: Sequence[str] | None = None,
     alone: Collection[str] = (),
 ) -> SavedComparison:
-    """Compare run b with run a. Raises UsageError when they differ in what matters, unless `even_so`."""
+    """Compare run b with run a. Raises UsageError when they differ in what matters, unless `force`."""
     found = tuple(differences(a, b))
-    if found and not even_so:
+    if found and not force:
         listed = "\n".join(f"  {d.what}: {d.a} and {d.b}" for d in found)
         raise UsageError(
             f"these runs differ in more than what was measured:\n{listed}",
             where=f"{a.path} and {b.path}",
-            hint="--even-so compares them all the same.",
+            hint="--force compares them all the same.",
         )
     first, second = (run.records.of_phase(Phase.MEASURED) for run in (a, b))
     blocks = block_count(first, second)

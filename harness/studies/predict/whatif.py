@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from harness.errors import UsageError
+from harness.errors import ScenarioError, UsageError
 from harness.plan import Plan, offered_rate, resolve
 from harness.records import Ints
-from harness.scenario import load, with_overrides
+from harness.scenario import Axis, combinations, load, with_overrides
 from harness.scenario.model import Closed, Delay, Null, Scenario, StageOptions
 from harness.store import SavedRun
 from harness.studies.predict.forecast import KEYS, Effort, Forecast, Offered, difference, forecast, saturated
+from harness.studies.variants import as_typed, values_of
 from harness.twin import Pipeline, of_plan
 from harness.twin.calibration import Calibration, calibrate
 from harness.twin.services import Services, delay_times
@@ -23,7 +23,7 @@ from harness.twin.services import Services, delay_times
 FREE_TO_CHANGE = {"name", "workers", "capacity", "batch"}
 """What may differ from the run without its service times losing their meaning."""
 FAR_ABOVE, NEAR = 1.2, 0.97
-_RANGE = re.compile(r"([\d.]+)\s*([^\d.]*?)\.\.([\d.]+)\s*([^\d.]*?)/([\d.]+)\s*([^\d.]*)")
+MOST_VARIED = 256
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class StageServices:
 
 
 def ask(
-    scenario: Scenario, overrides: Sequence[str], source: Source | None, effort: Effort, sweep: str | None = None
+    scenario: Scenario, overrides: Sequence[str], source: Source | None, effort: Effort, axes: Sequence[Axis] = ()
 ) -> dict[str, Any]:
-    """Predict the scenario as it stands, with the overrides, and over a range of one key. Raises UsageError.
+    """Predict the scenario as it stands, with the overrides, and for every combination of the axes. Raises UsageError.
 
     Its rate stays, also where the scenario gives it as a utilisation, unless the overrides touch the load.
     """
@@ -91,33 +91,19 @@ def ask(
         result["what_if"] = second.as_dict()
         result["difference"] = {key: difference(first, second, key) for key in KEYS}
         warnings = other.warnings(second)
-    if sweep is not None:
-        key, values = sweep_values(sweep)
-        kept = None if _sets_load([*overrides, key]) else base.rate_rps
+    if axes:
+        kept = None if _sets_load([*overrides, *(axis.key for axis in axes)]) else base.rate_rps
         rows = []
-        for value in values:
-            question = _Question(with_overrides(changed, [f"{key}={value}"]), source, effort, kept)
+        for own in combinations(axes, MOST_VARIED, "predictions"):
+            try:
+                question = _Question(with_overrides(changed, own), source, effort, kept)
+            except ScenarioError as error:
+                raise as_typed(error, own) from None
             row = question.predict(bootstrap=False)
-            rows.append({"value": value, **row.as_dict()})
+            rows.append({"value": values_of(own), **row.as_dict()})
             warnings |= question.warnings(row) if row.steady else {}
-        result["sweep"] = {"key": key, "rows": rows}
+        result["sweep"] = {"key": ", ".join(axis.key for axis in axes), "rows": rows}
     return {**result, "warnings": list(warnings.values())}
-
-
-def sweep_values(text: str) -> tuple[str, list[str]]:
-    """`load.rate=10..50/5` -> the key and 10/s, 15/s, ... 50/s. Raises UsageError."""
-    key, _, spec = text.partition("=")
-    match = _RANGE.fullmatch(spec.strip())
-    where = f"--sweep {text}"
-    hint = "Such as load.rate=10..50/5 or stages.inference.batch.timeout=0ms..20ms/5ms."
-    if not key or match is None:
-        raise UsageError("expected KEY=FROM..TO/STEP", where=where, hint=hint)
-    low, high, step = (float(match[i]) for i in (1, 3, 5))
-    unit = next((match[i].strip() for i in (6, 4, 2) if match[i].strip()), "/s" if key.endswith(".rate") else "")
-    if step <= 0 or high < low or (high - low) / step > 200:
-        raise UsageError("expected FROM below TO and at most 200 steps", where=where, hint=hint)
-    count = int((high - low) / step + 1e-9) + 1
-    return key, [f"{low + i * step:.9g}{unit}" for i in range(count)]
 
 
 def _sets_load(keys: Sequence[str]) -> bool:
