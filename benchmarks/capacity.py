@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from harness.plan import Plan, resolve
 from harness.records import Ints, Phase
 from harness.scenario import Delay, Scenario, load, with_overrides
-from harness.scenario.units import format_rate
 from harness.stats.quantiles import quantile
 from harness.stats.slo import latencies
 from harness.studies.capacity import Configuration, Goal, Limit, RunResult, State, Step, find
@@ -38,6 +37,7 @@ from harness.studies.run.measure import measure
 from harness.twin import Pipeline, of_plan
 from harness.twin.pooling import pooled
 from harness.twin.services import whole_ns
+from harness.units import format_rate
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 SMALL = ("stages.preprocess.resize=72", "stages.preprocess.crop=64")
@@ -163,7 +163,7 @@ def about(points: Sequence[Point], limit_ms: float) -> float:
 
 
 class DrawnAtOnce:
-    """Service times of delay stages from a generator: the distributions of `harness.stages.synthetic`, in arrays."""
+    """Service times of delay stages from a generator: the distributions of `harness.stages.delay`, in arrays."""
 
     def __init__(self, plan: Plan) -> None:
         self._options = [stage.options for stage in plan.stages]

@@ -17,10 +17,10 @@ from rich.console import Console
 from harness.plan import resolve
 from harness.report.screens import crosscheck as report
 from harness.scenario import load
-from harness.scenario.units import format_rate
 from harness.store import SavedRun
 from harness.studies.predict.heldout import held_out
 from harness.studies.run.measure import measure
+from harness.units import format_rate
 
 SCENARIO = Path(__file__).parent.parent / "scenarios" / "resnet18_cpu.yaml"
 LEARN, SCORE = (0.3, 0.6), (0.45, 0.75)

@@ -31,10 +31,10 @@ def main() -> None:
             raise
         code = interruption.exit_code()
     interruption.quit_on_signals()  # while the interpreter ends; all is told and saved
-    if "harness.executors.asyncio.executor" in sys.modules:  # a stage's own processes are this one's
-        from harness.lifeline import kill_descendants
+    if "harness.lifeline" in sys.modules:
+        from harness.lifeline import end_descendants
 
-        kill_descendants()
+        end_descendants()
     if unheard:
         os._exit(code)  # what is still to be said cannot be
     raise SystemExit(code)

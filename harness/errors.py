@@ -47,6 +47,10 @@ class ScenarioError(UsageError):
     """
 
 
+class PluginError(UsageError):
+    """A plug-in that is asked for cannot be loaded, or two define the same name."""
+
+
 class RunFailed(HarnessError):
     """The run could not go on."""
 

@@ -30,6 +30,7 @@ PASSES, PAUSE_S = 20, 0.01  # over the list of processes, until no marked one is
 
 _messages_fd = _parent = 0
 _clears_up = False
+_ends_descendants = False
 
 # ------------------------------------------------------------------ in the supervisor
 
@@ -58,6 +59,18 @@ def kill_marked(mark: str, group: int = 0) -> None:
     _kill_while_there(
         lambda pid: (not group or _fields(pid)[2:3] == [str(group)]) and variable in b"\0" + _read_proc(pid, "environ")
     )
+
+
+def end_descendants_at_exit() -> None:
+    """Have `end_descendants` kill what this process has started: its stages are user code that may start anything."""
+    global _ends_descendants
+    _ends_descendants = True
+
+
+def end_descendants() -> None:
+    """Kill what this process has started, if it was said that this is to be done when the command ends."""
+    if _ends_descendants:
+        kill_descendants()
 
 
 def kill_descendants() -> None:

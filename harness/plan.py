@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from harness import stages
 from harness.arrivals import due_times, trace_rate, trace_times
 from harness.errors import ScenarioError
 from harness.records import Layout
@@ -248,8 +247,8 @@ def resolve(scenario: Scenario) -> Plan:
     given: Payload = Images(scenario.source.form)
     for index, asked in enumerate(scenario.stages):
         try:
-            options = stages.resolved(asked, scenario)
-            spec = stages.spec(options, given)
+            options = asked.resolved(scenario.stages)
+            spec = options.spec(given)
         except ScenarioError as error:
             where = f"{scenario.name}: stages.{asked.name}" + (f".{error.where}" if error.where else "")
             raise ScenarioError(error.what, where=where, hint=error.hint) from None

@@ -16,7 +16,7 @@ from harness.studies.sweep.grid import Axis, Trial
 from harness.studies.sweep.spec import Spec, plan_of, prepare
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.pipeline import START_NS
-from harness.twin.services import DelayServices
+from harness.twin.services import GivenServices
 
 LINE = """
 name: line
@@ -50,7 +50,7 @@ def run(sweep: SweepFolder, spec: Spec, trial: Trial) -> store.SavedRun:
     load, rate = plan.load, getattr(plan.load, "rate", None)
     total = load.warmup + (plan.measured or 0)
     pipeline = of_plan(plan)
-    service = DelayServices(plan).draw(pipeline, total, np.random.default_rng((load.seed, trial.cell)))
+    service = GivenServices(plan).draw(pipeline, total, np.random.default_rng((load.seed, trial.cell)))
     if isinstance(load, Closed):
         demand = Demand(service, concurrency=load.concurrency, warmup=load.warmup)
     else:

@@ -13,12 +13,10 @@ from hypothesis import example
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from harness import scenario
+from harness import registry, scenario
 from harness.commands.planning import plan_of
 from harness.errors import BAD_USAGE, HarnessError, ScenarioError, UsageError
 from harness.scenario import Scenario
-from harness.scenario.loads import load_models
-from harness.scenario.stages import stage_models
 from tests.properties import holds
 
 HERE = Path(__file__).parent
@@ -444,7 +442,7 @@ def test_each_scenario_names_its_schema_for_editors(path):
 
 
 @pytest.mark.parametrize(
-    "model", [Scenario, *load_models().values(), *stage_models().values()], ids=lambda m: m.__name__
+    "model", [Scenario, *registry.ARRIVALS.kinds.values(), *registry.STAGES.kinds.values()], ids=lambda m: m.__name__
 )
 def test_every_key_is_explained(model):
     unexplained = [n for n, f in model.model_fields.items() if not f.description and n not in ("kind", "arrivals")]

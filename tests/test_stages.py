@@ -17,8 +17,8 @@ from PIL import Image
 from harness.errors import ScenarioError
 from harness.plan import resolve
 from harness.stages import RequestError, Stage, build, source
+from harness.stages.delay import ServiceTimes
 from harness.stages.postprocess import RANKED
-from harness.stages.synthetic import ServiceTimes
 from tests.pipelines import plan, scenario
 
 CLOSED = {"arrivals": "closed", "requests": 1}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.scenario.units import format_duration, format_rate, parse_duration, parse_rate
+from harness.units import format_duration, format_rate, parse_duration, parse_rate
 
 YEAR_NS = 365 * 24 * 3600 * 10**9
 

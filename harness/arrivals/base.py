@@ -1,17 +1,30 @@
-"""The kinds of load: when requests arrive, and how many."""
+"""What a load is: a class of options, which draws the due times of its requests."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from harness.scenario.keys import MAX_CAPACITY, FileName, Keys
-from harness.scenario.units import Duration, Rate
+from harness.errors import ScenarioError
+from harness.keys import Keys
+from harness.units import Duration, Rate
+
+LONGEST_S = 366 * 24 * 3600.0  # what fits into int64 nanoseconds, and then some
 
 
 class AnyLoad(Keys):
-    """What every load has."""
+    """What every load has. A kind is a subclass of OpenLoad with a key `arrivals: Literal["NAME"] = "NAME"`.
+
+    It is listed in harness.registry, or is the entry point of a plug-in.
+    """
+
+    if TYPE_CHECKING:
+        arrivals: str
+    recorded: ClassVar[bool] = False
+    """Whether it brings due times of its own, so that it needs neither a rate nor a length."""
 
     requests: int | None = Field(default=None, ge=1, le=50_000_000)
     """Measured requests. Give this or `duration`."""
@@ -26,12 +39,14 @@ class AnyLoad(Keys):
     def _one_length(self) -> Self:
         if self.requests is not None and self.duration is not None:
             raise ValueError("requests and duration exclude one another")
-        if self.requests is None and self.duration is None and not isinstance(self, Trace):
+        if self.requests is None and self.duration is None and not self.recorded:
             raise ValueError("requests or duration is needed")
         return self
 
 
-class _Open(AnyLoad):
+class OpenLoad(AnyLoad):
+    """Requests arrive at times that do not depend on what the pipeline does."""
+
     rate: Rate | None = None
     """Offered load. Give this or `utilisation`."""
     utilisation: float | None = Field(default=None, gt=0, le=10)
@@ -43,63 +58,34 @@ class _Open(AnyLoad):
     def _one_rate(self) -> Self:
         if self.rate is not None and self.utilisation is not None:
             raise ValueError("rate and utilisation exclude one another")
-        if self.rate is None and self.utilisation is None and not isinstance(self, Trace):
+        if self.rate is None and self.utilisation is None and not self.recorded:
             raise ValueError("rate (such as 20/s) or utilisation (such as 0.6) is needed")
         return self
 
+    def times_ns(self, rate_rps: float, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Due times of `count` requests in ns from the start of the schedule, ascending, shape (count,).
 
-class Constant(_Open):
-    """Arrivals at equal distances."""
-
-    arrivals: Literal["constant"] = "constant"
-
-
-class Poisson(_Open):
-    """Independent arrivals: exponential gaps."""
-
-    arrivals: Literal["poisson"] = "poisson"
+        rate_rps: the long-run mean rate. Nothing else than `rng` may be drawn from. Raises ScenarioError.
+        """
+        raise NotImplementedError
 
 
-class Gamma(_Open):
-    """Gamma gaps: more regular than poisson with `cv` below 1, burstier above."""
+def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedSequence) -> NDArray[np.int64]:
+    """Due times of `count` requests in ns from the start of the schedule, ascending, shape (count,).
 
-    arrivals: Literal["gamma"] = "gamma"
-    cv: float = Field(gt=0, le=100)
-    """Coefficient of variation of the gaps."""
-
-
-class Bursts(_Open):
-    """On and off periods of exponential length; poisson arrivals in the on periods (interrupted Poisson process)."""
-
-    arrivals: Literal["bursts"] = "bursts"
-    on_time: Duration = Field(default=100_000_000, gt=0)
-    """Mean length of an on period."""
-    off_time: Duration = 400_000_000
-    """Mean length of an off period. `rate` stays the mean over both."""
+    `rate_rps` is the long-run mean rate. The first request is due one gap after the start, except that a trace
+    keeps its own times. Raises ScenarioError for a trace that cannot be read, and for times beyond a year.
+    """
+    return nanoseconds(load.times_ns(rate_rps, count, np.random.default_rng(seed)))
 
 
-class Trace(_Open):
-    """Due times from a file. `rate` or `utilisation`, when given, stretches them to that mean rate."""
-
-    arrivals: Literal["trace"] = "trace"
-    file: Annotated[str, FileName()]
-    """Seconds since the start, one a line, ascending; `#` starts a comment. A relative name counts from the scenario
-    file's folder."""
-
-
-class Closed(AnyLoad):
-    """A fixed number of requests in flight: the next is due when one completes."""
-
-    arrivals: Literal["closed"] = "closed"
-    concurrency: int = Field(default=1, ge=1, le=MAX_CAPACITY)
-    """Requests in flight. 1 is the classic one-at-a-time benchmark."""
-
-
-OpenLoad = Constant | Poisson | Gamma | Bursts | Trace
-Load = Annotated[OpenLoad | Closed, Field(discriminator="arrivals")]
-
-
-def load_models() -> dict[str, type[AnyLoad]]:
-    """The kinds of load by name."""
-    kinds = (Constant, Poisson, Gamma, Bursts, Trace, Closed)
-    return {kind.model_fields["arrivals"].default: kind for kind in kinds}
+def nanoseconds(times_ns: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Whole ns. Raises ScenarioError for times beyond a year."""
+    if len(times_ns) and times_ns[-1] > LONGEST_S * 1e9:
+        raise ScenarioError(
+            f"the last request would be due after {times_ns[-1] / 86400e9:,.0f} days",
+            where="load",
+            hint="Raise the rate, or lower the number of requests.",
+        )
+    due: NDArray[np.int64] = times_ns.astype(np.int64)
+    return due

@@ -145,7 +145,7 @@ def _deliver(finding: Finding, json_to: str | None, plot: Path | None) -> None:
 
 
 def _seconds(option: str, text: str) -> float:
-    from harness.scenario.units import parse_duration
+    from harness.units import parse_duration
 
     try:
         value = parse_duration(text) / 1e9

@@ -18,7 +18,7 @@ class _Quantity(click.ParamType):  # type: ignore[type-arg]
         self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
-        from harness.scenario.units import parse_duration, parse_rate
+        from harness.units import parse_duration, parse_rate
 
         if isinstance(value, float):
             return value

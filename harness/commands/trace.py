@@ -67,8 +67,8 @@ def command(run: str, output: Path, slowest: int, window: str | None, out: Path)
 
 def _within(records: RunRecords, window: str) -> Mask:
     """The requests in flight in a window such as 2s..4s. Raises UsageError."""
-    from harness.scenario.units import parse_duration
     from harness.stats import timeline
+    from harness.units import parse_duration
 
     match = re.fullmatch(r"(.+?)\.\.(.+)", window)
     try:

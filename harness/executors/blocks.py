@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from harness.clock import now_ns
 from harness.errors import HarnessError
 from harness.executors.base import Ending, Execution, Failure
+from harness.executors.kind import kind_of
 from harness.executors.pipeline import OpenPipeline
 from harness.executors.progress import Progress
 from harness.executors.session import in_loop, run_to_completion
@@ -104,7 +105,7 @@ def execute_blocks(
         return Blocks(tuple(p.execution(ending) for p in work.pipelines), tuple(work.turns), ending)
 
     with held():
-        return in_loop(session, precise=any(plan.scenario.executor == "asyncio" for plan in plans))
+        return in_loop(session, precise=any(kind_of(plan).precise_timers for plan in plans))
 
 
 class _Turns:

@@ -17,8 +17,10 @@ from harness.clock import now_ns
 from harness.errors import RunFailed, StalledError
 from harness.executors.asyncio.thread import ComputeThread
 from harness.executors.base import Ending, Execution, Executor, Failure, LoadCommand
+from harness.executors.kind import kind_of
 from harness.executors.progress import Observer, Reporter
 from harness.host.memory import usable_bytes
+from harness.lifeline import end_descendants_at_exit
 from harness.plan import Plan
 from harness.records import OFFERED, STAMPS, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
@@ -109,7 +111,7 @@ class OpenPipeline:
     def begin(self) -> None:
         """From now on it is measured what the processes and the host do."""
         self._running().sample()
-        self._counters = host.Counters.snapshot()
+        self._counters = None if kind_of(self.plan).spans_hosts else host.Counters.snapshot()
 
     async def play(self, block: int, rate_rps: float | None, others: Sequence[Failure] = ()) -> None:
         """Offer one block of the load, and return when every request of it has ended.
@@ -260,13 +262,10 @@ class OpenPipeline:
 
 def make_executor(plan: Plan, images: source.ImageSet | None) -> Executor:
     """The executor that a Plan's scenario asks for."""
-    if plan.scenario.executor == "asyncio":
-        from harness.executors.asyncio.executor import AsyncioExecutor
-
-        return AsyncioExecutor(plan, images)
-    from harness.executors.process.executor import ProcessExecutor
-
-    return ProcessExecutor(plan, images)
+    kind = kind_of(plan)
+    if kind.shares_memory:
+        end_descendants_at_exit()
+    return kind.make(plan, images)
 
 
 def saturated_rate(done_ns: NDArray[np.int64], first_due_ns: int, last_due_ns: int) -> float:

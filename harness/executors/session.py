@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from harness.errors import HarnessError, RunFailed
 from harness.executors.base import Ending, Execution
+from harness.executors.kind import kind_of
 from harness.executors.pipeline import OpenPipeline
 from harness.executors.progress import Observer
 from harness.interruption import held
@@ -36,7 +37,7 @@ def execute(plan: Plan, observe: Observer = lambda progress: None, observe_every
         return pipeline.execution(ending)
 
     with held():
-        return in_loop(session, precise=plan.scenario.executor == "asyncio")
+        return in_loop(session, precise=kind_of(plan).precise_timers)
 
 
 async def _run(pipeline: OpenPipeline) -> None:

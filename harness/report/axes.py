@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.scenario.units import parse_duration, parse_rate
+from harness.units import parse_duration, parse_rate
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:

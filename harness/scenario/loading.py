@@ -9,14 +9,13 @@ from typing import Any
 import yaml
 
 from harness.errors import ScenarioError
-from harness.scenario.keys import FileName, Keys, mapping_of
-from harness.scenario.loads import load_models
+from harness.keys import FileName, Keys, mapping_of
+from harness.registry import ARRIVALS, STAGES
 from harness.scenario.model import Scenario, Source
 from harness.scenario.overriding import Override
 from harness.scenario.overriding import apply as apply_overrides
 from harness.scenario.problems import validate
 from harness.scenario.reading import Document, parse
-from harness.scenario.stages import stage_models
 
 _GLOB = "*?["
 
@@ -64,14 +63,15 @@ def dump(scenario: Scenario) -> str:
 def schema() -> dict[str, Any]:
     """The JSON Schema of scenario files, for editors."""
     document = Scenario.model_json_schema(by_alias=True)
-    definitions = document["$defs"]
+    definitions, items = document["$defs"], document["properties"]["stages"]["items"]
     kinds = {}
-    for kind, model in stage_models().items():
-        definition = definitions[model.__name__]
+    for kind, reference in items["discriminator"]["mapping"].items():
+        definition = definitions[reference.rpartition("/")[2]]
         definition["properties"].pop("kind")
         definition["required"] = [k for k in definition.get("required", []) if k != "kind"]
-        alone = [{"type": "null"}, {"const": "auto"}] if kind == "preprocess" else [{"type": "null"}]
-        kinds[kind] = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, *alone]}
+        words = [{"const": word} for word in STAGES.kinds[kind].words]
+        kinds[kind] = {"anyOf": [{"$ref": reference}, {"type": "null"}, *words]}
+    kinds = {kind: kinds[kind] for kind in STAGES.kinds}
     document["properties"]["stages"]["items"] = {
         "anyOf": [
             {
@@ -84,9 +84,8 @@ def schema() -> dict[str, Any]:
             {"enum": [*kinds, None]},
         ]
     }
-    for load in load_models().values():
-        required = definitions[load.__name__].setdefault("required", [])
-        required.append("arrivals")
+    for reference in document["properties"]["load"]["discriminator"]["mapping"].values():
+        definitions[reference.rpartition("/")[2]].setdefault("required", []).append("arrivals")
     document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return document
 
@@ -98,10 +97,10 @@ def _anchor(raw: dict[str, Any], folder: Path) -> None:
     """Make the relative file names in plain data absolute. What is no valid scenario is left for `validate`."""
     parts: list[tuple[Any, type[Keys] | None]] = [(raw.get("source"), Source)]
     load = raw.get("load")
-    parts.append((load, load_models().get(str(load.get("arrivals"))) if isinstance(load, dict) else None))
+    parts.append((load, ARRIVALS.kinds.get(str(load.get("arrivals"))) if isinstance(load, dict) else None))
     for stage in raw["stages"] if isinstance(raw.get("stages"), list) else ():
         if isinstance(stage, dict):
-            parts += [(options, stage_models().get(str(kind))) for kind, options in stage.items()]
+            parts += [(options, STAGES.kinds.get(str(kind))) for kind, options in stage.items()]
     for keys, model in parts:
         if isinstance(keys, dict) and model is not None:
             _anchor_keys(keys, model, folder)

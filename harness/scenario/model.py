@@ -1,21 +1,26 @@
 """Every key of a scenario: its type, default and meaning. The JSON Schema and the reference come from here.
 
 A scenario says what the user asked for. What follows from it (shapes, due times, seeds) is the Plan's. The kinds of
-stages are in `stages`, the kinds of load in `loads`.
+stages, loads and executors are those of harness.registry, plug-ins among them.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, Union
 
 from pydantic import Field, model_validator
 
-from harness.scenario.inference import Calibration, Inference, OwnModel
-from harness.scenario.keys import MAX_CAPACITY, NAME, FileName, Keys
-from harness.scenario.loads import Bursts, Closed, Constant, Gamma, Load, OpenLoad, Poisson, Trace
-from harness.scenario.options import Batch, StageOptions
-from harness.scenario.stages import Delay, Null, Postprocess, Preprocess, Stage, Stall
-from harness.scenario.units import Duration
+from harness.arrivals import Bursts, Closed, Constant, Gamma, OpenLoad, Poisson, Trace
+from harness.keys import MAX_CAPACITY, NAME, Keys
+from harness.registry import ARRIVALS, EXECUTORS, STAGES
+from harness.stages import Batch, StageOptions
+from harness.stages.delay import Delay, Stall
+from harness.stages.inference.options import Calibration, Inference, OwnModel
+from harness.stages.null import Null
+from harness.stages.postprocess import Postprocess
+from harness.stages.preprocess import Preprocess
+from harness.stages.source import Source
+from harness.units import Duration
 
 __all__ = [
     "MAX_CAPACITY",
@@ -44,33 +49,14 @@ __all__ = [
     "Trace",
 ]
 
-
-class Source(Keys):
-    """Where the images come from. They are in shared memory before the run starts; each request gets one, seeded."""
-
-    images: Annotated[str, FileName(("photos", "synthetic"))] = "photos"
-    """`photos` (eight that come with scikit-image), `synthetic` (noise), a folder, or a glob pattern; a relative one
-    counts from the scenario file's folder. Files are JPEG, PNG, WebP, BMP, TIFF, GIF or PPM by their content; what
-    cannot be read as one of these fails the requests that get it."""
-    form: Literal["raw", "encoded"] = Field(default="raw", alias="as")
-    """`raw`: decoded pixels. `encoded`: the file's bytes (`photos` and `synthetic` as JPEG of quality 90)."""
-    height: int | None = Field(default=None, ge=1, le=65_535)
-    """Height of synthetic images; photographs and files are fitted to it when it is given."""
-    width: int | None = Field(default=None, ge=1, le=65_535)
-    """Width, likewise."""
-    count: int = Field(default=8, ge=1)
-    """How many synthetic images to make."""
-    max_pixels: int = Field(default=100_000_000, ge=1)
-    """An image with more pixels is refused before the run. A picture that a preprocess stage's resize would make larger
-    than this (a long, narrow one: resize is its short side) fails its request, with every backend."""
-
-    @model_validator(mode="after")
-    def _both_sides(self) -> Self:
-        if (self.height is None) != (self.width is None):
-            raise ValueError("height and width go together")
-        if self.images == "synthetic" and self.height is None:
-            raise ValueError("synthetic images need height and width")
-        return self
+if TYPE_CHECKING:
+    Stage: TypeAlias = StageOptions
+    Load: TypeAlias = OpenLoad | Closed
+    ExecutorName: TypeAlias = str
+else:
+    Stage = Annotated[Union[tuple(STAGES.kinds.values())], Field(discriminator="kind")]  # noqa: UP007
+    Load = Annotated[Union[tuple(ARRIVALS.kinds.values())], Field(discriminator="arrivals")]  # noqa: UP007
+    ExecutorName = Literal[EXECUTORS.names]
 
 
 class Slo(Keys):
@@ -107,7 +93,7 @@ class Scenario(Keys):
     """Results are saved under it."""
     description: str = ""
     """One line for people."""
-    executor: Literal["process", "asyncio"] = "process"
+    executor: ExecutorName = "process"
     """`process`: a process for the producer and for each worker. `asyncio`: one process, compute in threads."""
     source: Source = Source()
     """The images."""
@@ -133,6 +119,11 @@ class Scenario(Keys):
             ]
             return {**raw, "stages": stages}
         return raw
+
+    @model_validator(mode="after")
+    def _executor_loads(self) -> Self:
+        EXECUTORS.check(self.executor)
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

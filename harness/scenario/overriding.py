@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from harness.errors import ScenarioError
-from harness.scenario.loads import load_models
+from harness.registry import ARRIVALS
 from harness.scenario.reading import KeyPath, unfold
 
 # A setting of one of these takes the other one out of the file.
@@ -69,7 +69,7 @@ def _make_way(raw: dict[str, Any], override: Override) -> None:
         return
     key = override.path[1]
     load.pop(_ALTERNATIVES.get(key), None)
-    kinds = load_models()
+    kinds = ARRIVALS.kinds
     if key == "arrivals" and override.value in kinds:
         known = kinds[override.value].model_fields
         every = {name for kind in kinds.values() for name in kind.model_fields}
@@ -86,9 +86,8 @@ def _child(target: Any, part: str, above: KeyPath, where: str) -> Any:
         stages = {}
         for index, stage in enumerate(target):
             kind, options = unfold(stage)
-            if not isinstance(options, dict):
-                options = {}
-                target[index] = {kind: options}
+            options = options if isinstance(options, dict) else {}
+            target[index] = {kind: options}
             stages[str(options.get("name") or kind)] = options
         if part in stages:
             return stages[part]

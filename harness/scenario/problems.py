@@ -9,12 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ScenarioError
-from harness.scenario.keys import FACTORY, NAME, STAGE_NAME, Keys, mapping_of
-from harness.scenario.loads import load_models
+from harness.keys import FACTORY, NAME, STAGE_NAME, Keys, mapping_of
+from harness.registry import ARRIVALS, STAGES
 from harness.scenario.model import Scenario
 from harness.scenario.overriding import Override
 from harness.scenario.reading import Document, KeyPath, dotted, unfold
-from harness.scenario.stages import stage_models
 
 MOST_SHOWN = 6  # problems; with long lists of keys they still fit a screen
 LONGEST_VALUE = 60
@@ -46,7 +45,11 @@ Problem = tuple[KeyPath, str]
 
 
 def validate(document: Document, overrides: Sequence[Override] = ()) -> Scenario:
-    """The Scenario that a document holds. Raises ScenarioError, which lists every problem with its line or override."""
+    """The Scenario that a document holds.
+
+    Raises ScenarioError, which lists every problem with its line or override, and PluginError where a plug-in that it
+    needs cannot be loaded.
+    """
     flat = dict(document.raw)
     problems: list[Problem] = []
     if isinstance(flat.get("stages"), list):
@@ -104,12 +107,13 @@ def _origin(path: KeyPath, document: Document, overrides: Sequence[Override]) ->
 
 def _flat(stage: Any, path: KeyPath, problems: list[Problem]) -> Any:
     """{preprocess: {...}} -> {kind: preprocess, ...}."""
-    kinds = list(stage_models())
+    kinds = list(STAGES.kinds)
     if (isinstance(stage, dict) and len(stage) != 1) or not isinstance(stage, dict | str | None):
         problems.append((path, f"expected one stage, a mapping with one key: {', '.join(kinds)}"))
         return stage
     kind, options = unfold(stage)
     if kind not in kinds:
+        STAGES.check(kind)
         message = f"unknown stage{_nearest(str(kind), kinds)}; the kinds are {', '.join(kinds)}"
         problems.append(((*path, str(kind)), message))
         return stage
@@ -141,7 +145,8 @@ def _problem(error: Mapping[str, Any], flat: dict[str, Any]) -> Problem:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         key = context["discriminator"].strip("'")
         value = got.get(key) if isinstance(got, dict) else None
-        return (*path, key), _one_of(list(load_models()), value)
+        ARRIVALS.check(value)
+        return (*path, key), _one_of(list(ARRIVALS.kinds), value)
     if kind == "literal_error":
         return path, _one_of([a.strip("' ") for a in context["expected"].replace(" or ", ", ").split(",")], got)
     if kind == "value_error":
@@ -160,7 +165,7 @@ def _unknown(path: KeyPath, flat: dict[str, Any]) -> str:
     """Why a key is refused: another kind of load or stage has it, or it is near one that is known, or neither."""
     model = _model_at(path[:-1], flat)
     key, allowed = str(path[-1]), _names(model)
-    for family, keyword in ((load_models(), "arrivals"), (stage_models(), "stage")):
+    for family, keyword in ((ARRIVALS.kinds, "arrivals"), (STAGES.kinds, "stage")):
         owners = [kind for kind, other in family.items() if key in _names(other)]
         mine = next((kind for kind, other in family.items() if other is model), None)
         if mine and owners:
@@ -213,9 +218,9 @@ def _model_at(path: KeyPath, flat: dict[str, Any]) -> type[Keys]:
     for part in path:
         data = data[part]
         if part == "load":
-            model = load_models()[data["arrivals"]]
+            model = ARRIVALS.kinds[data["arrivals"]]
         elif isinstance(part, int):
-            model = stage_models()[data["kind"]]
+            model = STAGES.kinds[data["kind"]]
         elif part != "stages":
             field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
             within = mapping_of(field.annotation)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from harness.errors import ScenarioError
+from harness.registry import STAGES
 
 KeyPath = tuple[str | int, ...]
 
@@ -52,14 +53,14 @@ class Document:
 
 
 def unfold(stage: Any) -> tuple[Any, Any]:
-    """{kind: options} -> (kind, options). A kind may stand alone, and preprocess with auto.
+    """{kind: options} -> (kind, options). A kind may stand alone, or with a word for its options (preprocess: auto).
 
     An unquoted null is a key of its own in YAML.
     """
     kind, options = next(iter(stage.items())) if isinstance(stage, dict) and len(stage) == 1 else (stage, None)
-    if kind == "preprocess" and options == "auto":
-        options = {"recipe": "auto"}
-    return "null" if kind is None else kind, options
+    kind = "null" if kind is None else kind
+    words = STAGES.kinds[kind].words if isinstance(kind, str) and kind in STAGES.kinds else {}
+    return kind, dict(words[options]) if isinstance(options, str) and options in words else options
 
 
 def dotted(path: KeyPath) -> str:

@@ -1,50 +1,85 @@
-"""Stages with a known answer: `null` takes no time, `delay` takes a time that was drawn. They test the instrument."""
+"""The stage that takes a time drawn from a distribution: its latencies are known from theory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from harness.clock import SPIN_NS, now_ns, wait_until
 from harness.errors import ScenarioError
-from harness.scenario.model import Delay, Null
-from harness.scenario.units import parse_duration
-from harness.stages.base import Opened, Payload, StageContext, StageSpec, Tensor
+from harness.keys import FileName, Keys
+from harness.stages.base import Payload, Stage, StageContext, StageSpec, Tensor
+from harness.stages.null import NullStage
+from harness.stages.options import BatchingOptions
+from harness.units import Duration, parse_duration
 
 _BLOCK = 4096
 
 
-def spec(options: Null | Delay, given: Payload) -> StageSpec:
-    """Anything goes in; `payload` bytes come out."""
-    if isinstance(options, Delay) and options.file is not None:
-        empirical_times(options.file)
-    return StageSpec(Tensor((options.payload,), np.uint8))
+class Stall(Keys):
+    """One planted stall."""
+
+    request: int = Field(ge=0)
+    """The measured request that meets it, counted from 0."""
+    duration: Duration
+    """How much longer its service takes."""
 
 
-class NullStage:
-    """Hands on a slot that it has not touched."""
+class Delay(BatchingOptions):
+    """Takes a time drawn from a distribution, seeded: a stage with a known answer."""
 
-    part_ns: Sequence[int] = ()
+    given_services: ClassVar[bool] = True
 
-    def __init__(self, context: StageContext) -> None:
-        self._result = np.zeros(context.output.shape, context.output.dtype)
+    kind: Literal["delay"] = "delay"
+    distribution: Literal["constant", "exponential", "lognormal", "empirical"] = "exponential"
+    """Of the service time. One draw a request; a batch takes the draw of its first."""
+    mean: Duration = 5_000_000
+    """Mean service time."""
+    cv: float = Field(default=1.0, ge=0)
+    """Coefficient of variation (lognormal only)."""
+    file: Annotated[str | None, FileName()] = None
+    """Service times to draw from, one duration with its unit a line (empirical only). A relative name counts from the
+    scenario file's folder."""
+    wait: Literal["sleep", "spin"] = "sleep"
+    """`sleep` leaves the core to others; `spin` burns it, as computing would."""
+    stall: Stall | None = None
+    """One request that takes much longer."""
+    payload: int = Field(default=8, ge=8, le=2**31)
+    """Bytes of the slot that it hands on."""
 
-    def open(self) -> Opened:
-        return Opened()
+    @model_validator(mode="after")
+    def _fits_distribution(self) -> Self:
+        if (self.distribution == "empirical") != (self.file is not None):
+            raise ValueError("a file of service times goes with distribution: empirical, and with no other")
+        if self.distribution == "lognormal" and not self.mean:
+            raise ValueError("a lognormal service time has a mean above 0")
+        return self
 
-    def process(self, item: Any, out: NDArray[Any], row: int) -> int:
-        return -1
+    def spec(self, given: Payload) -> StageSpec:
+        """Anything goes in; `payload` bytes come out."""
+        if self.file is not None:
+            empirical_times(self.file)
+        return StageSpec(Tensor((self.payload,), np.uint8))
 
-    def process_batch(self, items: Sequence[Any], rows: Sequence[int]) -> Sequence[NDArray[Any]]:
-        return [self._result] * len(items)
+    def build(self, context: StageContext) -> Stage:
+        """A timer."""
+        return DelayStage(context)
 
-    def close(self) -> None:
-        pass
+    @property
+    def computes(self) -> bool:
+        """A sleeping one does not."""
+        return self.wait == "spin"
+
+    def services_ns(self, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Drawn as for a run, with a seed from `rng`."""
+        times = ServiceTimes(self, np.random.SeedSequence(int(rng.integers(2**63))))
+        return np.array([times[row] for row in range(count)], np.float64)
 
 
 class DelayStage(NullStage):

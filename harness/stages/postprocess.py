@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from harness.errors import ScenarioError
-from harness.scenario.model import Postprocess
+from harness.keys import FACTORY
 from harness.stages import factory
-from harness.stages.base import Opened, Payload, StageContext, StageSpec, Tensor
+from harness.stages.base import Opened, Payload, Stage, StageContext, StageSpec, Tensor
+from harness.stages.options import StageOptions
 
 RANKED = np.dtype([("class", np.int32), ("probability", np.float32)])
 
 
-def spec(options: Postprocess, given: Payload) -> StageSpec:
-    """A vector (classes,) float32 goes in; (top_k,) of RANKED, the most probable first, or one answer comes out."""
-    if not (isinstance(given, Tensor) and len(given.shape) == 1 and given.dtype == np.float32):
-        raise ScenarioError(
-            f"postprocess takes a vector of logits, and would get {given}", hint="Put it behind inference."
-        )
-    if options.factory is not None:
-        return StageSpec(Tensor((1,), np.int64))
-    if options.top_k > given.shape[0]:
-        raise ScenarioError(f"top_k is {options.top_k}, and there are {given.shape[0]} classes")
-    return StageSpec(Tensor((options.top_k,), RANKED))
+class Postprocess(StageOptions):
+    """Softmax, and the `top_k` most probable classes."""
+
+    kind: Literal["postprocess"] = "postprocess"
+    top_k: int = Field(default=5, ge=1, le=1000)
+    """How many classes to keep."""
+    factory: str | None = Field(default=None, pattern=FACTORY)
+    """Your own code in place of it, as `package.module:function`: the function is called once a worker and returns one
+    that makes a whole number, the answer, of the model's output, a float32 vector."""
+
+    def spec(self, given: Payload) -> StageSpec:
+        """A vector (classes,) float32 goes in; (top_k,) of RANKED, the most probable first, or one answer comes out."""
+        if not (isinstance(given, Tensor) and len(given.shape) == 1 and given.dtype == np.float32):
+            raise ScenarioError(
+                f"postprocess takes a vector of logits, and would get {given}", hint="Put it behind inference."
+            )
+        if self.factory is not None:
+            return StageSpec(Tensor((1,), np.int64))
+        if self.top_k > given.shape[0]:
+            raise ScenarioError(f"top_k is {self.top_k}, and there are {given.shape[0]} classes")
+        return StageSpec(Tensor((self.top_k,), RANKED))
+
+    def build(self, context: StageContext) -> Stage:
+        """The class, or what the user's function answers."""
+        return PostprocessStage(context) if self.factory is None else OwnPostprocessStage(context)
 
 
 class PostprocessStage:

@@ -3,20 +3,95 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from harness.clock import now_ns
 from harness.errors import ScenarioError
 from harness.kernels import BackendUnavailable, KernelError, Recipe, check_resized, load
 from harness.kernels.decode import DecodeError, decode, scaled_decode_difference
-from harness.scenario.model import Preprocess
+from harness.keys import FACTORY
 from harness.stages import factory
-from harness.stages.base import Images, Opened, Payload, RequestError, StageContext, StageSpec, Tensor
+from harness.stages.base import Images, Opened, Payload, RequestError, Stage, StageContext, StageSpec, Tensor
+from harness.stages.options import StageOptions
 from harness.stages.threads import tell_torch
+from harness.units import LARGEST_SIDE, Size
+
+
+class Preprocess(StageOptions):
+    """Decode where the source is encoded, resize with antialiasing, centre crop, normalise: a float32 CHW tensor."""
+
+    words: ClassVar[Mapping[str, Mapping[str, Any]]] = {"auto": {"recipe": "auto"}}
+
+    kind: Literal["preprocess"] = "preprocess"
+    backend: Literal["numba", "native", "torchvision", "torchvision-pil"] = "numba"
+    """`numba` and `native` are this project's kernels; `torchvision` (uint8 tensor) and `torchvision-pil` baselines."""
+    recipe: Literal["given", "auto"] = "given"
+    """`auto` takes sizes, filter, mean and std from the weights of the scenario's model, instead of the keys below;
+    `preprocess: auto` is short for it."""
+    resize: Size | None = 256
+    """Length of the short side after the resize, or [height, width], in pixels; null leaves the image as it is."""
+    max_size: int | None = Field(default=None, ge=1, le=LARGEST_SIDE)
+    """Upper limit of the long side, where `resize` is a short side: torchvision's rule."""
+    filter: Literal["bilinear", "bicubic", "box", "lanczos"] = "bilinear"
+    """Of the resize; always antialiased."""
+    crop: Size = 224
+    """The centre crop, in pixels: what the model sees. A number is both sides."""
+    mean: tuple[float, float, float] = Field(default=(0.485, 0.456, 0.406), strict=False)
+    """Subtracted from each channel, of values scaled to 0..1."""
+    std: tuple[float, float, float] = Field(default=(0.229, 0.224, 0.225), strict=False)
+    """Each channel is divided by this."""
+    scaled_decode: bool = False
+    """Let the JPEG decoder shrink by eighths as far as the resize allows; what that changes is measured at start-up."""
+    orient: bool = False
+    """Turn and mirror an encoded image as its EXIF orientation says."""
+    factory: str | None = Field(default=None, pattern=FACTORY)
+    """Your own code in place of a backend, as `package.module:function`: the function is called once a worker and
+    returns one that makes a float32 array (3, crop height, crop width) of uint8 pixels (height, width, 3)."""
+
+    @model_validator(mode="after")
+    def _max_size_is_a_limit(self) -> Self:
+        if self.max_size is not None and (not isinstance(self.resize, int) or self.max_size <= self.resize):
+            raise ValueError("max_size goes with a resize to a short side that is smaller than it")
+        return self
+
+    def spec(self, given: Payload) -> StageSpec:
+        """Images go in; float32 (3, crop, crop) comes out."""
+        if not isinstance(given, Images):
+            raise ScenarioError(f"preprocess takes images, and would get {given}", hint="Make it the first stage.")
+        parts = ("decode", "resize") if given.form == "encoded" else ()
+        if self.scaled_decode and given.form == "raw":
+            raise ScenarioError("scaled_decode goes with encoded images", hint="Set source.as to encoded.")
+        if self.orient and given.form == "raw":
+            raise ScenarioError(
+                "orient goes with encoded images: pixels have no EXIF", hint="Set source.as to encoded."
+            )
+        return StageSpec(Tensor(recipe(self).output_shape, np.float32), parts, reads_images=True)
+
+    def build(self, context: StageContext) -> Stage:
+        """Around the backend, or the user's function."""
+        return PreprocessStage(context)
+
+    def resolved(self, stages: Sequence[StageOptions]) -> Preprocess:
+        """With a recipe of `auto` replaced by that of the first model of torchvision among the stages."""
+        if self.recipe == "given":
+            return self
+        from harness.kernels.recipes import recipe_for
+        from harness.stages.inference.options import Inference
+
+        models = [s.model for s in stages if isinstance(s, Inference) and isinstance(s.model, str)]
+        if not models:
+            raise ScenarioError("recipe: auto needs an inference stage whose weights have one", hint="Give the sizes.")
+        try:
+            found = recipe_for(models[0])
+        except KernelError as error:
+            raise ScenarioError(str(error), hint="Give the sizes instead of recipe: auto.") from None
+        keys = ("resize", "crop", "mean", "std", "filter")
+        return self.model_copy(update={"recipe": "given", **{key: getattr(found, key) for key in keys}})
 
 
 def recipe(options: Preprocess) -> Recipe:
@@ -29,34 +104,6 @@ def recipe(options: Preprocess) -> Recipe:
         filter=options.filter,
         max_size=options.max_size,
     )
-
-
-def resolved(options: Preprocess, models: Sequence[str]) -> Preprocess:
-    """Options with a recipe of `auto` replaced by that of the first of `models`. Raises ScenarioError."""
-    if options.recipe == "given":
-        return options
-    if not models:
-        raise ScenarioError("recipe: auto needs an inference stage whose weights have one", hint="Give the sizes.")
-    from harness.kernels.recipes import recipe_for
-
-    try:
-        found = recipe_for(models[0])
-    except KernelError as error:
-        raise ScenarioError(str(error), hint="Give the sizes instead of recipe: auto.") from None
-    keys = ("resize", "crop", "mean", "std", "filter")
-    return options.model_copy(update={"recipe": "given", **{key: getattr(found, key) for key in keys}})
-
-
-def spec(options: Preprocess, given: Payload) -> StageSpec:
-    """Images go in; float32 (3, crop, crop) comes out."""
-    if not isinstance(given, Images):
-        raise ScenarioError(f"preprocess takes images, and would get {given}", hint="Make it the first stage.")
-    parts = ("decode", "resize") if given.form == "encoded" else ()
-    if options.scaled_decode and given.form == "raw":
-        raise ScenarioError("scaled_decode goes with encoded images", hint="Set source.as to encoded.")
-    if options.orient and given.form == "raw":
-        raise ScenarioError("orient goes with encoded images: pixels have no EXIF", hint="Set source.as to encoded.")
-    return StageSpec(Tensor(recipe(options).output_shape, np.float32), parts, reads_images=True)
 
 
 class PreprocessStage:

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from harness.errors import ScenarioError
 from harness.host.memory import usable_bytes
 from harness.kernels.decode import DecodeError, decode, probe
+from harness.keys import FileName, Keys
 from harness.memory import allocate, attach, store
-from harness.scenario.model import Source
 from harness.stages.base import RequestError
 from harness.text import one_line
 
@@ -38,6 +39,34 @@ ALIGNMENT = 64  # bytes, a cache line
 LARGE_BYTES = 32 << 20
 """Of a decoded image, from which on it is asked whether there is room for it: that takes half a millisecond."""
 CHOICES = 4096  # how many requests until the order of the images repeats, at least
+
+
+class Source(Keys):
+    """Where the images come from. They are in shared memory before the run starts; each request gets one, seeded."""
+
+    images: Annotated[str, FileName(("photos", "synthetic"))] = "photos"
+    """`photos` (eight that come with scikit-image), `synthetic` (noise), a folder, or a glob pattern; a relative one
+    counts from the scenario file's folder. Files are JPEG, PNG, WebP, BMP, TIFF, GIF or PPM by their content; what
+    cannot be read as one of these fails the requests that get it."""
+    form: Literal["raw", "encoded"] = Field(default="raw", alias="as")
+    """`raw`: decoded pixels. `encoded`: the file's bytes (`photos` and `synthetic` as JPEG of quality 90)."""
+    height: int | None = Field(default=None, ge=1, le=65_535)
+    """Height of synthetic images; photographs and files are fitted to it when it is given."""
+    width: int | None = Field(default=None, ge=1, le=65_535)
+    """Width, likewise."""
+    count: int = Field(default=8, ge=1)
+    """How many synthetic images to make."""
+    max_pixels: int = Field(default=100_000_000, ge=1)
+    """An image with more pixels is refused before the run. A picture that a preprocess stage's resize would make larger
+    than this (a long, narrow one: resize is its short side) fails its request, with every backend."""
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> Self:
+        if (self.height is None) != (self.width is None):
+            raise ValueError("height and width go together")
+        if self.images == "synthetic" and self.height is None:
+            raise ValueError("synthetic images need height and width")
+        return self
 
 
 @dataclass(frozen=True)

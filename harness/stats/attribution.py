@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from harness.errors import UsageError
 from harness.records import Ints
-from harness.scenario.units import parse_duration
 from harness.stats.budget import Budget
 from harness.stats.quantiles import quantile
+from harness.units import parse_duration
 
 MEDIAN = (0.4, 0.6)
 """Between these quantiles requests count as median ones."""

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from harness.plan import Plan
 from harness.records import Ints
-from harness.scenario.model import Delay, Null
-from harness.stages.synthetic import ServiceTimes
+from harness.stages import StageOptions
 from harness.twin.pipeline import Pipeline
 
 
@@ -41,26 +40,23 @@ class GammaServices:
 
 
 @dataclass(frozen=True)
-class DelayServices:
-    """The stages of a Plan that say themselves what their service takes: delay and null."""
+class GivenServices:
+    """The stages of a Plan whose options tell what their service takes, such as delay and null."""
 
     plan: Plan
 
     def unknown(self) -> list[str]:
         """Stages that would have to be measured."""
-        return [s.name for s in self.plan.stages if not isinstance(s.options, Delay | Null)]
+        return [s.name for s in self.plan.stages if not s.options.given_services]
 
     def draw(self, pipeline: Pipeline, count: int, rng: np.random.Generator) -> tuple[Ints, ...]:
-        """A batch takes the draw of its first request, as in `harness.stages.synthetic`."""
-        return tuple(delay_times(stage.options, count, rng) for stage in self.plan.stages)
+        """A batch takes the draw of its first request."""
+        return tuple(given_times(stage.options, count, rng) for stage in self.plan.stages)
 
 
-def delay_times(options: object, count: int, rng: np.random.Generator) -> Ints:
-    """Service times of a delay or a null stage, shape (count, 1), without planted stalls."""
-    if not isinstance(options, Delay):
-        return np.ones((count, 1), np.int64)
-    times = ServiceTimes(options, np.random.SeedSequence(int(rng.integers(2**63))))
-    return whole_ns(np.array([times[row] for row in range(count)]))[:, None]
+def given_times(options: StageOptions, count: int, rng: np.random.Generator) -> Ints:
+    """Service times of a stage whose options tell them, shape (count, 1)."""
+    return whole_ns(options.services_ns(count, rng))[:, None]
 
 
 def whole_ns(times: NDArray[np.floating[Any]]) -> Ints:

@@ -14,8 +14,8 @@ import torch
 
 from harness.errors import ScenarioError
 from harness.host.cpu import simd
-from harness.scenario.inference import RUNTIMES
 from harness.stages.inference.quantisation import samples
+from harness.stages.inference.runtimes import RUNTIMES
 from tests.runtimes.networks import SHAPE
 from tests.runtimes.opening import FACTORY, READS_ONNX, answers, expected, inputs, model_for, network, stage
 

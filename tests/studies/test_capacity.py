@@ -43,7 +43,7 @@ from harness.studies.predict.forecast import saturated
 from harness.theory import Prediction
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.pipeline import START_NS
-from harness.twin.services import DelayServices
+from harness.twin.services import GivenServices
 from tests.pipelines import plan, scenario
 from tests.properties import some
 
@@ -55,7 +55,7 @@ PLENTY = {"capacity": 4096}
 
 def twin(planned: Plan, settings: Sequence[str] = ()) -> RunResult:
     """The twin as an executor of the Plan: the same arrivals and draws that processes would have."""
-    pipeline, services = of_plan(planned), DelayServices(planned)
+    pipeline, services = of_plan(planned), GivenServices(planned)
     limit = saturated(pipeline, services, 1).throughput_rps if planned.calibrates else None
     rate_rps = offered_rate(planned, limit)
     due = planned.due_times(rate_rps) + START_NS

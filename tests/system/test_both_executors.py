@@ -11,14 +11,14 @@ import pytest
 
 import harness
 from harness.records import Outcome
-from harness.stages.synthetic import NullStage
+from harness.stages.null import NullStage
 from tests.pipelines import run
 
 both = pytest.mark.parametrize("executor", ("process", "asyncio"))
 
 SILENT = """
     from harness.stages import RequestError
-    from harness.stages.synthetic import NullStage
+    from harness.stages.null import NullStage
 
     class Silent(RequestError):
         pass

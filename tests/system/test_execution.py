@@ -12,7 +12,7 @@ from harness.errors import StalledError
 from harness.executors.pipeline import saturated_rate
 from harness.executors.session import execute
 from harness.records import Outcome, Phase
-from harness.stages.synthetic import ServiceTimes
+from harness.stages.delay import ServiceTimes
 from harness.stats.budget import budget
 from harness.stats.checks import ordered
 from harness.stats.quantiles import quantile

@@ -9,7 +9,7 @@ import pytest
 
 from harness.plan import Plan
 from harness.stages import source
-from harness.stages.synthetic import ServiceTimes
+from harness.stages.delay import ServiceTimes
 from tests.pipelines import plan
 
 ARRIVALS = {

@@ -33,7 +33,6 @@ from harness.records import (
     Layout,
     Outcome,
 )
-from harness.scenario.model import Null
 from harness.stages import BatchingStage, RequestError, StageContext, build, threads
 
 
@@ -95,7 +94,7 @@ class Worker:
         tokens, free_fd, freed = receiver.tokens, receiver.write_fd, b""
         # The stage that takes no time returns slots in groups: else each would wake the upstream side. A service that
         # can take long must not keep them meanwhile.
-        group = receiver.group if isinstance(self._told.context.options, Null) else TOKEN
+        group = receiver.group if self._told.context.options.instant else TOKEN
         process, worker, parts = stage.process, self._told.worker, len(self._told.context.parts)
         images, out, now, write = self._told.context.images, self._private, now_ns, os.write
         if sender is not None:

@@ -28,6 +28,7 @@ from prometheus_client.registry import Collector
 
 from harness.clock import now_ns
 from harness.errors import UsageError
+from harness.executors.kind import kind_of
 from harness.executors.progress import Observer, Progress
 from harness.plan import Plan
 from harness.records import OFFERED, STAMPS, Ints, Outcome, Phase, RunRecords
@@ -67,7 +68,7 @@ def endpoint(plan: Plan, port: int) -> Iterator[Metrics]:
     metrics = Metrics(plan, f"http://{HOST}:{server.server_port}/metrics")
     registry.register(metrics)
     # in one process with the stages it may hold the interpreter, and must not be kept waiting while it does
-    serve = server.serve_forever if plan.scenario.executor == "asyncio" else functools.partial(_serve_idle, server)
+    serve = server.serve_forever if kind_of(plan).shares_interpreter else functools.partial(_serve_idle, server)
     thread = threading.Thread(target=serve, name="metrics", daemon=True)
     thread.start()
     try:

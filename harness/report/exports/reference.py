@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.scenario.units import format_duration
+from harness.units import format_duration
 
 Schema = Mapping[str, Any]
 HEAD = """\

@@ -22,11 +22,11 @@ from harness.errors import ScenarioError
 from harness.host.cpu import simd
 from harness.host.files import ROOT, text
 from harness.lifeline import pack
-from harness.scenario.model import OwnModel, Source
 from harness.stages.inference.base import Setup
 from harness.stages.inference.cache import hash_of, kept, kept_by_content, key_of
 from harness.stages.inference.extras import need
-from harness.stages.source import paths
+from harness.stages.inference.options import OwnModel
+from harness.stages.source import Source, paths
 
 EXPORTED, IR = "model.onnx", "model.xml"
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}

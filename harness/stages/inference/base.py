@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ScenarioError
-from harness.scenario.model import Inference, Preprocess
+from harness.stages.base import StageContext, Tensor
+from harness.stages.inference.options import Inference
+from harness.stages.preprocess import Preprocess
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,20 @@ class Setup:
     seed: int
     preprocess: Preprocess | None = None
     profiling: str = ""
+
+    @classmethod
+    def of(cls, context: StageContext) -> Setup:
+        """What the runtime of an inference stage is opened from."""
+        assert isinstance(context.input, Tensor)
+        before = [options for options in context.upstream if isinstance(options, Preprocess)]
+        return cls(
+            options=context.options,
+            shape=context.input.shape,
+            max_batch=context.max_batch,
+            seed=int(context.seed.generate_state(1)[0]),
+            preprocess=before[-1] if before else None,
+            profiling=context.sampling.folder if context.sampling else "",
+        )
 
 
 class Runtime(Protocol):
@@ -56,10 +72,6 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Release the model."""
-
-
-CUDA_PARTS = ("h2d", "compute", "d2h")
-"""Parts of the service of a model on a GPU: host to device, kernels, device to host."""
 
 
 def first_line(error: BaseException) -> str:

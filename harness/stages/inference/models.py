@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.errors import ScenarioError
 from harness.kernels.torchvision_import import import_torchvision
-from harness.scenario.model import Inference, OwnModel
 from harness.stages.factory import call
 from harness.stages.inference.base import Setup, first_line
+from harness.stages.inference.options import Inference, OwnModel
 
 
 def torch_module(setup: Setup) -> Any:

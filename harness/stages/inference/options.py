@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
-from harness.scenario.keys import FACTORY, FileName, Keys
-from harness.scenario.options import BatchingOptions
+from harness.errors import ScenarioError
+from harness.keys import FACTORY, FileName, Keys
+from harness.stages.base import Payload, Stage, StageContext, StageSpec, Tensor
+from harness.stages.inference.runtimes import CUDA_PARTS, RUNTIMES, Form, taking
+from harness.stages.options import BatchingOptions
 
-Form = Literal["name", "factory", "onnx", "torchscript", "openvino", "export"]
-RuntimeName = Literal["torch", "torch.compile", "torchscript", "torch.export", "onnxruntime", "openvino"]
-
-# The first runtime that takes a form is the one that it gets unless another is named.
-RUNTIMES: dict[RuntimeName, tuple[Form, ...]] = {
-    "torch": ("name", "factory"),
-    "torch.compile": ("name", "factory"),
-    "torchscript": ("name", "factory", "torchscript"),
-    "torch.export": ("name", "factory", "export"),
-    "onnxruntime": ("name", "factory", "onnx"),
-    "openvino": ("name", "factory", "openvino", "onnx"),
-}
-PRECISIONS: dict[str, tuple[RuntimeName, ...]] = {
-    "float32": tuple(RUNTIMES),
-    "bf16": ("torch", "torch.compile", "openvino"),
-    "int8": ("onnxruntime", "openvino"),
-}
-DEVICES: dict[str, tuple[RuntimeName, ...]] = {
-    "cpu": tuple(RUNTIMES),
-    "cuda": ("torch", "torch.compile", "onnxruntime"),
-}
-MEMORY_FORMATS: tuple[RuntimeName, ...] = ("torch", "torch.compile")
+if TYPE_CHECKING:
+    RuntimeName = str
+else:
+    RuntimeName = Literal[tuple(RUNTIMES)]
 
 
 class OwnModel(Keys):
@@ -132,6 +118,23 @@ class Inference(BatchingOptions):
     channels_last: bool = False
     """Keep activations in the channels-last memory format (torch, torch.compile)."""
 
+    def spec(self, given: Payload) -> StageSpec:
+        """A float32 (3, height, width) tensor goes in; float32 (classes,) logits come out."""
+        if not (
+            isinstance(given, Tensor) and len(given.shape) == 3 and given.shape[0] == 3 and given.dtype == np.float32
+        ):
+            raise ScenarioError(
+                f"inference takes a float32 tensor of 3 channels, and would get {given}",
+                hint="Put preprocess in front of it.",
+            )
+        return StageSpec(Tensor((self.classes,), np.float32), CUDA_PARTS if self.device == "cuda" else ())
+
+    def build(self, context: StageContext) -> Stage:
+        """Around the runtime."""
+        from harness.stages.inference.stage import InferenceStage
+
+        return InferenceStage(context)
+
     @property
     def form(self) -> Form:
         """How the model is given."""
@@ -151,21 +154,23 @@ class Inference(BatchingOptions):
         model = raw.get("model") if isinstance(raw, dict) else None
         if isinstance(model, dict) and len(model) == 1 and "runtime" not in raw:
             (form,) = model
-            fitting = [runtime for runtime, forms in RUNTIMES.items() if form in forms]
+            fitting = taking(form)
             return {**raw, "runtime": fitting[0]} if fitting else raw
         return raw
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        if self.form not in RUNTIMES[self.runtime]:
-            fitting = [runtime for runtime, forms in RUNTIMES.items() if self.form in forms]
-            raise ValueError(f"runtime {self.runtime} takes no {self.form} model; {_one_of(fitting)} does")
-        for key, table in (("precision", PRECISIONS), ("device", DEVICES)):
-            if self.runtime not in table[getattr(self, key)]:
-                fitting = list(table[getattr(self, key)])
-                raise ValueError(f"{key}: {getattr(self, key)} goes with runtime {_one_of(fitting)}")
-        if self.channels_last and self.runtime not in MEMORY_FORMATS:
-            raise ValueError(f"channels_last goes with runtime {_one_of(MEMORY_FORMATS)}")
+        runtime = RUNTIMES[self.runtime]
+        if self.form not in runtime.forms:
+            raise ValueError(f"runtime {self.runtime} takes no {self.form} model; {_one_of(taking(self.form))} does")
+        for key, able in (("precision", "precisions"), ("device", "devices")):
+            value = getattr(self, key)
+            if value not in getattr(runtime, able):
+                fitting = [name for name, kind in RUNTIMES.items() if value in getattr(kind, able)]
+                raise ValueError(f"{key}: {value} goes with runtime {_one_of(fitting)}")
+        if self.channels_last and not runtime.channels_last:
+            fitting = [name for name, kind in RUNTIMES.items() if kind.channels_last]
+            raise ValueError(f"channels_last goes with runtime {_one_of(fitting)}")
         if self.precision != "float32" and self.device == "cuda" and self.runtime == "onnxruntime":
             raise ValueError(f"precision: {self.precision} goes with device: cpu in runtime onnxruntime")
         if self.weights != "random" and self.form not in ("name", "factory"):

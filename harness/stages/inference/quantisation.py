@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ScenarioError
-from harness.scenario.model import Source
 from harness.stages import source
 from harness.stages.base import Images, RequestError, StageContext, Tensor
 from harness.stages.inference.artifacts import EXPORTED, IR, has_vnni
@@ -40,7 +39,7 @@ def samples(setup: Setup, seed: int) -> NDArray[np.float32]:
     """The calibration inputs, shape (samples, 3, height, width): each image whole, then random parts of all in turn."""
     options, preprocess = setup.options.calibration, setup.preprocess
     drawn = np.random.SeedSequence(seed)
-    images = source.load(Source(images=options.images), drawn)
+    images = source.load(source.Source(images=options.images), drawn)
     output = Tensor(setup.shape, np.float32)
     stage = PreprocessStage(StageContext(preprocess, Images("raw"), output, (), drawn))
     stage.open()

@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, ScenarioError
-from harness.scenario.model import Inference
 from harness.stages.base import Opened, StageContext
 from harness.stages.inference.base import Runtime, Setup, first_line
+from harness.stages.inference.options import Inference
+from harness.stages.inference.runtimes import RUNTIMES
 
 
 class InferenceStage:
     """A BatchingStage around any Runtime. A batch of one reads its slot in place."""
 
-    def __init__(self, runtime: Runtime, setup: Setup, context: StageContext) -> None:
-        self.runtime = runtime
-        self._setup = setup
+    def __init__(self, context: StageContext) -> None:
         self._options: Inference = context.options
+        self._setup = Setup.of(context)
+        self.runtime: Runtime = RUNTIMES[self._options.runtime].build(self._setup)
         self.part_ns: Sequence[int] = ()
 
     def open(self) -> Opened:

@@ -14,8 +14,8 @@ import numpy as np
 from harness.errors import HarnessError, RunFailed, ScenarioError, UsageError
 from harness.outputs.serve import Outputs, serve
 from harness.plan import Plan, StagePlan, resolve
-from harness.scenario.inference import RUNTIMES
 from harness.scenario.model import Inference, Postprocess, Preprocess
+from harness.stages.inference.runtimes import taking
 from harness.studies.accuracy.dataset import Dataset
 from harness.studies.accuracy.judge import Judge, gates
 from harness.studies.accuracy.results import Accuracy, Limits, Result
@@ -97,8 +97,7 @@ def reference(plan: Plan) -> Plan:
             backend = "torchvision" if stage.filter in ("bilinear", "bicubic") else "torchvision-pil"
             stage = stage.model_copy(update={"backend": backend, "scaled_decode": False})
         elif isinstance(stage, Inference):
-            runtime = next(runtime for runtime, forms in RUNTIMES.items() if stage.form in forms)
-            plain = {"runtime": runtime, "precision": "float32", "device": "cpu", "channels_last": False}
+            plain = {"runtime": taking(stage.form)[0], "precision": "float32", "device": "cpu", "channels_last": False}
             stage = stage.model_copy(update=plain)
         stages.append(stage)
     return resolve(plan.scenario.model_copy(update={"stages": tuple(stages)}))

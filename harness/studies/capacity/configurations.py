@@ -14,8 +14,8 @@ from harness.errors import UsageError
 from harness.plan import Plan, resolve
 from harness.scenario import with_overrides
 from harness.scenario.model import Closed, OpenLoad, Trace
-from harness.scenario.units import format_rate
 from harness.studies.predict.whatif import FREE_TO_CHANGE
+from harness.units import format_rate
 
 MOST = 256
 SOUGHT = ("rate", "utilisation", "requests", "duration")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from harness.errors import UsageError
 from harness.scenario.model import Scenario
-from harness.scenario.units import parse_duration
 from harness.stats.intervals import dependent
 from harness.stats.quantiles import LEVELS, quantile
+from harness.units import parse_duration
 
 Floats = NDArray[np.float64]
 STATISTICS = (*LEVELS, "mean")

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import UsageError
-from harness.scenario.units import parse_duration, parse_rate
 from harness.stats.comparison import Comparison, Effect
 from harness.stats.metrics import parse_metric
+from harness.units import parse_duration, parse_rate
 
 Against = Literal["ratio", "difference", "figure"]
 Outcome = Literal["kept", "failed", "undecided", "not judged"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.errors import ScenarioError, UsageError
 from harness.executors.blocks import balanced
+from harness.executors.kind import kind_of
 from harness.plan import resolve
 from harness.scenario import Load, Scenario, located, read
 from harness.studies.variants import Variant, plan_variant
@@ -68,11 +69,11 @@ def _block_load(scenario: Scenario, blocks: int, requests: int | None) -> Load:
 
 
 def _threads_agree(sides: Sequence[Variant]) -> None:
-    """Runtimes count threads by process, and all sides of the asyncio executor share one. Raises UsageError."""
-    inside = [side.plan for side in sides if side.plan.scenario.executor == "asyncio"]
+    """Runtimes count threads by process, and sides whose stages work in this one share it. Raises UsageError."""
+    inside = [side.plan for side in sides if kind_of(side.plan).shares_memory]
     if len(inside) > 1 and len({stage.options.threads for plan in inside for stage in plan.stages}) > 1:
         raise UsageError(
-            "sides of the asyncio executor share a process, and so the number of threads",
+            f"sides of the {inside[0].scenario.executor} executor share a process, and so the number of threads",
             where="stages: threads",
             hint="Use executor: process to compare numbers of threads.",
         )

@@ -12,13 +12,13 @@ from harness.errors import ScenarioError, UsageError
 from harness.plan import Plan, offered_rate, resolve
 from harness.records import Ints
 from harness.scenario import Axis, combinations, load, with_overrides
-from harness.scenario.model import Closed, Delay, Null, Scenario, StageOptions
+from harness.scenario.model import Closed, Scenario, StageOptions
 from harness.store import SavedRun
 from harness.studies.predict.forecast import KEYS, Effort, Forecast, Offered, difference, forecast, saturated
 from harness.studies.variants import as_typed, values_of
 from harness.twin import Pipeline, of_plan
 from harness.twin.calibration import Calibration, calibrate
-from harness.twin.services import Services, delay_times
+from harness.twin.services import Services, given_times
 
 FREE_TO_CHANGE = {"name", "workers", "capacity", "batch"}
 """What may differ from the run without its service times losing their meaning."""
@@ -60,7 +60,7 @@ class StageServices:
             drawn = self.calibration.draw(Pipeline(stations), count, rng)
             sampled = {s.name: times for s, times in zip(stations, drawn, strict=True)}
         return tuple(
-            sampled[s.name] if s.name in sampled else delay_times(s.options, count, rng) for s in self.plan.stages
+            sampled[s.name] if s.name in sampled else given_times(s.options, count, rng) for s in self.plan.stages
         )
 
 
@@ -139,7 +139,7 @@ class _Question:
         """Stages whose service times come from the run. Raises UsageError for one of which nothing is known."""
         measured = []
         for stage in self.plan.stages:
-            given = isinstance(stage.options, Delay | Null)
+            given = stage.options.given_services
             if source is None and not given:
                 raise UsageError(
                     f"nothing is known of the service times of stage {stage.name!r}",
@@ -198,7 +198,7 @@ class _Question:
                 " service times may grow with the load"
             )
         cores = source.run.summary.get("system", {}).get("cores")
-        computing = [s for s in self.plan.stages if not (isinstance(s.options, Null) or _sleeps(s.options))]
+        computing = [s for s in self.plan.stages if s.options.computes]
         threads = sum(s.workers * s.options.threads for s in computing)
         busy = sum(predicted.utilisation[s.name] * s.workers * s.options.threads for s in computing)
         if cores and threads > cores and busy > 0.5 * cores:
@@ -207,10 +207,6 @@ class _Question:
                 " service will take longer than was measured"
             )
         return said
-
-
-def _sleeps(options: StageOptions) -> bool:
-    return isinstance(options, Delay) and options.wait == "sleep"
 
 
 def _changed(source: Source, options: StageOptions) -> list[str]:

@@ -18,12 +18,12 @@ from harness.executors.progress import Observer, Progress
 from harness.executors.session import execute
 from harness.interruption import held
 from harness.plan import Plan
-from harness.scenario.units import format_rate
 from harness.stats.little import in_flight
 from harness.stats.summary import summarise_run
 from harness.store import SavedRun, to_json
 from harness.studies.predict.crosscheck import ladder, meaning
 from harness.studies.run.libraries import room_for_the_end
+from harness.units import format_rate
 
 Result = TypeVar("Result")
 

@@ -12,7 +12,6 @@ from harness.errors import UsageError
 from harness.plan import Plan, resolve
 from harness.scenario import Scenario, with_overrides
 from harness.scenario.model import Closed
-from harness.scenario.units import format_rate
 from harness.store import SavedRun
 from harness.studies.predict.forecast import Effort
 from harness.studies.predict.whatif import FREE_TO_CHANGE, Source, ask
@@ -20,6 +19,7 @@ from harness.studies.sweep.folder import Entry, SweepFolder
 from harness.studies.sweep.spec import Spec
 from harness.twin.calibration import Calibration
 from harness.twin.pooling import pooled
+from harness.units import format_rate
 
 EFFORT = Effort(requests=10_000, bootstraps=0)
 
