@@ -7,11 +7,8 @@ environment.json  the machine and the software        failure.txt      a failed 
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import math
-import os
 import re
 import secrets
 import shutil
@@ -22,14 +19,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness import records
+from harness import files, records
 from harness.errors import SaveError, UsageError
 from harness.records import RunRecords
 
 DEFAULT_ROOT = Path("results")
 SUMMARY, RECORDS, FAILURE = "summary.json", "records.parquet", "failure.txt"
-UNFINISHED = ".unfinished-"
-"""What the name of a folder begins with that is being filled, or whose process was killed meanwhile."""
 SCHEMA_VERSION = 1
 """The newest of `harness.stats.summary` that is understood here."""
 _LATENCY = dict.fromkeys(("p50", "p90", "p95", "p99", "p999", "min", "max", "p99_ci"))
@@ -123,7 +118,7 @@ def write_raw(folder: Path, name: str, started_at: Any, raw: RunRecords, texts: 
     records.save(raw, folder / RECORDS, {"name": name, "started_at": started_at})
     for file, text in texts.items():
         write_text(folder / file, text)
-    to_disk(folder)
+    files.to_disk(folder)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -167,39 +162,9 @@ def _rescued(name: str, fill: Callable[[Path], None], prefix: str) -> Path | Non
 
 
 def _new_folder(home: Path, fill: Callable[[Path], None], prefix: str) -> Path:
-    home.mkdir(parents=True, exist_ok=True)
     final = home / f"{prefix}{_stamp()}-{secrets.token_hex(3)}"
-    staging = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=home))
-    try:
-        fill(staging)
-        staging.chmod(0o755)
-        to_disk(staging)
-        staging.rename(final)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    for folder in (home, home.parent):  # the names, its own and that of its home
-        with contextlib.suppress(OSError):  # one that may not be read
-            _sync(folder)
+    files.new_folder(final, fill)
     return final
-
-
-def to_disk(folder: Path) -> None:
-    """Return when all that is in a folder is on disk, so that a power cut takes none of it. Raises OSError."""
-    for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):  # a file system that has no such thing
-            raise
-    finally:
-        os.close(fd)
 
 
 def _stamp() -> str:
@@ -254,7 +219,7 @@ def list_runs(root: Path = DEFAULT_ROOT) -> Iterator[SavedRun]:
 
 def unfinished(root: Path = DEFAULT_ROOT) -> list[Path]:
     """Folders in which a run is being saved, or was when its process was killed."""
-    return sorted(root.glob(f"*/{UNFINISHED}*"))
+    return sorted(root.glob(f"*/{files.UNFINISHED}*"))
 
 
 def find(reference: str, root: Path = DEFAULT_ROOT) -> SavedRun:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness import files
 from harness.commands import options, output
 from harness.errors import SaveError, UsageError
 
@@ -85,13 +85,9 @@ def write(saved: Sequence[SavedRun], target: Path | None = None) -> Path:
 
 
 def _save(page: str, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
+        files.replace(path, page)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise SaveError(f"cannot write the report: {error.strerror}", where=str(path)) from None
     return path
 

@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from harness.errors import SaveError, UsageError
+from harness.files import replacing
 from harness.records.derived import batches
 from harness.records.layout import Layout, LoadKind, StageLayout
 from harness.records.records import RunRecords
@@ -96,19 +97,13 @@ class RecordsWriter:
 
 def save(records: RunRecords, path: Path, meta: Mapping[str, Any]) -> None:
     """Write records to a file; complete, and on disk, or not at all. meta: see RecordsWriter. Raises SaveError."""
-    partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as file:  # pyarrow opens no path that is not UTF-8
+        with replacing(path) as file:
             writer = RecordsWriter(file, records.layout, meta, str(path))
             for block in records.blocks():
                 writer.append(block.rows, block.failures)
             writer.finish()
-        partial.replace(path)
-    except (OSError, SaveError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        if isinstance(error, SaveError):
-            raise
+    except OSError as error:
         raise SaveError(f"cannot write the records: {error}", where=str(path)) from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness import files
 from harness.errors import SaveError, UsageError
 from harness.report.figures import ms
 from harness.text import printable
@@ -68,9 +69,7 @@ def update(path: Path, rows: Iterable[Row]) -> int:
         before, _, rest = text.partition(BEGIN)
         inside, _, after = rest.partition(END)
         known = {cells["run"]: cells for cells in (*_parse(inside, path), *rows)}
-        written = path.with_name(path.name + ".partial")
-        written.write_bytes(f"{before}{BEGIN}\n{table(known.values())}\n{END}{after}".encode())
-        written.replace(path)
+        files.replace(path, f"{before}{BEGIN}\n{table(known.values())}\n{END}{after}")
     except (OSError, UnicodeDecodeError) as error:
         raise SaveError(f"cannot update the table: {error}", where=str(path)) from None
     return len(known)

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from numpy.typing import NDArray
 
+from harness import files
 from harness.clock import now_ns
 from harness.stages.base import BatchingStage, Opened, Sampling, Stage
 from harness.stages.profiling.operators import Operator, profiler_for
@@ -97,9 +98,7 @@ class ProfiledStage:
 
     def _write_operators(self) -> None:
         self._sample.operators = self._profiler.stop(self._trace)
-        unfinished = self._file.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(asdict(self._sample)), encoding="utf-8")
-        unfinished.rename(self._file)
+        files.replace(self._file, json.dumps(asdict(self._sample)))
 
     def _start_flame(self) -> None:
         from pyinstrument import Profiler

@@ -10,20 +10,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from harness import files
 from harness.errors import SaveError, UsageError
 from harness.scenario import Scenario, dump, load
-from harness.store import SavedRun, list_runs, to_disk
+from harness.store import SavedRun, list_runs
 from harness.studies.sweep.grid import Trial
 from harness.studies.sweep.spec import Spec
 
@@ -65,23 +64,18 @@ class SweepFolder:
     @classmethod
     def create(cls, root: Path, spec: Spec, scenarios: Sequence[Scenario]) -> SweepFolder:
         """A new one under `root`. scenarios: of each cell. Raises SaveError."""
+
+        def fill(folder: Path) -> None:
+            (folder / CELLS).mkdir()
+            (folder / "scenario.yaml").write_text(spec.text, encoding="utf-8")
+            for cell, scenario in zip(spec.cells, scenarios, strict=True):
+                (folder / CELLS / f"{cell}.yaml").write_text(dump(scenario), encoding="utf-8")
+            _write(folder / SPEC, {"schema_version": SCHEMA_VERSION, **spec.as_dict()})
+            _write(folder / INDEX, {"schema_version": SCHEMA_VERSION, "machines": [], "entries": []})
+
         final = root / spec.scenario / f"sweep-{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=final.parent))
-            try:
-                (staging / CELLS).mkdir()
-                (staging / "scenario.yaml").write_text(spec.text, encoding="utf-8")
-                for cell, scenario in zip(spec.cells, scenarios, strict=True):
-                    (staging / CELLS / f"{cell}.yaml").write_text(dump(scenario), encoding="utf-8")
-                _write(staging / SPEC, {"schema_version": SCHEMA_VERSION, **spec.as_dict()})
-                _write(staging / INDEX, {"schema_version": SCHEMA_VERSION, "machines": [], "entries": []})
-                staging.chmod(0o755)
-                to_disk(staging)
-                staging.rename(final)
-            except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
-                raise
+            files.new_folder(final, fill)
         except OSError as error:
             raise SaveError(f"cannot begin a sweep here: {error.strerror}", where=str(root)) from None
         return cls(final)
@@ -143,7 +137,7 @@ class SweepFolder:
     def take_in(self, spec: Spec) -> None:
         """Note completed runs that were saved when the process ended before it could note them, and remove what it had
         begun to save. For whoever holds the lock. Raises SaveError."""
-        for left in self.runs.glob("*/.unfinished-*"):
+        for left in self.runs.glob(f"*/{files.UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)
         index = self.index
         pending, known = set(index.pending(spec)), {entry.run for entry in index.entries.values()}
@@ -196,18 +190,8 @@ def find(reference: str, root: Path) -> SweepFolder:
 def replace(path: Path, data: bytes) -> None:
     """Put a new file in the place of an old one: a reader finds one of the two, whenever the process or the machine
     stops. Raises SaveError."""
-    partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        files.replace(path, data)
     except OSError as error:
         raise SaveError(f"cannot write it: {error.strerror}", where=str(path)) from None
 
