@@ -12,8 +12,8 @@ from harness.plan import Plan
 from harness.scenario.model import Closed
 from harness.stats.summary import summarise_run
 from harness.studies.sweep.folder import SweepFolder
-from harness.studies.sweep.grid import Axis, Trial
 from harness.studies.sweep.spec import Spec, plan_of, prepare
+from harness.studies.sweep.trials import Trial
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.pipeline import START_NS
 from harness.twin.services import GivenServices
@@ -28,11 +28,11 @@ stages:
 """
 
 
-def begin(folder: Path, *grid: str, text: str = LINE, repeats: int = 1, settings: tuple[str, ...] = ()) -> SweepFolder:
+def begin(folder: Path, *axes: str, text: str = LINE, repeats: int = 1, overrides: tuple[str, ...] = ()) -> SweepFolder:
     """A sweep of which nothing has run."""
     (folder / "line.yaml").write_text(text)
-    axes = [Axis.parse(one) for one in grid]
-    spec, scenarios = prepare(folder / "line.yaml", settings, axes, repeats, seed=1)
+    varied = scenario.parse_axes(axes)
+    spec, scenarios = prepare(folder / "line.yaml", overrides, varied, repeats, seed=1)
     return SweepFolder.create(folder / "results", spec, scenarios)
 
 
@@ -46,11 +46,11 @@ def pretend(sweep: SweepFolder, trials: list[Trial] | None = None) -> SweepFolde
 
 def run(sweep: SweepFolder, spec: Spec, trial: Trial) -> store.SavedRun:
     """A saved run of a trial that the index does not know."""
-    plan = plan_of(spec, trial, sweep.scenario(trial.cell))
+    plan = plan_of(spec, trial, sweep.scenario(trial.variant))
     load, rate = plan.load, getattr(plan.load, "rate", None)
     total = load.warmup + (plan.measured or 0)
     pipeline = of_plan(plan)
-    service = GivenServices(plan).draw(pipeline, total, np.random.default_rng((load.seed, trial.cell)))
+    service = GivenServices(plan).draw(pipeline, total, np.random.default_rng((load.seed, trial.variant)))
     if isinstance(load, Closed):
         demand = Demand(service, concurrency=load.concurrency, warmup=load.warmup)
     else:
@@ -58,7 +58,7 @@ def run(sweep: SweepFolder, spec: Spec, trial: Trial) -> store.SavedRun:
     records = compiled.simulate(pipeline, demand)
     summary = {"started_at": "2026-01-01T00:00:00", **summarise_run(plan, records, _facts(plan, rate))}
     texts = {
-        "scenario.yaml": sweep.given(spec, trial, sweep.scenario(trial.cell)),
+        "scenario.yaml": sweep.given(spec, trial, sweep.scenario(trial.variant)),
         "resolved.yaml": scenario.dump(plan.scenario),
     }
     return store.save(sweep.runs, plan.scenario.name, summary, records, texts)

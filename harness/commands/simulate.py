@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.commands import options
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.studies.predict.document import OneStageResult, WhatIfResult
+    from harness.studies.predict.forecast import Effort
 
 
 class _Quantity(click.ParamType):  # type: ignore[type-arg]
@@ -69,7 +73,7 @@ TIME, RATE = _Quantity("time"), _Quantity("rate")
 @click.option("--replications", type=click.IntRange(2, 1000), default=20, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @options.out()
-@click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
+@click.option("--json", "json_to", metavar="PATH", help="Write the result as JSON to a file, or to - and nothing else.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the curve (PNG, SVG or PDF).")
 def command(
     scenario: Path | None, reference: str | None, overrides: tuple[str, ...], vary: tuple[str, ...],
@@ -96,7 +100,7 @@ def command(
         for name, value in (("--from", reference), ("--set", overrides), ("--vary", vary)):
             if value:
                 raise UsageError(f"{name} goes with a scenario", hint="harness simulate SCENARIO " + name + " ...")
-        answer = _one_stage(stage, effort)
+        result: OneStageResult | WhatIfResult = _one_stage(stage, effort)
     else:
         for name in ("service", "rate"):
             if stage[name] is not None:
@@ -104,12 +108,13 @@ def command(
                     f"--{name} describes one stage and does not go with a scenario",
                     hint="Use --set load.rate=30/s." if name == "rate" else "Leave out one of the two.",
                 )
-        answer = _scenario(scenario, reference, overrides, vary, out, effort)
-    _deliver(answer, json_to, plot)
+        result = _scenario(scenario, reference, overrides, vary, out, effort)
+    _deliver(result, json_to, plot)
 
 
-def _one_stage(stage: dict[str, Any], effort: Any) -> dict[str, Any]:
-    from harness.studies.predict import quick
+def _one_stage(stage: dict[str, Any], effort: Effort) -> OneStageResult:
+    from harness.studies.predict.quick import one_stage
+    from harness.studies.predict.stage import OneStage
 
     if stage["service"] is None or stage["rate"] is None:
         raise UsageError(
@@ -124,7 +129,7 @@ def _one_stage(stage: dict[str, Any], effort: Any) -> dict[str, Any]:
             where="--batch",
             hint=f"Use --capacity {stage['batch']} or more.",
         )
-    given = quick.OneStage(
+    given = OneStage(
         service_s=stage["service"],
         rate_rps=stage["rate"],
         servers=stage["servers"],
@@ -135,12 +140,12 @@ def _one_stage(stage: dict[str, Any], effort: Any) -> dict[str, Any]:
         timeout_s=stage["timeout"],
         adds_s=stage["adds"],
     )
-    return quick.answer(given, effort)
+    return one_stage(given, effort)
 
 
 def _scenario(
-    scenario: Path, reference: str | None, overrides: tuple[str, ...], vary: tuple[str, ...], out: Path, effort: Any
-) -> dict[str, Any]:
+    scenario: Path, reference: str | None, overrides: tuple[str, ...], vary: tuple[str, ...], out: Path, effort: Effort
+) -> WhatIfResult:
     from harness import store
     from harness.scenario import find, load, parse_axes
     from harness.studies.predict import whatif
@@ -151,19 +156,19 @@ def _scenario(
     return whatif.ask(loaded, overrides, source, effort, axes)
 
 
-def _deliver(answer: dict[str, Any], json_to: str | None, plot: Path | None) -> None:
+def _deliver(result: OneStageResult | WhatIfResult, json_to: str | None, plot: Path | None) -> None:
     from harness import store
     from harness.commands import output
-    from harness.report.screens import simulate as report
+    from harness.report.plots import simulate as plots
+    from harness.report.screens import simulate as screen
 
     if plot is not None:
-        from harness.report.plots import simulate as plots
-
-        plots.save(answer, plot)
+        plots.save(result, plot)
+    text = store.to_json(result.as_json())
     if json_to == "-":
-        output.say(store.to_json(answer))
+        output.say(text)
         return
-    report.show(output.screen(), answer)
-    unwritten = None if json_to is None else output.write_json(json_to, store.to_json(answer), "answer")
+    screen.show(output.screen(), result)
+    unwritten = None if json_to is None else output.write_json(json_to, text, "result")
     if unwritten is not None:
         raise unwritten

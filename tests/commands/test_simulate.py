@@ -202,9 +202,9 @@ def test_a_closed_load_has_a_throughput(saved: tuple[Path, Path]) -> None:
     file, _ = saved
     text = file.read_text().replace("arrivals: poisson, rate: 60/s", "arrivals: closed, concurrency: 4")
     file.write_text(text)
-    answer = whatif.ask(scenario.load(file), [], None, Effort(4000, 5, 0))
-    found = answer["baseline"]
-    assert found["throughput_rps"] * found["e2e_ms"]["mean"] / 1e3 == pytest.approx(4, rel=0.02)
+    found = whatif.ask(scenario.load(file), [], None, Effort(4000, 5, 0)).baseline
+    assert found.throughput_rps is not None and found.e2e_ms["mean"] is not None
+    assert found.throughput_rps * found.e2e_ms["mean"] / 1e3 == pytest.approx(4, rel=0.02)
 
 
 def test_a_plot_is_drawn(tmp_path: Path) -> None:

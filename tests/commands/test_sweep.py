@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,13 +23,14 @@ from rich.console import Console
 from harness import store
 from harness.commands import cli
 from harness.errors import SaveError, UsageError
-from harness.report import axes as words
 from harness.report.plots import labels
 from harness.report.plots import sweep as plots
 from harness.report.screens import sweep as table
+from harness.studies.sweep import axes as words
+from harness.studies.sweep.document import SweepResult
 from harness.studies.sweep.folder import SweepFolder, find
-from harness.studies.sweep.grid import Trial
-from harness.studies.sweep.result import answer
+from harness.studies.sweep.result import result
+from harness.studies.sweep.trials import Trial
 from tests import sweeps
 from tests.command import harness
 
@@ -40,7 +42,7 @@ load: {arrivals: closed, requests: 40, warmup: 5}
 stages:
   - delay: {name: only, distribution: constant, mean: 1 ms}
 """
-GRIDS = ("--grid", "stages.only.workers=1,2", "--grid", "load.concurrency=1,2,3")
+VARIED = ("--vary", "stages.only.workers=1,2", "--vary", "load.concurrency=1,2,3")
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
@@ -58,10 +60,10 @@ def done(tmp_path_factory):
     """A folder in which a sweep of real runs has completed."""
     folder = tmp_path_factory.mktemp("done")
     (folder / "tiny.yaml").write_text(TINY)
-    return folder, sweep("tiny.yaml", *GRIDS, "--repeat", 2, "--json", "a.json", cwd=folder)
+    return folder, sweep("tiny.yaml", *VARIED, "--repeat", 2, "--json", "a.json", cwd=folder)
 
 
-def test_every_cell_is_run_and_saved_and_shown(done):
+def test_every_variant_is_run_and_saved_and_shown(done):
     folder, ended = done
     assert ended.returncode == 0, ended.stderr
     found = json.loads((folder / "a.json").read_text())
@@ -72,14 +74,14 @@ def test_every_cell_is_run_and_saved_and_shown(done):
     assert {path.name for path in (folder / saved).iterdir()} == names
     assert len(list(store.list_runs(folder / saved / "runs"))) == 12
     lines = ended.stdout.splitlines()
-    assert lines[0].startswith("tiny  6 cells, 2 repeats, all completed")
+    assert lines[0].startswith("tiny  6 variants, 2 repeats, all completed")
     assert f"Saved in {saved}" in lines[-1]
     for cell in found["cells"]:  # by Little's law, a latency of at least 1 ms, and no more in service than workers
         at_most = min(cell["values"]["stages.only.workers"], cell["values"]["load.concurrency"])
         assert 0 < cell["throughput_rps"] <= 1000 * at_most
 
 
-def test_progress_names_each_cell_and_the_time_left(done):
+def test_progress_names_each_variant_and_the_time_left(done):
     lines = done[1].stderr.splitlines()
     begun = [line for line in lines if " of 12: " in line]
     assert len(begun) == 12
@@ -100,23 +102,26 @@ def test_showing_it_again_runs_nothing_and_says_the_same(done):
 def test_resuming_what_is_complete_runs_nothing(done, monkeypatch):
     folder, ended = done
     monkeypatch.chdir(folder)
-    again = CliRunner().invoke(cli, ["sweep", "tiny.yaml", *GRIDS, "--resume", "last"])
+    again = CliRunner().invoke(cli, ["sweep", "tiny.yaml", *VARIED, "--resume", "last"])
     assert (again.exit_code, again.stderr, again.stdout) == (0, "", ended.stdout)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["tiny.yaml"], "expected a SCENARIO and a --grid"),
-        (["--grid", "a=1"], "expected a SCENARIO and a --grid"),
+        (["tiny.yaml"], "expected a SCENARIO and a --vary"),
+        (["--vary", "a=1"], "expected a SCENARIO and a --vary"),
         (["--resume", "absent"], "not the folder of a sweep"),
         (["--resume", "last", "--show", "last"], "exclude one another"),
-        (["--show", "last", "--repeat", "2"], "as it was asked for"),
-        (["--resume", "last", "--grid", "stages.only.workers=1,3"], "something else: --grid differs"),
-        (["--resume", "last", "--repeat", "3", "--seed", "7"], "something else: --repeat, --seed differs"),
+        (["--show", "last", "--repeat", "2"], "takes no other options"),
+        (["--resume", "last", "--vary", "stages.only.workers=1,3"], "not the options of this sweep: --vary differs"),
+        (
+            ["--resume", "last", "--repeat", "3", "--seed", "7"],
+            "not the options of this sweep: --repeat, --seed differs",
+        ),
         (["other.yaml", "--resume", "last", "--set", "load.requests=7"], "the scenario file, --set differs"),
-        (["tiny.yaml", "--grid", "stages.only.workers=1,x", "--out", "new"], "--grid stages.only.workers=x"),
-        (["tiny.yaml", "--grid", "stages.only.workers=1", "--json", "no/x.json"], "there is no folder"),
+        (["tiny.yaml", "--vary", "stages.only.workers=1,x", "--out", "new"], "--vary stages.only.workers=x"),
+        (["tiny.yaml", "--vary", "stages.only.workers=1", "--json", "no/x.json"], "there is no folder"),
     ],
 )
 def test_bad_usage_is_an_error_that_says_what_and_runs_nothing(arguments, says, done, monkeypatch):
@@ -129,16 +134,37 @@ def test_bad_usage_is_an_error_that_says_what_and_runs_nothing(arguments, says, 
     assert len(find("last", done[0] / "results").index.entries) == 12
 
 
+def test_the_former_name_of_vary_goes_on_and_is_in_no_help(done, monkeypatch):
+    folder, ended = done
+    monkeypatch.chdir(folder)
+    former = [option.replace("--vary", "--grid") for option in VARIED]
+    again = CliRunner().invoke(cli, ["sweep", "tiny.yaml", *former, "--resume", "last"])
+    assert (again.exit_code, again.stdout) == (0, ended.stdout)
+    assert "--grid" not in CliRunner().invoke(cli, ["sweep", "--help"]).stdout
+
+
+@pytest.mark.parametrize("verb", ["--show", "--resume"])
+def test_a_sweep_of_0_1_0_is_shown_and_resumed(verb, tmp_path):
+    (saved,) = (ROOT / "tests/saved/0.1.0/tiny").glob("sweep-*")
+    shutil.copytree(saved, tmp_path / "sweep")
+    again = CliRunner().invoke(cli, ["sweep", verb, str(tmp_path / "sweep"), "--json", str(tmp_path / "a.json")])
+    assert again.exit_code == 0, again.output
+    assert again.stdout.startswith("tiny  2 variants, all completed")
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert [cell["completed_runs"] for cell in told["cells"]] == [1, 1]
+    assert len(told["rows"]) == 2
+
+
 # Killed, interrupted, failing
 
 
 @pytest.mark.parametrize(
     "kills", [1, pytest.param(4, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.study)]
 )
-def test_killed_at_random_moments_it_ends_with_every_cell_once(kills, tmp_path):
+def test_killed_at_random_moments_it_ends_with_every_variant_once(kills, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     moments = random.Random(kills)
-    command: list[object] = ["tiny.yaml", *GRIDS, "--quiet"]
+    command: list[object] = ["tiny.yaml", *VARIED, "--quiet"]
     looks = 0
     for kill in range(kills):
         noted = entries(tmp_path)
@@ -168,8 +194,8 @@ def test_killed_at_random_moments_it_ends_with_every_cell_once(kills, tmp_path):
     assert len(set(runs)) == 6
     for trial, entry in found.items():
         text = (there.path / str(entry.run) / "scenario.yaml").read_text()
-        assert text.startswith(f"# sweep: cell {trial.cell}, repeat {trial.repeat}\n")
-        for key, value in spec.values(trial.cell).items():
+        assert text.startswith(f"# sweep: cell {trial.variant}, repeat {trial.repeat}\n")
+        for key, value in spec.values(trial.variant).items():
             assert f"# --set {key}={value}\n" in text
     assert [path.name for path in (tmp_path / "results" / "tiny").iterdir()] == [there.path.name]
 
@@ -186,7 +212,7 @@ def entries(folder: Path) -> dict[Trial, str | None]:
 def test_ctrl_c_keeps_what_has_run_and_says_how_to_go_on(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     load = ["--set", "load.arrivals=constant", "--set", "load.rate=20/s"]
-    with start("tiny.yaml", "--grid", "load.duration=1 s,50 s,60 s", *load, cwd=tmp_path) as process:
+    with start("tiny.yaml", "--vary", "load.duration=1 s,50 s,60 s", *load, cwd=tmp_path) as process:
         assert process.stderr is not None
         for text in process.stderr:
             if "duration 50 s" in text or "duration 60 s" in text:
@@ -196,25 +222,25 @@ def test_ctrl_c_keeps_what_has_run_and_says_how_to_go_on(tmp_path):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     there = find("last", tmp_path / "results")
-    assert f"interrupted. Go on with: harness sweep --resume {there.path.relative_to(tmp_path)}" in err
+    assert f"interrupted. Continue with: harness sweep --resume {there.path.relative_to(tmp_path)}" in err
     assert "Traceback" not in err and "runs completed" in out
     statuses = [entry.status for entry in there.index.entries.values()]
     assert statuses.count("interrupted") == 1 and "interrupted" in out
     assert len(there.index.pending(there.spec)) == 3 - statuses.count("completed")
 
 
-def test_a_cell_that_fails_is_noted_and_the_others_go_on(tmp_path):
+def test_a_variant_that_fails_is_noted_and_the_others_go_on(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
-    ended = sweep("tiny.yaml", "--grid", "deadlines.startup=1 min,1 ns,2 min", "--json", "a.json", cwd=tmp_path)
+    ended = sweep("tiny.yaml", "--vary", "deadlines.startup=1 min,1 ns,2 min", "--json", "a.json", cwd=tmp_path)
     assert ended.returncode == 1
     found = json.loads((tmp_path / "a.json").read_text())
     assert [cell["verdict"] for cell in found["cells"]] == ["closed", "failed", "closed"]
     assert "not every worker was ready" in found["cells"][1]["reason"]
     assert found["trials"]["failed"] == 1 and found["rows"][1]["status"] == "failed"
-    assert "1 runs failed. Go on with: harness sweep --resume" in ended.stderr
+    assert "1 runs failed. Continue with: harness sweep --resume" in ended.stderr
     assert "startup 1 ns failed" in ended.stdout
     there = find("last", tmp_path / "results")
-    assert [trial.cell for trial in there.index.pending(there.spec)] == [2]
+    assert [trial.variant for trial in there.index.pending(there.spec)] == [2]
 
 
 def test_results_that_cannot_be_written_end_the_sweep_and_lose_nothing(tmp_path, monkeypatch):
@@ -223,7 +249,7 @@ def test_results_that_cannot_be_written_end_the_sweep_and_lose_nothing(tmp_path,
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     result = CliRunner().invoke(cli, ["sweep", "--resume", str(there.path)])
     assert isinstance(result.exception, SaveError)
-    assert f"Go on with: harness sweep --resume {there.path}" in result.stderr
+    assert f"Continue with: harness sweep --resume {there.path}" in result.stderr
     (refuge,) = tmp_path.glob("harness-results-*")
     assert len(list(store.list_runs(refuge))) == 1
     (there.path / "runs").unlink()
@@ -244,7 +270,7 @@ stages:
 def test_the_twin_predicts_what_real_delay_stages_do(tmp_path):
     """Twelve runs of 12 s: four minutes at most."""
     (tmp_path / "delays.yaml").write_text(DELAYS)
-    grid = ["--grid", "stages.second.batch.max=1,2,4", "--grid", "load.rate=20/s,40/s,55/s,120/s"]
+    grid = ["--vary", "stages.second.batch.max=1,2,4", "--vary", "load.rate=20/s,40/s,55/s,120/s"]
     ended = sweep("delays.yaml", *grid, "--simulate", "--json", "a.json", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     print(ended.stdout)
@@ -259,24 +285,24 @@ def test_the_twin_predicts_what_real_delay_stages_do(tmp_path):
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory):
-    """A sweep with steady and saturated cells, one that failed and one that never ran, and the twin beside it."""
+    """A sweep with steady and saturated variants, one that failed and one that never ran, and the twin beside it."""
     settings = ("slo={p99: 100 ms}",)
     grid = "stages.second.batch.max=1,2,4", "load.rate=40/s,80/s,140/s"
-    there = sweeps.begin(tmp_path_factory.mktemp("line"), *grid, settings=settings)
+    there = sweeps.begin(tmp_path_factory.mktemp("line"), *grid, overrides=settings)
     trials = sorted(there.spec.order)
     sweeps.pretend(there, trials[:7])
     there.record(trials[7], "failed", None, "no memory\nat all", None)
-    return there, answer(there, simulate=True)
+    return there, result(there, simulate=True)
 
 
-def screen(found: dict, width: int) -> list[str]:  # type: ignore[type-arg]
+def screen(found: SweepResult, width: int) -> list[str]:
     out = io.StringIO()
     table.show(Console(file=out, width=width, highlight=False), found)
     return out.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_and_says_what_became_of_every_cell(line, width):
+def test_the_table_fits_and_says_what_became_of_every_variant(line, width):
     lines = screen(line[1], width)
     assert max(map(len, lines[:-1])) <= width  # but for where it is saved
     head = next(text for text in lines if "95 % interval" in text)
@@ -284,13 +310,13 @@ def test_the_table_fits_and_says_what_became_of_every_cell(line, width):
     assert "batch.max" in head and "rate" in head and "SLO" in head
     assert ("busiest" in head) == (width == 120)
     assert "saturated" in rows[2] and "failed" in rows[7] and "not run" in rows[8]
-    assert sum(text.startswith("*") for text in rows) == len(line[1]["front"]) > 0
+    assert sum(text.startswith("*") for text in rows) == len(line[1].front) > 0
     text = " ".join(" ".join(lines).split())
     assert "7 of 9 runs completed" in text
     assert "batch.max 4, rate 80/s failed: no memory" in text
-    assert "no other cell completes more at a lower p99" in text
+    assert "no other variant completes more at a lower p99" in text
     assert any(table.TOO_FEW in row for row in rows)
-    assert "too few requests for an interval: such a p99 is likelier too low than too high" in text
+    assert "too few requests for an interval: such a p99 is more often too low than too high" in text
 
 
 def test_plots_are_drawn_for_one_axis_two_axes_and_values_that_are_no_numbers(line, tmp_path):
@@ -302,8 +328,8 @@ def test_plots_are_drawn_for_one_axis_two_axes_and_values_that_are_no_numbers(li
     ):
         folder = tmp_path / name
         folder.mkdir()
-        there = sweeps.pretend(sweeps.begin(folder, *grid, settings=("load.requests=1000",)))
-        written = plots.save(answer(there), folder)
+        there = sweeps.pretend(sweeps.begin(folder, *grid, overrides=("load.requests=1000",)))
+        written = plots.save(result(there), folder)
         assert [path.suffix for path in written] == [".svg", ".png"]
         assert all(path.stat().st_size > 5000 for path in written)
     text = (tmp_path / "words" / "over-distribution.svg").read_text()
@@ -311,7 +337,7 @@ def test_plots_are_drawn_for_one_axis_two_axes_and_values_that_are_no_numbers(li
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path):
-    assert plots.draw(answer(sweeps.begin(tmp_path, "stages.second.workers=1,2"))) == {}
+    assert plots.draw(result(sweeps.begin(tmp_path, "stages.second.workers=1,2"))) == {}
 
 
 def test_axes_have_short_names_as_far_as_they_differ():

@@ -252,7 +252,7 @@ def test_the_latencies_of_all_runs_have_the_same_scales(saved, tmp_path):
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory) -> Path:
-    """A sweep of four cells, whose runs the twin made."""
+    """A sweep of four variants, whose runs the twin made."""
     folder = tmp_path_factory.mktemp("sweep")
     return sweeps.pretend(sweeps.begin(folder, "load.rate=40/s,60/s", "stages.second.batch.max=1,4")).path
 
@@ -262,7 +262,7 @@ def test_a_sweep_s_report_has_its_table_and_its_plots(sweep):
     assert result.output == f"Report in {sweep / 'report.html'}\n"
     written = (sweep / "report.html").read_text(encoding="utf-8")
     found = Page(written)
-    assert "4 cells, all completed" in found.text
+    assert "4 variants, all completed" in found.text
     images = [text for text in found.loaded if text != "data:,"]
     assert len(images) == 3  # over each axis, and the Pareto front
     for image in images:

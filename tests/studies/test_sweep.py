@@ -1,9 +1,10 @@
-"""A sweep's grid, its folder, and what it makes of the runs; that of the command is in `test_sweep_command`."""
+"""The variants of a sweep, its folder, and what it makes of the runs."""
 
 from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,86 +14,68 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ScenarioError, UsageError
+from harness.store import to_json
+from harness.studies.sweep.document import SweepResult, Trials, VariantLatency
 from harness.studies.sweep.figures import Repeat, latency
 from harness.studies.sweep.folder import SweepFolder, find
 from harness.studies.sweep.frontier import pareto
-from harness.studies.sweep.grid import Axis, Trial, shuffled_rounds
-from harness.studies.sweep.result import answer, write
+from harness.studies.sweep.result import result
 from harness.studies.sweep.running import time_left_s
 from harness.studies.sweep.spec import plan_of
+from harness.studies.sweep.table import write
+from harness.studies.sweep.trials import Trial, shuffled_rounds
 from tests import sweeps
 
-# The grid
+ROOT = Path(__file__).parents[2]
 
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("a.b=1,2,4", (1, 2, 4)),
-        ("a.b=0.3, 1", (0.3, 1.0)),
-        ("a.b=20/s,40/s", ("20/s", "40/s")),
-        ("a.b=224,[224,320]", ("224", "[224,320]")),
-        ("load={arrivals: closed, requests: 2},3", ("{arrivals: closed, requests: 2}", "3")),
-        ("a='x,y',z", ("'x,y'", "z")),
-    ],
-)  # fmt: skip
-def test_values_are_split_at_commas_outside_of_brackets(text, values):
-    axis = Axis.parse(text)
-    assert axis.typed == values
-    assert axis.key == text.partition("=")[0]
-
-
-@pytest.mark.parametrize("text", ["a", "a=", "=1,2", "a=1,,2", "a=1,2,1"])
-def test_a_grid_that_makes_no_sense_is_refused(text):
-    with pytest.raises(UsageError, match="--grid"):
-        Axis.parse(text)
+# The variants
 
 
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(0, 2**32))
-def test_every_round_runs_every_cell_once_in_an_order_that_the_seed_decides(cells, repeats, seed):
-    order = shuffled_rounds(cells, repeats, seed)
+def test_every_round_runs_every_variant_once_in_an_order_that_the_seed_decides(variants, repeats, seed):
+    order = shuffled_rounds(variants, repeats, seed)
     for repeat in range(1, repeats + 1):
-        part = order[(repeat - 1) * cells : repeat * cells]
-        assert sorted(part) == [Trial(cell, repeat) for cell in range(1, cells + 1)]
-    assert order == shuffled_rounds(cells, repeats, seed)
+        part = order[(repeat - 1) * variants : repeat * variants]
+        assert sorted(part) == [Trial(variant, repeat) for variant in range(1, variants + 1)]
+    assert order == shuffled_rounds(variants, repeats, seed)
 
 
 @pytest.mark.parametrize(
-    ("grid", "settings", "says"),
+    ("axes", "overrides", "says"),
     [
-        (["stages.second.workers=1,0"], (), "--grid stages.second.workers=0: stages.second.workers: expected at least"),
+        (["stages.second.workers=1,0"], (), "--vary stages.second.workers=0: stages.second.workers: expected at least"),
         (["stages.third.workers=1,2"], (), "there is no stage 'third'"),
-        (["load.rate=10/s,20"], (), "--grid load.rate=20: load.rate: expected a rate"),
+        (["load.rate=10/s,20"], (), "--vary load.rate=20: load.rate: expected a rate"),
         (["load.rate=10/s,20/s", "load.utilisation=0.5"], (), "rate and utilisation exclude one another"),
         (["on_full=block,shed"], ("load={arrivals: closed, requests: 5}",), "a closed load never meets"),
-        (["stages.second.workers=1,2", "stages.second.workers=3"], (), "two of them have this key"),
-        (["stages.second.workers=1,2"], ("stages.second.workers=3",), "the grid sets this key too"),
-        (["load.rate=20/s,20.0/s"], (), "two cells are the same scenario: load.rate=20/s and load.rate=20.0/s"),
-        ([f"load.seed={','.join(map(str, range(10_001)))}"], (), "10,001 runs, and a sweep has 10,000 at most"),
+        (["stages.second.workers=1,2", "stages.second.workers=3"], (), "this key is varied twice"),
+        (["stages.second.workers=1,2"], ("stages.second.workers=3",), "this key is varied, too"),
+        (["load.rate=20/s,20.0/s"], (), "two variants are the same scenario: load.rate=20/s and load.rate=20.0/s"),
+        (["load.seed=1..101/1", "load.requests=1..100/1"], (), "101 x 100 = 10,100 variants, and 10,000 are the most"),
     ],
 )
-def test_a_bad_cell_is_an_error_before_anything_begins(grid, settings, says, tmp_path):
+def test_a_bad_variant_is_an_error_before_anything_begins(axes, overrides, says, tmp_path):
     with pytest.raises(UsageError) as error:
-        sweeps.begin(tmp_path, *grid, settings=settings)
+        sweeps.begin(tmp_path, *axes, overrides=overrides)
     assert says in str(error.value)
     assert not (tmp_path / "results").exists()
 
 
-def test_cells_differ_in_their_values_and_repeats_in_their_arrivals(tmp_path):
+def test_variants_differ_in_their_values_and_repeats_in_their_arrivals(tmp_path):
     sweep = sweeps.begin(tmp_path, "stages.second.batch.max=1,4", "load.rate=20/s,40/s", repeats=2)
     spec = sweep.spec
-    plans = {trial: plan_of(spec, trial, sweep.scenario(trial.cell)) for trial in spec.order}
+    plans = {trial: plan_of(spec, trial, sweep.scenario(trial.variant)) for trial in spec.order}
     assert len(plans) == 8
     for trial, plan in plans.items():
-        values = spec.values(trial.cell)
+        values = spec.values(trial.variant)
         assert plan.stages[1].batch_max == values["stages.second.batch.max"]
         assert plan.load.rate == float(values["load.rate"].removesuffix("/s"))
         assert plan.load.seed == trial.repeat
 
 
-def test_seeds_of_the_grid_are_left_as_they_are(tmp_path):
+def test_seeds_that_are_varied_are_left_as_they_are(tmp_path):
     sweep = sweeps.begin(tmp_path, "load.seed=5,9", repeats=2)
-    seeds = [plan_of(sweep.spec, t, sweep.scenario(t.cell)).load.seed for t in sorted(sweep.spec.order)]
+    seeds = [plan_of(sweep.spec, t, sweep.scenario(t.variant)).load.seed for t in sorted(sweep.spec.order)]
     assert seeds == [5, 5, 9, 9]
 
 
@@ -151,16 +134,16 @@ def test_a_folder_that_is_no_sweep_is_an_error_that_names_it(file, text, tmp_pat
     sweep = sweeps.begin(tmp_path, "stages.second.workers=1,2")
     (sweep.path / file).write_text(text)
     with pytest.raises(UsageError, match="not a sweep") as error:
-        answer(sweep)
+        result(sweep)
     assert str(sweep.path) in str(error.value)
 
 
-def test_the_time_left_is_what_cells_took_before(tmp_path):
+def test_the_time_left_is_what_variants_took_before(tmp_path):
     sweep = sweeps.begin(tmp_path, "stages.second.workers=1,2,3", repeats=2)
-    a, b, c = (Trial(cell, 2) for cell in (1, 2, 3))
+    a, b, c = (Trial(variant, 2) for variant in (1, 2, 3))
     assert time_left_s([a, b, c], sweep.index.entries) is None
-    for cell, seconds in ((1, 10.0), (2, 30.0)):
-        trial = Trial(cell, 1)
+    for variant, seconds in ((1, 10.0), (2, 30.0)):
+        trial = Trial(variant, 1)
         sweep.record(trial, "completed", sweeps.run(sweep, sweep.spec, trial), None, seconds)
     assert time_left_s([a, b, c], sweep.index.entries) == 10 + 30 + 20
 
@@ -179,31 +162,31 @@ def test_the_front_is_what_no_other_point_beats(points):
     assert pareto(points) == [i for i, p in enumerate(points) if not any(beats(q, p) for q in points)]
 
 
-def test_a_cell_with_one_run_has_that_run_s_figures(tmp_path):
+def test_a_variant_with_one_run_has_that_run_s_figures(tmp_path):
     sweep = sweeps.pretend(sweeps.begin(tmp_path, "load.rate=20/s,60/s"))
-    for cell in answer(sweep)["cells"]:
-        summary = sweep.run(sweep.index.entries[Trial(cell["cell"], 1)]).summary
+    for variant in result(sweep).variants:
+        summary = sweep.run(sweep.index.entries[Trial(variant.number, 1)]).summary
         for key in ("p50", "p90", "p99"):
-            assert cell["e2e_ms"][key] == pytest.approx(summary["e2e_ms"][key])
-        interval = cell["e2e_ms"]["p99_ci"] or [None, None]
-        assert interval == pytest.approx(summary["e2e_ms"]["p99_ci"])
-        assert cell["verdict"] == summary["steady_state"]["verdict"]
-        assert cell["throughput_rps"] == pytest.approx(summary["offered_rps"])
-        assert cell["utilisation"] == pytest.approx(summary["stages"]["second"]["utilisation"])
+            assert variant.figure(key) == pytest.approx(summary["e2e_ms"][key])
+        interval = variant.e2e_ms.p99_interval or (None, None)
+        assert list(interval) == pytest.approx(summary["e2e_ms"]["p99_ci"])
+        assert variant.verdict == summary["steady_state"]["verdict"]
+        assert variant.throughput_rps == pytest.approx(summary["offered_rps"])
+        assert variant.utilisation == pytest.approx(summary["stages"]["second"]["utilisation"])
 
 
 def test_repeats_are_taken_together_and_their_interval_knows_how_runs_differ(tmp_path):
-    one = answer(sweeps.pretend(sweeps.begin(tmp_path, "load.rate=40/s")))
+    (one,) = result(sweeps.pretend(sweeps.begin(tmp_path, "load.rate=40/s"))).variants
     sweep = sweeps.pretend(sweeps.begin(tmp_path, "load.rate=40/s", repeats=4))
-    four = answer(sweep)
+    (four,) = result(sweep).variants
     runs = [sweep.run(entry).summary["e2e_ms"]["p99"] for entry in sweep.index.entries.values()]
-    found = four["cells"][0]["e2e_ms"]
-    assert four["cells"][0]["completed_runs"] == 4
-    assert min(runs) < found["p99"] < max(runs)
+    assert four.completed_runs == 4
+    assert min(runs) < four.e2e_ms.p99 < max(runs)
     width = np.std(runs, ddof=1) / 2 * 3.18244630528  # Student's t, 3 degrees of freedom
-    lo, hi = found["p99_ci"]
+    lo, hi = four.e2e_ms.p99_interval
     assert lo <= np.mean(runs) - width + 1e-9 and hi >= np.mean(runs) + width - 1e-9
-    assert one["cells"][0]["e2e_ms"]["p99_ci"][0] < found["p99"] < one["cells"][0]["e2e_ms"]["p99_ci"][1]
+    lo, hi = one.e2e_ms.p99_interval
+    assert lo < four.e2e_ms.p99 < hi
 
 
 def short_runs(count):
@@ -221,28 +204,28 @@ def test_runs_too_short_for_an_interval_have_student_s_over_their_repeats():
     each = np.array([np.sort(repeat.latency_ns)[296] for repeat in repeats]) / 1e6  # of rank 297, 99 % of 300
     half = each.std(ddof=1) / np.sqrt(5) * 2.7764451052  # Student's t, 4 degrees of freedom
     found = latency(repeats)
-    assert found["p99_ci_from"] == "repeats"
-    lo, hi = found["p99_ci"]
-    assert lo == pytest.approx(max(0.0, min(each.mean() - half, found["p99"])))
-    assert hi == pytest.approx(max(each.mean() + half, found["p99"]))
+    assert found.p99_interval_from == "repeats"
+    lo, hi = found.p99_interval
+    assert lo == pytest.approx(max(0.0, min(each.mean() - half, found.p99)))
+    assert hi == pytest.approx(max(each.mean() + half, found.p99))
 
 
 def test_two_short_repeats_tell_too_little():
     found = latency(short_runs(2))
-    assert (found["p99_ci"], found["p99_ci_from"]) == (None, None)
+    assert (found.p99_interval, found.p99_interval_from) == (None, None)
 
 
-def test_a_saturated_cell_has_a_throughput_and_no_latency(tmp_path):
+def test_a_saturated_variant_has_a_throughput_and_no_latency(tmp_path):
     sweep = sweeps.pretend(sweeps.begin(tmp_path, "load.rate=60/s,140/s"))
-    found = answer(sweep)
-    steady, saturated = found["cells"]
-    assert (steady["verdict"], saturated["verdict"]) == ("steady", "saturated")
-    assert set(saturated["e2e_ms"].values()) == {None}
-    assert saturated["throughput_rps"] == pytest.approx(100, rel=0.05)
-    lo, hi = saturated["throughput_ci"]
+    found = result(sweep)
+    steady, saturated = found.variants
+    assert (steady.verdict, saturated.verdict) == ("steady", "saturated")
+    assert saturated.e2e_ms == VariantLatency()
+    assert saturated.throughput_rps == pytest.approx(100, rel=0.05)
+    lo, hi = saturated.throughput_interval
     assert lo < 100 < hi
-    assert found["front"] == [1]
-    row = found["rows"][1]
+    assert found.front == (1,)
+    row = found.rows[1]
     assert row["verdict"] == "saturated" and row["throughput_rps"] > 90
     assert row["e2e_ms.p99"] is None and row["stages.second.queue_wait_ms.p99"] is None
     assert row["stages.second.service_ms.p99"] > 0
@@ -251,11 +234,11 @@ def test_a_saturated_cell_has_a_throughput_and_no_latency(tmp_path):
 def test_a_closed_load_s_throughput_has_an_interval(tmp_path):
     text = sweeps.LINE.replace("arrivals: poisson, rate: 60/s", "arrivals: closed, concurrency: 4")
     sweep = sweeps.pretend(sweeps.begin(tmp_path, "load.concurrency=1,8", text=text))
-    alone, eight = answer(sweep)["cells"]
-    lo, hi = eight["throughput_ci"]
-    assert eight["verdict"] == "closed"
+    alone, eight = result(sweep).variants
+    lo, hi = eight.throughput_interval
+    assert eight.verdict == "closed"
     assert lo < 100 < hi and hi / lo < 1.15
-    assert alone["throughput_ci"][1] < lo
+    assert alone.throughput_interval[1] < lo
 
 
 def test_the_table_has_a_row_a_trial_and_is_read_back_as_it_was_written(tmp_path):
@@ -263,7 +246,7 @@ def test_the_table_has_a_row_a_trial_and_is_read_back_as_it_was_written(tmp_path
     some = [t for t in sweep.spec.order if t != Trial(2, 2)]
     sweeps.pretend(sweep, some[:-1])
     sweep.record(some[-1], "failed", None, 'no, "really"\nnot', None)
-    rows = answer(sweep)["rows"]
+    rows = list(result(sweep).rows)
     write(rows, sweep)
     assert pyarrow.parquet.read_table(sweep.path / "table.parquet").to_pylist() == rows
     with (sweep.path / "table.csv").open(newline="") as file:
@@ -301,14 +284,14 @@ def test_a_machine_that_changed_is_noted(tmp_path):
             json.dumps({**machine, "cpu": {"model": model, "usable_cores": 2}})
         )
         sweep.record(trial, "completed", saved, None, None)
-    (note,) = answer(sweep)["notes"]
+    (note,) = result(sweep).notes
     assert note.startswith("The machine or its software changed during the sweep: cpu (one / two).")
 
 
 def test_what_is_easily_misread_is_noted(tmp_path):
     text = sweeps.LINE.replace("rate: 60/s", "utilisation: 0.5").replace("capacity: 64", "capacity: 4")
-    notes = answer(sweeps.begin(tmp_path, "stages.second.batch.max=2,8", text=text))["notes"]
-    assert "a share of each cell's own capacity" in notes[0]
+    notes = result(sweeps.begin(tmp_path, "stages.second.batch.max=2,8", text=text)).notes
+    assert "a share of each variant's own saturated rate" in notes[0]
     assert "second: batches are limited to the stage's capacity of 4" in notes[1]
 
 
@@ -316,53 +299,85 @@ def test_what_is_easily_misread_is_noted(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def predicted(tmp_path_factory) -> dict:  # type: ignore[type-arg]
+def predicted(tmp_path_factory) -> SweepResult:
     folder = tmp_path_factory.mktemp("predicted")
     long = ("load.requests=12000",)
-    sweep = sweeps.begin(folder, "stages.second.batch.max=1,2,4", "load.rate=30/s,50/s,70/s", settings=long)
-    return answer(sweeps.pretend(sweep), simulate=True)
+    sweep = sweeps.begin(folder, "stages.second.batch.max=1,2,4", "load.rate=30/s,50/s,70/s", overrides=long)
+    return result(sweeps.pretend(sweep), simulate=True)
 
 
-def test_the_twin_learns_from_two_cells_and_predicts_the_others(predicted):
-    twin = predicted["twin"]
-    by_values = {tuple(cell["values"].values()): cell for cell in predicted["cells"]}
-    learnt = [by_values[1, "30/s"]["cell"], by_values[4, "70/s"]["cell"]]
-    assert twin["calibrated_on"] == learnt
-    assert twin["score"]["cells"] == 7 and twin["score"]["median_apart"] < 0.1
-    for cell in predicted["cells"]:
-        found = twin["by_cell"][cell["cell"]]
-        assert found["steady"]
-        assert found["throughput_rps"] == pytest.approx(cell["throughput_rps"], rel=0.03)
-        assert found["e2e_ms"]["p50"] == pytest.approx(cell["e2e_ms"]["p50"], rel=0.12)
-        assert found["e2e_ms"]["p99"] == pytest.approx(cell["e2e_ms"]["p99"], rel=0.3)
-    rows = predicted["rows"]
+def test_the_twin_learns_from_two_variants_and_predicts_the_others(predicted):
+    twin = predicted.twin
+    by_values = {tuple(variant.values.values()): variant for variant in predicted.variants}
+    assert twin.learnt_from == (by_values[1, "30/s"].number, by_values[4, "70/s"].number)
+    assert twin.score.variants == 7 and twin.score.median_apart < 0.1
+    for variant in predicted.variants:
+        found = predicted.forecast(variant)
+        assert found.steady
+        assert found.throughput_rps == pytest.approx(variant.throughput_rps, rel=0.03)
+        assert found.e2e_ms["p50"] == pytest.approx(variant.e2e_ms.p50, rel=0.12)
+        assert found.e2e_ms["p99"] == pytest.approx(variant.e2e_ms.p99, rel=0.3)
+    rows = predicted.rows
     assert [row["twin.calibrated"] for row in rows].count(True) == 2
     assert all(row["twin.e2e_ms.p99"] > 0 for row in rows)
 
 
 def test_the_twin_learns_anew_where_service_itself_differs(tmp_path):
     sweep = sweeps.pretend(sweeps.begin(tmp_path, "stages.second.mean=5 ms,10 ms", "load.rate=30/s,50/s,70/s"))
-    twin = answer(sweep, simulate=True)["twin"]
-    assert twin["calibrated_on"] == [1, 3, 4, 6]
-    fast, slow = (twin["by_cell"][cell]["stages"]["second"]["utilisation"] for cell in (2, 5))
+    twin = result(sweep, simulate=True).twin
+    assert twin.learnt_from == (1, 3, 4, 6)
+    fast, slow = (twin.forecasts[number].stages["second"].utilisation for number in (2, 5))
     assert slow == pytest.approx(2 * fast, rel=0.1)
 
 
-def test_cells_that_never_ran_are_predicted_and_a_group_of_which_none_ran_is_named(tmp_path):
+def test_variants_that_never_ran_are_predicted_and_a_group_of_which_none_ran_is_named(tmp_path):
     sweep = sweeps.begin(tmp_path, "stages.second.distribution=exponential,constant", "load.rate=30/s,50/s,140/s")
     sweeps.pretend(sweep, [Trial(1, 1)])
-    twin = answer(sweep, simulate=True)["twin"]
-    assert twin["by_cell"][2]["e2e_ms"]["p99"] > twin["by_cell"][1]["e2e_ms"]["p99"]
-    assert not twin["by_cell"][3]["steady"] and twin["by_cell"][3]["capacity_rps"] == pytest.approx(100, rel=0.1)
-    assert set(twin["by_cell"]) == {1, 2, 3}
-    assert "no prediction for cells 4, 5, 6: none of them has completed" in twin["warnings"]
+    twin = result(sweep, simulate=True).twin
+    assert twin.forecasts[2].e2e_ms["p99"] > twin.forecasts[1].e2e_ms["p99"]
+    assert not twin.forecasts[3].steady and twin.forecasts[3].saturated_rps == pytest.approx(100, rel=0.1)
+    assert set(twin.forecasts) == {1, 2, 3}
+    assert "no prediction for variants 4, 5, 6: none of them has completed" in twin.warnings
 
 
-def test_nothing_measured_is_an_answer_too(tmp_path):
-    found = answer(sweeps.begin(tmp_path, "stages.second.workers=1,2"), simulate=True)
-    assert found["trials"] == {"wanted": 2, "completed": 0, "failed": 0, "interrupted": 0}
-    assert [cell["verdict"] for cell in found["cells"]] == ["not run", "not run"]
-    assert found["front"] == []
+def test_nothing_measured_is_a_result_too(tmp_path):
+    found = result(sweeps.begin(tmp_path, "stages.second.workers=1,2"), simulate=True)
+    assert found.trials == Trials(wanted=2, completed=0, failed=0, interrupted=0)
+    assert [variant.verdict for variant in found.variants] == ["not run", "not run"]
+    assert found.front == ()
+
+
+def test_its_json_keeps_the_keys_that_readers_know(predicted):
+    told = json.loads(to_json(predicted.as_json()))
+    assert list(told) == [
+        "kind", "folder", "scenario", "settings", "grid", "repeats", "seed", "trials", "cells", "front", "twin", "rows",
+        "notes",
+    ]  # fmt: skip
+    assert told["grid"][0] == {"key": "stages.second.batch.max", "values": [1, 2, 4]}
+    cell = told["cells"][0]
+    assert (cell["cell"], cell["values"]["load.rate"], cell["throughput_ci"]) == (1, "30/s", None)
+    assert set(cell["e2e_ms"]) == {"p50", "p90", "p99", "p50_ci", "p99_ci", "p50_ci_from", "p99_ci_from"}
+    assert set(told["twin"]) == {"by_cell", "calibrated_on", "score", "warnings"}
+    assert {"capacity_rps", "calibration_interval_ms", "e2e_ms", "stages"} < set(told["twin"]["by_cell"]["1"])
+    assert set(told["twin"]["score"]) == {"cells", "median_apart", "intervals", "within"}
+
+
+def test_a_sweep_of_0_1_0_is_read_and_goes_on(tmp_path):
+    """As that version left it; and with one of its two runs lost, that one is what is left to run."""
+    (saved,) = (ROOT / "tests/saved/0.1.0/tiny").glob("sweep-*")
+    shutil.copytree(saved, tmp_path / "sweep")
+    sweep = SweepFolder(tmp_path / "sweep")
+    spec, index = sweep.spec, sweep.index
+    assert (spec.keys, spec.overrides, spec.repeats) == (["stages.infer.workers"], ("load.requests=200",), 1)
+    assert index.pending(spec) == []
+    assert {entry.status for entry in index.entries.values()} == {"completed"}
+    found = result(sweep)
+    assert [variant.values["stages.infer.workers"] for variant in found.variants] == [1, 2]
+    assert found.variants[1].e2e_ms.p99 < found.variants[0].e2e_ms.p99
+    (sweep.path / "index.json").write_text(json.dumps({"schema_version": 1, "machines": [], "entries": []}))
+    shutil.rmtree(sweep.path / index.entries[Trial(2, 1)].run)
+    sweep.take_in(spec)
+    assert sweep.index.pending(spec) == [Trial(2, 1)]
 
 
 def test_a_folder_of_a_sweep_is_there_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ AT_ONE_RATE = f"{RESNET} --set load.rate=60/s"
 BEFORE = {
     "harness compare last~1 last": (AT_ONE_RATE, AT_ONE_RATE),
     "harness accuracy build/digits": ("python -m examples.digits.train build/digits",),
-    "harness sweep --show last": ("harness sweep scenarios/mm1.yaml --grid load.rate=20/s --quiet",),
+    "harness sweep --show last": ("harness sweep scenarios/mm1.yaml --vary load.rate=20/s --quiet",),
 }
 """What a reader has done before, besides a first run."""
 

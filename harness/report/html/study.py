@@ -41,14 +41,14 @@ def read(path: Path) -> Study | None:
 
 def _sweep(path: Path) -> Study:
     from harness.report.plots import sweep as plots
-    from harness.report.screens import sweep as table
+    from harness.report.screens import sweep as screen
     from harness.studies.sweep.folder import SweepFolder
-    from harness.studies.sweep.result import answer
+    from harness.studies.sweep.result import result
 
     sweep = SweepFolder(path)
-    found = answer(sweep)
+    found = result(sweep)
     drawn = {name: _svg(figure.savefig) for name, figure in plots.draw(found).items()}
-    return Study(path, "sweep", sweep.spec.scenario, _screen(lambda console: table.show(console, found)), drawn)
+    return Study(path, "sweep", found.scenario, _screen(lambda console: screen.show(console, found)), drawn)
 
 
 def _comparison(path: Path) -> Study:

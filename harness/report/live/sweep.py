@@ -1,4 +1,4 @@
-"""How a sweep goes on, on standard error: two lines for each run, with the live view of the run between them."""
+"""The progress of a sweep on standard error: two lines for each run, with its live view between them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.executors.progress import Observer
-from harness.report.axes import label
 from harness.report.figures import first_line, ms
 from harness.report.live import run as live
+from harness.studies.sweep.axes import label
 from harness.studies.sweep.folder import Entry
 from harness.studies.sweep.running import Position
 from harness.text import printable
 
 
 class Lines:
-    """A `harness.studies.sweep.running.Watcher`. quiet: it says nothing."""
+    """A `harness.studies.sweep.running.Watcher`. quiet: it prints nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
 
     def begins(self, position: Position) -> contextlib.AbstractContextManager[Observer]:
-        """Name the cell and the time left; the run's own view only where it can redraw itself."""
+        """Print the variant and the time left; show the run's live view only on a terminal."""
         again = f", repeat {position.trial.repeat}" if position.trial.repeat > 1 else ""
         left = "" if position.left_s is None else f"  ({_duration(position.left_s)} left)"
         self._say(f"{position.ended + 1} of {position.total}: {label(position.values)}{again}{left}")
         return live.view(position.plan, quiet=self._quiet or not sys.stderr.isatty())
 
     def ended(self, entry: Entry, summary: Mapping[str, Any] | None) -> None:
-        """In a few words."""
+        """Print how it ended."""
         if entry.status != "completed" or summary is None:
             self._say(f"    {entry.status}" + (f": {first_line(entry.reason)}" if entry.reason else ""))
             return
@@ -42,7 +42,7 @@ class Lines:
     def _say(self, text: str) -> None:
         if self._quiet:
             return
-        with contextlib.suppress(OSError):  # whoever watched is gone; the sweep goes on
+        with contextlib.suppress(OSError):  # nobody reads any more; the sweep goes on
             print(printable(text), file=sys.stderr, flush=True)
 
 

@@ -1,16 +1,17 @@
-"""The table of a sweep: a line a cell."""
+"""The screen of a sweep: a line for each variant."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.axes import label, short_names
 from harness.report.figures import first_line, ms
+from harness.studies.predict.document import Forecast
+from harness.studies.sweep.axes import label, short_names
+from harness.studies.sweep.document import SweepResult, TwinResult, VariantResult
 
 TOO_FEW = "too few requests"
 WIDEST = 120
@@ -18,41 +19,40 @@ LEAST_NEEDED = ("p90", "batch", "offered", "busiest")
 """Columns in the order in which a narrow screen loses them."""
 
 
-def show(console: Console, answer: Mapping[str, Any]) -> None:
+def show(console: Console, sweep: SweepResult) -> None:
     """Print a sweep; readable at 80 columns and without colour."""
     console.width = min(console.width, WIDEST)
-    keys = [axis["key"] for axis in answer["grid"]]
-    console.print(_title(answer), soft_wrap=True)
-    for axis in answer["grid"]:
-        console.print(Text(f"  {axis['key']} = {', '.join(map(str, axis['values']))}", style="dim"), soft_wrap=True)
+    console.print(_title(sweep), soft_wrap=True)
+    for axis in sweep.axes:
+        console.print(Text(f"  {axis.key} = {', '.join(map(str, axis.values))}", style="dim"), soft_wrap=True)
     console.print(Text("  e2e latency in ms; the interval is that of p99", style="dim"), "", sep="\n")
-    without = [] if any(cell["offered_rps"] for cell in answer["cells"]) else ["offered"]
+    without = [] if any(variant.offered_rps for variant in sweep.variants) else ["offered"]
     for name in ("", *LEAST_NEEDED):
         without.append(name)
-        table = _cells(console, answer, keys, without)
+        table = _variants(console, sweep, without)
         if console.measure(table, options=console.options.update(max_width=10_000)).maximum <= console.width:
             break
     console.print(table)
-    notes = _notes(answer)
+    notes = _notes(sweep)
     if notes.row_count:
         console.print("", notes, sep="\n")
-    console.print(Text(f"\nSaved in {answer['folder']}: table.csv, table.parquet, plots/", style="dim"), soft_wrap=True)
+    console.print(Text(f"\nSaved in {sweep.folder}: table.csv, table.parquet, plots/", style="dim"), soft_wrap=True)
 
 
-def _title(answer: Mapping[str, Any]) -> Text:
-    trials, cells = answer["trials"], len(answer["cells"])
-    parts = [f"{cells} cells" if cells != 1 else "1 cell"]
-    if answer["repeats"] > 1:
-        parts.append(f"{answer['repeats']} repeats")
-    missing = trials["wanted"] - trials["completed"]
-    parts.append("all completed" if not missing else f"{trials['completed']} of {trials['wanted']} runs completed")
-    return Text.assemble((answer["scenario"], "bold"), (f"  {', '.join(parts)}", "yellow" if missing else "dim"))
+def _title(sweep: SweepResult) -> Text:
+    count = len(sweep.variants)
+    parts = [f"{count} variants" if count != 1 else "1 variant"]
+    if sweep.repeats > 1:
+        parts.append(f"{sweep.repeats} repeats")
+    done, wanted = sweep.trials.completed, sweep.trials.wanted
+    parts.append("all completed" if done == wanted else f"{done} of {wanted} runs completed")
+    return Text.assemble((sweep.scenario, "bold"), (f"  {', '.join(parts)}", "yellow" if done < wanted else "dim"))
 
 
-def _cells(console: Console, answer: Mapping[str, Any], keys: Sequence[str], without: Sequence[str]) -> Table:
-    names, twin = short_names(keys), answer["twin"]
+def _variants(console: Console, sweep: SweepResult, without: Sequence[str]) -> Table:
+    names, twin = short_names(sweep.keys), sweep.twin
     to = ".." if console.options.ascii_only else "…"
-    limited = any(cell["slo_met"] is not None for cell in answer["cells"])
+    limited = any(variant.slo_met is not None for variant in sweep.variants)
     columns = ["offered", "completed", "p50", "p90", "p99", "95 % interval"]
     columns += [*(["twin p99", "apart"] if twin else []), "busiest", "batch", *(["SLO"] if limited else [])]
     shown = [column for column in columns if column not in without]
@@ -60,82 +60,79 @@ def _cells(console: Console, answer: Mapping[str, Any], keys: Sequence[str], wit
     table.add_column("")
     for name in (*names.values(), *shown):
         table.add_column(name, justify="left" if name == "busiest" else "right", no_wrap=True)
-    for cell in answer["cells"]:
-        figures = _figures(cell, twin["by_cell"].get(cell["cell"]) if twin else None, to)
-        mark = "*" if cell["cell"] in answer["front"] else "c" if twin and cell["cell"] in twin["calibrated_on"] else ""
-        if mark == "*" and twin and cell["cell"] in twin["calibrated_on"]:
-            mark = "*c"
-        style = "bold" if "*" in mark else ""
-        values = (Text(str(cell["values"][key])) for key in keys)
-        table.add_row(Text(mark), *values, *(figures[name] for name in shown), style=style)
+    for variant in sweep.variants:
+        figures = _figures(variant, sweep.forecast(variant), to)
+        front, learnt = variant.number in sweep.front, twin is not None and variant.number in twin.learnt_from
+        mark = Text(("*" if front else "") + ("c" if learnt else ""))
+        values = (Text(str(variant.values[key])) for key in sweep.keys)
+        table.add_row(mark, *values, *(figures[name] for name in shown), style="bold" if front else "")
     return table
 
 
-def _figures(cell: Mapping[str, Any], twin: Mapping[str, Any] | None, to: str) -> dict[str, Text]:
-    """The text of every column but the grid's."""
-    e2e, batch, busy = cell["e2e_ms"], cell["batch_size"], cell["utilisation"]
+def _figures(variant: VariantResult, twin: Forecast | None, to: str) -> dict[str, Text]:
+    """The text of every column, except those of the varied keys."""
+    e2e, batch, busy = variant.e2e_ms, variant.batch_size, variant.utilisation
+    quantiles = {"p50": e2e.p50, "p90": e2e.p90, "p99": e2e.p99}
     return {
-        "offered": Text(_rate(cell["offered_rps"])),
-        "completed": Text(_rate(cell["throughput_rps"])),
-        **{key: Text(ms(e2e[key]) if e2e[key] is not None else "") for key in ("p50", "p90", "p99")},
-        "95 % interval": _interval(cell, to),
-        **_predicted(twin, e2e["p99"]),
-        "busiest": Text("" if busy is None else f"{cell['busiest']} {min(busy, 1.0):.0%}"),
+        "offered": Text(_rate(variant.offered_rps)),
+        "completed": Text(_rate(variant.throughput_rps)),
+        **{key: Text(ms(value) if value is not None else "") for key, value in quantiles.items()},
+        "95 % interval": _interval(variant, to),
+        **_predicted(twin, e2e.p99),
+        "busiest": Text("" if busy is None else f"{variant.busiest} {min(busy, 1.0):.0%}"),
         "batch": Text("" if batch is None else f"{batch:.1f}"),
-        "SLO": Text({True: "met", False: "missed", None: ""}[cell["slo_met"]]),
+        "SLO": Text({True: "met", False: "missed", None: ""}[variant.slo_met]),
     }
 
 
-def _interval(cell: Mapping[str, Any], to: str) -> Text:
+def _interval(variant: VariantResult, to: str) -> Text:
     """The interval on p99, or why there is none."""
-    if cell["verdict"] in ("saturated", "failed", "interrupted", "not run"):
-        return Text(cell["verdict"], style="yellow")
-    if cell["e2e_ms"]["p99_ci"] is None:
+    if variant.verdict in ("saturated", "failed", "interrupted", "not run"):
+        return Text(variant.verdict, style="yellow")
+    e2e = variant.e2e_ms
+    if e2e.p99_interval is None:
         return Text(TOO_FEW, style="dim")
-    lo, hi = cell["e2e_ms"]["p99_ci"]
-    return Text(f"{ms(lo)} {to} {ms(hi)}{' r' if cell['e2e_ms'].get('p99_ci_from') == 'repeats' else ''}")
+    lo, hi = e2e.p99_interval
+    return Text(f"{ms(lo)} {to} {ms(hi)}{' r' if e2e.p99_interval_from == 'repeats' else ''}")
 
 
-def _predicted(twin: Mapping[str, Any] | None, p99: float | None) -> dict[str, Text]:
+def _predicted(twin: Forecast | None, p99: float | None) -> dict[str, Text]:
     if twin is None:
         return {"twin p99": Text(""), "apart": Text("")}
-    if not twin["steady"]:
+    predicted = twin.e2e_ms["p99"]
+    if predicted is None:
         return {"twin p99": Text("saturated", style="yellow"), "apart": Text("")}
-    apart = "" if p99 is None else f"{twin['e2e_ms']['p99'] / p99 - 1:+.0%}"
-    return {"twin p99": Text(ms(twin["e2e_ms"]["p99"])), "apart": Text(apart)}
+    apart = "" if p99 is None else f"{predicted / p99 - 1:+.0%}"
+    return {"twin p99": Text(ms(predicted)), "apart": Text(apart)}
 
 
-def _notes(answer: Mapping[str, Any]) -> Table:
+def _notes(sweep: SweepResult) -> Table:
     notes = Table.grid(padding=(0, 1))
-    if answer["front"]:
-        notes.add_row(Text("*", style="bold"), "Pareto front: no other cell completes more at a lower p99")
-    if any(cell["e2e_ms"].get("p99_ci_from") == "repeats" for cell in answer["cells"]):
-        notes.add_row(
-            "r", "from the repeats' own p99s (Student's t): of runs of this length, longer ones have a higher p99"
-        )
-    twin = answer["twin"]
-    if twin:
-        notes.add_row("c", _score(twin))
-    for cell in answer["cells"]:
-        if cell["reason"]:
-            where = label(cell["values"])
-            notes.add_row(Text("!", style="yellow"), Text(f"{where} failed: {first_line(cell['reason'])}"))
-    if any(_interval(cell, "").plain == TOO_FEW for cell in answer["cells"]):
-        notes.add_row("", f"{TOO_FEW} for an interval: such a p99 is likelier too low than too high")
-    for text in (*answer["notes"], *(twin["warnings"] if twin else ())):
+    if sweep.front:
+        notes.add_row(Text("*", style="bold"), "Pareto front: no other variant completes more at a lower p99")
+    if any(variant.e2e_ms.p99_interval_from == "repeats" for variant in sweep.variants):
+        text = "from the p99s of the repeats (Student's t), for runs of this length: longer ones have a higher p99"
+        notes.add_row("r", text)
+    if sweep.twin is not None:
+        notes.add_row("c", _score(sweep.twin))
+    for variant in sweep.variants:
+        if variant.reason:
+            where = label(variant.values)
+            notes.add_row(Text("!", style="yellow"), Text(f"{where} failed: {first_line(variant.reason)}"))
+    if any(_interval(variant, "").plain == TOO_FEW for variant in sweep.variants):
+        notes.add_row("", f"{TOO_FEW} for an interval: such a p99 is more often too low than too high")
+    for text in (*sweep.notes, *(sweep.twin.warnings if sweep.twin else ())):
         notes.add_row(Text("!", style="yellow"), Text(text))
     return notes
 
 
-def _score(twin: Mapping[str, Any]) -> str:
-    score = twin["score"]
-    learnt = "the twin learnt from these cells"
-    if not score["cells"]:
+def _score(twin: TwinResult) -> str:
+    score = twin.score
+    learnt = "the twin learnt from these variants"
+    if not score.variants:
         return f"{learnt}; there is no other one to score it on"
-    within = (
-        f", inside the measured interval in {score['within']} of {score['intervals']}" if score["intervals"] else ""
-    )
-    return f"{learnt}; in the {score['cells']} others its p99 is {score['median_apart']:.0%} off (median){within}"
+    within = f", inside the measured interval in {score.within} of {score.intervals}" if score.intervals else ""
+    return f"{learnt}; in the {score.variants} others its p99 is {score.median_apart:.0%} off (median){within}"
 
 
 def _rate(value: float | None) -> str:

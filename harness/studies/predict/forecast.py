@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from harness.arrivals import due_times
 from harness.records import Ints, Outcome, RunRecords, first_of_batches
 from harness.scenario.model import Closed, OpenLoad
 from harness.stats.quantiles import quantile
+from harness.studies.predict.document import Forecast, StageForecast
 from harness.twin import Demand, Pipeline, Station, compiled
 from harness.twin.pipeline import START_NS
 from harness.twin.services import Services
@@ -49,48 +49,11 @@ class Offered:
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """e2e latencies in ms under KEYS, each with an interval; empty when there is no steady state.
+class Simulated:
+    """A forecast with what each replication gave, for paired differences: shape (replications, len(KEYS)), ms."""
 
-    capacity_rps: what the pipeline carries when it is saturated. utilisation: of each stage's workers. calibration_ms:
-    the interval that the samples' own uncertainty adds, for service times that were measured. replications_ms: shape
-    (replications, len(KEYS)).
-    """
-
-    rate_rps: float | None
-    capacity_rps: float
-    steady: bool
-    throughput_rps: float | None
-    dropped: float
-    utilisation: Mapping[str, float]
-    batch_size: Mapping[str, float]
-    latency_ms: Mapping[str, float]
-    interval_ms: Mapping[str, tuple[float, float]]
-    calibration_ms: Mapping[str, tuple[float, float]]
+    forecast: Forecast
     replications_ms: NDArray[np.float64]
-
-    @property
-    def growth_rps(self) -> float:
-        """How fast the backlog grows without a steady state."""
-        return max(0.0, (self.rate_rps or 0.0) - self.capacity_rps) if not self.steady else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "rate_rps": self.rate_rps,
-            "capacity_rps": self.capacity_rps,
-            "steady": self.steady,
-            "growth_rps": self.growth_rps,
-            "throughput_rps": self.throughput_rps,
-            "dropped": self.dropped,
-            "stages": {
-                name: {"utilisation": busy, "batch_size": self.batch_size[name]}
-                for name, busy in self.utilisation.items()
-            },
-            "e2e_ms": dict(self.latency_ms) if self.steady else dict.fromkeys(KEYS),
-            "interval_ms": {key: list(ends) for key, ends in self.interval_ms.items()},
-            "calibration_interval_ms": {key: list(ends) for key, ends in self.calibration_ms.items()},
-        }
 
 
 def forecast(
@@ -100,52 +63,60 @@ def forecast(
     effort: Effort,
     resamples: Sequence[Services] = (),
     limit: Saturated | None = None,
-) -> Forecast:
-    """Simulate. resamples: bootstrap copies of the services, whose spread is the calibration's own uncertainty.
+) -> Simulated:
+    """Simulate. resamples: bootstrap copies of the services, whose spread is the uncertainty of the samples.
 
-    limit: what the pipeline carries, where that is known; else it is simulated too.
+    limit: the saturated pipeline, where that is known; else it is simulated too.
     """
     limit = saturated(pipeline, services, effort.seed) if limit is None else limit
     if not (pipeline.shed or offered.rate_rps is None or offered.rate_rps < limit.throughput_rps):
-        return _without_steady_state(offered, limit)
+        return Simulated(_without_steady_state(offered.rate_rps, limit), np.empty((0, len(KEYS))))
     effort = replace(effort, requests=_long_enough(effort.requests, offered.rate_rps, limit.throughput_rps))
     seeds = np.random.SeedSequence(effort.seed).spawn(effort.replications)
     runs = [_replication(pipeline, services, offered, effort.requests, seed) for seed in seeds]
     figures = np.array([_latencies(run.latency_ns) for run in runs])
     pooled = _latencies(np.concatenate([run.latency_ns for run in runs]))
-    return Forecast(
+    found = Forecast(
         rate_rps=offered.rate_rps,
-        capacity_rps=limit.throughput_rps,
+        saturated_rps=limit.throughput_rps,
         steady=True,
+        growth_rps=0.0,
         throughput_rps=float(np.mean([run.throughput_rps for run in runs])),
         dropped=float(np.mean([run.dropped for run in runs])),
-        utilisation={name: float(np.mean([run.busy[name] for run in runs])) for name in runs[0].busy},
-        batch_size={name: float(np.mean([run.batch[name] for run in runs])) for name in runs[0].batch},
-        latency_ms=dict(zip(KEYS, pooled.tolist(), strict=True)),
+        stages={
+            name: StageForecast(
+                utilisation=float(np.mean([run.busy[name] for run in runs])),
+                batch_size=float(np.mean([run.batch[name] for run in runs])),
+            )
+            for name in runs[0].busy
+        },
+        e2e_ms=dict(zip(KEYS, pooled.tolist(), strict=True)),
         interval_ms=dict(zip(KEYS, _replicated(pooled, figures), strict=True)),
-        calibration_ms=_calibrated(pipeline, offered, effort, resamples, seeds, figures, pooled),
-        replications_ms=figures,
+        calibration_interval_ms=_resampled(pipeline, offered, effort, resamples, seeds, figures, pooled),
     )
+    return Simulated(found, figures)
 
 
-def _without_steady_state(offered: Offered, limit: Saturated) -> Forecast:
+def _without_steady_state(rate_rps: float | None, limit: Saturated) -> Forecast:
     return Forecast(
-        rate_rps=offered.rate_rps,
-        capacity_rps=limit.throughput_rps,
+        rate_rps=rate_rps,
+        saturated_rps=limit.throughput_rps,
         steady=False,
+        growth_rps=max(0.0, (rate_rps or 0.0) - limit.throughput_rps),
         throughput_rps=limit.throughput_rps,
         dropped=0.0,
-        utilisation=limit.utilisation,
-        batch_size=limit.batch_size,
-        latency_ms={},
+        stages={
+            name: StageForecast(utilisation=busy, batch_size=limit.batch_size[name])
+            for name, busy in limit.utilisation.items()
+        },
+        e2e_ms=dict.fromkeys(KEYS),
         interval_ms={},
-        calibration_ms={},
-        replications_ms=np.empty((0, len(KEYS))),
+        calibration_interval_ms={},
     )
 
 
-def _long_enough(requests: int, rate_rps: float | None, capacity_rps: float) -> int:
-    spare = 1.0 - rate_rps / capacity_rps if rate_rps else 1.0
+def _long_enough(requests: int, rate_rps: float | None, saturated_rps: float) -> int:
+    spare = 1.0 - rate_rps / saturated_rps if rate_rps else 1.0
     return max(requests, min(LONGEST, round(SETTLING / spare**2))) if spare > 0 else requests
 
 
@@ -169,14 +140,17 @@ def saturated(pipeline: Pipeline, services: Services, seed: int) -> Saturated:
     return Saturated(run.throughput_rps, run.busy, run.batch)
 
 
-def difference(base: Forecast, other: Forecast, key: str) -> tuple[float, float, float] | None:
-    """Relative change of a latency, with its interval: both simulated the same arrivals and draws, so that much of
-    the noise cancels."""
-    if not base.steady or not other.steady or len(base.replications_ms) != len(other.replications_ms):
+def difference(base: Simulated, other: Simulated, key: str) -> tuple[float, float, float] | None:
+    """Relative change of a latency and its 95 % interval; None without two steady states.
+
+    Both simulated the same arrivals and draws, so that much of the noise cancels.
+    """
+    before, after = base.forecast.e2e_ms[key], other.forecast.e2e_ms[key]
+    if before is None or after is None or len(base.replications_ms) != len(other.replications_ms):
         return None
     column = KEYS.index(key)
     logs = np.log(other.replications_ms[:, column] / base.replications_ms[:, column])
-    middle = np.log(other.latency_ms[key] / base.latency_ms[key])
+    middle = np.log(after / before)
     half = _half_width(logs)
     ends = np.expm1([middle, middle - half, middle + half])
     return float(ends[0]), float(ends[1]), float(ends[2])
@@ -249,7 +223,7 @@ def _half_width(values: NDArray[np.float64]) -> float:
     return float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def _calibrated(
+def _resampled(
     pipeline: Pipeline,
     offered: Offered,
     effort: Effort,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,8 @@ from harness.records import Ints
 from harness.scenario import Axis, combinations, load, with_overrides
 from harness.scenario.model import Closed, Scenario, StageOptions
 from harness.store import SavedRun
-from harness.studies.predict.forecast import KEYS, Effort, Forecast, Offered, difference, forecast, saturated
+from harness.studies.predict.document import Forecast, MeasuredRun, VariantForecast, VariedForecasts, WhatIfResult
+from harness.studies.predict.forecast import KEYS, Effort, Offered, Simulated, difference, forecast, saturated
 from harness.studies.variants import as_typed, values_of
 from harness.twin import Pipeline, of_plan
 from harness.twin.calibration import Calibration, calibrate
@@ -66,31 +66,22 @@ class StageServices:
 
 def ask(
     scenario: Scenario, overrides: Sequence[str], source: Source | None, effort: Effort, axes: Sequence[Axis] = ()
-) -> dict[str, Any]:
+) -> WhatIfResult:
     """Predict the scenario as it stands, with the overrides, and for every combination of the axes. Raises UsageError.
 
     Its rate stays, also where the scenario gives it as a utilisation, unless the overrides touch the load.
     """
     base = _Question(scenario, source, effort)
     first = base.predict()
-    result: dict[str, Any] = {
-        "kind": "scenario",
-        "scenario": scenario.name,
-        "run": str(source.run.path) if source else None,
-        "measured": _measured(base, source),
-        "baseline": first.as_dict(),
-        "changes": list(overrides),
-        "what_if": None,
-    }
-    warnings = base.warnings(first)
+    second = None
+    warnings = base.warnings(first.forecast)
     changed = with_overrides(scenario, overrides) if overrides else scenario
     if overrides:
         kept = None if _sets_load(overrides) else base.rate_rps
         other = _Question(changed, source, effort, kept)
         second = other.predict()
-        result["what_if"] = second.as_dict()
-        result["difference"] = {key: difference(first, second, key) for key in KEYS}
-        warnings = other.warnings(second)
+        warnings = other.warnings(second.forecast)
+    varied = None
     if axes:
         kept = None if _sets_load([*overrides, *(axis.key for axis in axes)]) else base.rate_rps
         rows = []
@@ -99,11 +90,21 @@ def ask(
                 question = _Question(with_overrides(changed, own), source, effort, kept)
             except ScenarioError as error:
                 raise as_typed(error, own) from None
-            row = question.predict(bootstrap=False)
-            rows.append({"value": values_of(own), **row.as_dict()})
-            warnings |= question.warnings(row) if row.steady else {}
-        result["sweep"] = {"key": ", ".join(axis.key for axis in axes), "rows": rows}
-    return {**result, "warnings": list(warnings.values())}
+            found = question.predict(bootstrap=False).forecast
+            rows.append(VariantForecast(value=values_of(own), **dict(found)))
+            warnings |= question.warnings(found) if found.steady else {}
+        varied = VariedForecasts(key=", ".join(axis.key for axis in axes), rows=tuple(rows))
+    return WhatIfResult(
+        scenario=scenario.name,
+        run=str(source.run.path) if source else None,
+        measured=_measured(base, source),
+        baseline=first.forecast,
+        overrides=tuple(overrides),
+        what_if=second.forecast if second else None,
+        difference={key: difference(first, second, key) for key in KEYS} if second else None,
+        varied=varied,
+        warnings=tuple(warnings.values()),
+    )
 
 
 def _sets_load(keys: Sequence[str]) -> bool:
@@ -125,7 +126,7 @@ class _Question:
         self.limit = saturated(self.pipeline, self.services, effort.seed)
         self.rate_rps = self._rate() if rate_rps is None else rate_rps
 
-    def predict(self, bootstrap: bool = True) -> Forecast:
+    def predict(self, bootstrap: bool = True) -> Simulated:
         """With intervals from replications and, where service times were measured, from resampling them."""
         resamples: list[Services] = []
         if bootstrap and self._source is not None and self._measured:
@@ -186,7 +187,7 @@ class _Question:
             if samples is None or stage.name not in self._measured:
                 continue
             missing = [size for size in range(1, stage.batch_max + 1) if not samples.measured(size)]
-            if missing and (predicted.batch_size[stage.name] > 1 or missing[0] == 1):
+            if missing and (predicted.stages[stage.name].batch_size > 1 or missing[0] == 1):
                 sizes = " and ".join(map(str, missing)) if len(missing) < 3 else f"{missing[0]} to {missing[-1]}"
                 said[f"batch {stage.name}"] = (
                     f"{stage.name}: too few batches of {sizes} were measured; their service is extrapolated"
@@ -200,7 +201,7 @@ class _Question:
         cores = source.run.summary.get("system", {}).get("cores")
         computing = [s for s in self.plan.stages if s.options.computes]
         threads = sum(s.workers * s.options.threads for s in computing)
-        busy = sum(predicted.utilisation[s.name] * s.workers * s.options.threads for s in computing)
+        busy = sum(predicted.stages[s.name].utilisation * s.workers * s.options.threads for s in computing)
         if cores and threads > cores and busy > 0.5 * cores:
             said["cores"] = (
                 f"{threads} computing threads share {cores:g} cores, {busy:.1f} of them busy on average:"
@@ -218,7 +219,7 @@ def _changed(source: Source, options: StageOptions) -> list[str]:
     return [key for key in new if key not in FREE_TO_CHANGE and old[key] != new[key]]
 
 
-def _measured(base: _Question, source: Source | None) -> Mapping[str, Any] | None:
+def _measured(base: _Question, source: Source | None) -> MeasuredRun | None:
     """What the run itself measured, where the baseline is that run."""
     if source is None or base.rate_rps is None or base.plan.scenario.stages != source.plan.scenario.stages:
         return None
@@ -226,4 +227,4 @@ def _measured(base: _Question, source: Source | None) -> Mapping[str, Any] | Non
     if not nominal or abs(nominal / base.rate_rps - 1) > 0.01:
         return None
     e2e = source.run.summary["e2e_ms"]
-    return {"e2e_ms": {key: e2e[key] for key in KEYS}, "p99_ci": e2e["p99_ci"]}
+    return MeasuredRun(e2e_ms={key: e2e[key] for key in KEYS}, p99_ci=e2e["p99_ci"])

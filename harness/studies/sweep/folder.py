@@ -1,7 +1,7 @@
 """A sweep's folder: there is all of it or none, and its files can be read at every moment, however a process ends.
 
 sweep.json     what was asked; it never changes           scenario.yaml  the scenario as given
-cells/N.yaml   the scenario of each cell, every key        index.json     the run of each trial that has ended
+cells/N.yaml   the scenario of each variant, every key       index.json     the run of each trial that has ended
 runs/          the runs, as `harness run --out` saves them
 """
 
@@ -14,44 +14,60 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness import files
 from harness.errors import SaveError, UsageError
 from harness.scenario import Scenario, dump, load
 from harness.store import SavedRun, list_runs
-from harness.studies.sweep.grid import Trial
-from harness.studies.sweep.spec import Spec
+from harness.studies.document import Document, read
+from harness.studies.sweep.spec import SCHEMA_VERSION, Spec
+from harness.studies.sweep.trials import Trial
 
-SCHEMA_VERSION = 1
 SPEC, INDEX, CELLS, RUNS = "sweep.json", "index.json", "cells", "runs"
 _MARK = re.compile(r"# sweep: cell (\d+), repeat (\d+)\n")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """How a trial ended. run: its folder, relative to the sweep's. machine: its number in the index."""
+Status = Literal["completed", "failed", "interrupted"]
+Machine = Mapping[str, str | int | float | None]
+"""What must not change between the runs of a sweep if their figures are to be compared, by name."""
+
+
+class Entry(Document):
+    """How a trial ended."""
 
     trial: Trial
-    status: Literal["completed", "failed", "interrupted"]
+    status: Status
     run: str | None
+    """Folder of its run, relative to the sweep's."""
     reason: str | None
+    """Why it failed."""
     wall_s: float | None
+    """How long it took in all."""
     machine: int | None
+    """Position of its machine in the index, from 0."""
+
+
+class SavedIndex(Document):
+    """index.json."""
+
+    schema_version: int = SCHEMA_VERSION
+    machines: tuple[Machine, ...]
+    entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True)
 class Index:
-    """What has ended, the latest entry of each trial, and the machines it ran on."""
+    """The latest entry of each trial that has ended, and the machines on which they ran."""
 
     entries: Mapping[Trial, Entry]
-    machines: tuple[Mapping[str, Any], ...]
+    machines: tuple[Machine, ...]
 
     def pending(self, spec: Spec) -> list[Trial]:
-        """Trials that have not completed, in their order. A failed one may be tried again."""
+        """Trials that have not completed, in their order; a failed one is tried again."""
         return [t for t in spec.order if t not in self.entries or self.entries[t].status != "completed"]
 
 
@@ -63,15 +79,15 @@ class SweepFolder:
 
     @classmethod
     def create(cls, root: Path, spec: Spec, scenarios: Sequence[Scenario]) -> SweepFolder:
-        """A new one under `root`. scenarios: of each cell. Raises SaveError."""
+        """A new one under `root`. scenarios: of each variant, in their order. Raises SaveError."""
 
         def fill(folder: Path) -> None:
             (folder / CELLS).mkdir()
             (folder / "scenario.yaml").write_text(spec.text, encoding="utf-8")
-            for cell, scenario in zip(spec.cells, scenarios, strict=True):
-                (folder / CELLS / f"{cell}.yaml").write_text(dump(scenario), encoding="utf-8")
-            _write(folder / SPEC, {"schema_version": SCHEMA_VERSION, **spec.as_dict()})
-            _write(folder / INDEX, {"schema_version": SCHEMA_VERSION, "machines": [], "entries": []})
+            for number, scenario in zip(spec.variants, scenarios, strict=True):
+                (folder / CELLS / f"{number}.yaml").write_text(dump(scenario), encoding="utf-8")
+            _write(folder / SPEC, spec)
+            _write(folder / INDEX, SavedIndex(machines=(), entries=()))
 
         final = root / spec.scenario / f"sweep-{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         try:
@@ -83,43 +99,35 @@ class SweepFolder:
     @property
     def spec(self) -> Spec:
         """What was asked. Raises UsageError."""
-        found = self._read(SPEC)
-        try:
-            return Spec.from_dict({key: value for key, value in found.items() if key != "schema_version"})
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"not a sweep: {SPEC} has no proper {error}", where=str(self.path)) from None
+        return read(Spec, self.path / SPEC, "a sweep", SCHEMA_VERSION)
 
     @property
     def index(self) -> Index:
         """What has ended so far. Raises UsageError."""
-        found = self._read(INDEX)
-        try:
-            entries = [Entry(**{**entry, "trial": Trial(**entry["trial"])}) for entry in found["entries"]]
-            return Index({entry.trial: entry for entry in entries}, tuple(found["machines"]))
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"not a sweep: {INDEX} has no proper {error}", where=str(self.path)) from None
+        found = read(SavedIndex, self.path / INDEX, "a sweep", SCHEMA_VERSION)
+        return Index({entry.trial: entry for entry in found.entries}, found.machines)
 
     @property
     def runs(self) -> Path:
         """The folder under which its runs are saved."""
         return self.path / RUNS
 
-    def scenario(self, cell: int) -> Scenario:
-        """Of a cell. Raises ScenarioError when what it names (a trace file) is no longer there."""
-        return load(self.path / CELLS / f"{cell}.yaml")
+    def scenario(self, variant: int) -> Scenario:
+        """The scenario of a variant. Raises ScenarioError when what it names (a trace file) is no longer there."""
+        return load(self.path / CELLS / f"{variant}.yaml")
 
     def run(self, entry: Entry) -> SavedRun | None:
-        """Of an entry, if it was saved."""
+        """The run of an entry, if it was saved."""
         return SavedRun(self.path / entry.run) if entry.run else None
 
     def given(self, spec: Spec, trial: Trial, scenario: Scenario) -> str:
-        """What a run's folder holds as the scenario that was given; its first line says of which trial."""
-        settings = (*spec.settings_of(trial.cell), *spec.seed_of(trial, scenario))
-        head = [f"# sweep: cell {trial.cell}, repeat {trial.repeat}", *(f"# --set {s}" for s in settings)]
+        """The scenario.yaml of a trial's run: the scenario as given, with the trial in the first line."""
+        overrides = (*spec.overrides_of(trial.variant), *spec.seed_of(trial, scenario))
+        head = [f"# sweep: cell {trial.variant}, repeat {trial.repeat}", *(f"# --set {s}" for s in overrides)]
         return "\n".join([*head, spec.text])
 
     def record(
-        self, trial: Trial, status: Any, run: SavedRun | None, reason: str | None, wall_s: float | None
+        self, trial: Trial, status: Status, run: SavedRun | None, reason: str | None, wall_s: float | None
     ) -> Entry:
         """Note how a trial ended. The index is replaced at once, and is on disk when this returns. Raises SaveError."""
         index = self.index
@@ -129,14 +137,16 @@ class SweepFolder:
             machines.append(machine)
         where = None if run is None else str(run.path.relative_to(self.path))
         number = None if machine is None else machines.index(machine)
-        entry = Entry(trial, status, where, reason, wall_s, number)
-        entries = [asdict(e) for e in {**index.entries, trial: entry}.values()]
-        _write(self.path / INDEX, {"schema_version": SCHEMA_VERSION, "machines": machines, "entries": entries})
+        entry = Entry(trial=trial, status=status, run=where, reason=reason, wall_s=wall_s, machine=number)
+        entries = {**index.entries, trial: entry}.values()
+        _write(self.path / INDEX, SavedIndex(machines=tuple(machines), entries=tuple(entries)))
         return entry
 
     def take_in(self, spec: Spec) -> None:
-        """Note completed runs that were saved when the process ended before it could note them, and remove what it had
-        begun to save. For whoever holds the lock. Raises SaveError."""
+        """Note completed runs that were saved but not noted when the process ended, and remove half-saved ones.
+
+        Only for the process that holds the lock. Raises SaveError.
+        """
         for left in self.runs.glob(f"*/{files.UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)
         index = self.index
@@ -160,20 +170,6 @@ class SweepFolder:
                 raise UsageError("another process is running this sweep", where=str(self.path)) from None
             yield
 
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"not a sweep: {error}", where=str(self.path)) from None
-        version = found.get("schema_version") if isinstance(found, dict) else None
-        if not isinstance(version, int) or version > SCHEMA_VERSION:
-            raise UsageError(
-                f"not a sweep that is known here: {name} has schema_version {version}",
-                where=str(self.path),
-                hint=f"This harness reads up to {SCHEMA_VERSION}.",
-            )
-        return found
-
 
 def find(reference: str, root: Path) -> SweepFolder:
     """The sweep that a person means: its folder, or `last` for the newest under `root`. Raises UsageError."""
@@ -196,8 +192,8 @@ def replace(path: Path, data: bytes) -> None:
         raise SaveError(f"cannot write it: {error.strerror}", where=str(path)) from None
 
 
-def _write(path: Path, document: Mapping[str, Any]) -> None:
-    replace(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+def _write(path: Path, document: Document) -> None:
+    replace(path, (json.dumps(document.as_json(), indent=1, allow_nan=False) + "\n").encode())
 
 
 def _completed(run: SavedRun) -> bool:
@@ -207,8 +203,8 @@ def _completed(run: SavedRun) -> bool:
         return False
 
 
-def _machine(run: SavedRun) -> dict[str, Any] | None:
-    """What must not change between the runs of a sweep if their figures are to be compared."""
+def _machine(run: SavedRun) -> Machine | None:
+    """That of a run; None where its environment.json does not say."""
     try:
         found = json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
         return {

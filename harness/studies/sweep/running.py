@@ -15,16 +15,16 @@ from harness.interruption import held
 from harness.plan import Plan
 from harness.studies.run.measure import measure
 from harness.studies.sweep.folder import Entry, SweepFolder
-from harness.studies.sweep.grid import Trial
 from harness.studies.sweep.spec import Spec, plan_of
+from harness.studies.sweep.trials import Trial, Value
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a sweep stands. left_s: for this trial and those behind it; None before the first has ended."""
+    """Where a sweep stands. left_s: for this trial and those after it; None before the first has ended."""
 
     trial: Trial
-    values: Mapping[str, Any]
+    values: Mapping[str, Value]
     plan: Plan
     ended: int
     total: int
@@ -32,20 +32,20 @@ class Position:
 
 
 class Watcher(Protocol):
-    """Who is told how a sweep goes on."""
+    """Shows how a sweep goes on."""
 
     def begins(self, position: Position) -> contextlib.AbstractContextManager[Observer]:
         """A trial begins; the observer watches it."""
 
     def ended(self, entry: Entry, summary: Mapping[str, Any] | None) -> None:
-        """It has ended; the summary is that of its run, if there was one."""
+        """A trial has ended. summary: of its run, where there is one."""
 
 
 def run(folder: SweepFolder, watcher: Watcher) -> int:
-    """Run every trial that has not completed; one that fails is noted, and the others go on.
+    """Run every trial that has not completed; a failure is noted, and the others go on.
 
     Returns the signal that ended it early, or 0. Raises SaveError when results cannot be written (what the index
-    holds stays), and UsageError when another process is at it.
+    holds stays), and UsageError when another process runs this sweep.
     """
     spec = folder.spec
     with folder.lock(), held() as interruption:
@@ -61,14 +61,14 @@ def run(folder: SweepFolder, watcher: Watcher) -> int:
 def _trial(folder: SweepFolder, spec: Spec, trial: Trial, left: Sequence[Trial], watcher: Watcher) -> None:
     begun = time.monotonic()
     try:
-        scenario = folder.scenario(trial.cell)
+        scenario = folder.scenario(trial.variant)
         plan = plan_of(spec, trial, scenario)
     except ScenarioError as error:  # what was there when the sweep began no longer is
         watcher.ended(folder.record(trial, "failed", None, str(error), None), None)
         return
     total = len(spec.order)
     left_s = time_left_s(left, folder.index.entries)
-    position = Position(trial, spec.values(trial.cell), plan, total - len(left), total, left_s)
+    position = Position(trial, spec.values(trial.variant), plan, total - len(left), total, left_s)
     with watcher.begins(position) as observe:
         measured = measure(plan, folder.given(spec, trial, scenario), folder.runs, observe)
     if measured.save_error is not None:
@@ -82,12 +82,12 @@ def _trial(folder: SweepFolder, spec: Spec, trial: Trial, left: Sequence[Trial],
 
 
 def time_left_s(trials: Sequence[Trial], entries: Mapping[Trial, Entry]) -> float | None:
-    """Seconds that trials will take: as long as their cell's took before, else as all did on average."""
+    """Seconds that trials will take: the mean of their variant's earlier ones, else of all earlier ones."""
     took: dict[int, list[float]] = {}
     for trial, entry in entries.items():
         if entry.status == "completed" and entry.wall_s is not None:
-            took.setdefault(trial.cell, []).append(entry.wall_s)
+            took.setdefault(trial.variant, []).append(entry.wall_s)
     if not took:
         return None
     usual = statistics.fmean(s for each in took.values() for s in each)
-    return sum(statistics.fmean(took.get(trial.cell, [usual])) for trial in trials)
+    return sum(statistics.fmean(took.get(trial.variant, [usual])) for trial in trials)

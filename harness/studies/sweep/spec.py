@@ -1,146 +1,135 @@
-"""What a sweep is asked for, every cell of it checked before the first one runs."""
+"""What a sweep is asked for; every variant is checked before the first one runs."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from harness.errors import ScenarioError, UsageError
+from harness.errors import UsageError
 from harness.plan import Plan, resolve
-from harness.scenario import Scenario, dump, load, located, read, with_overrides
-from harness.studies.sweep.grid import Axis, Trial, shuffled_rounds
+from harness.scenario import Axis, Scenario, combinations, dump, read, with_overrides
+from harness.studies.document import Document, key
+from harness.studies.sweep.trials import Trial, Value, shuffled_rounds
+from harness.studies.variants import Variant, label_of, plan_variants
 
+SCHEMA_VERSION = 1
+"""The newest sweep.json and index.json that are read here."""
 MOST_TRIALS = 10_000
-_WORDS = {
-    "text": "the scenario file", "settings": "--set", "axes": "--grid", "repeats": "--repeat", "seed": "--seed",
+_OPTIONS = {
+    "text": "the scenario file", "overrides": "--set", "axes": "--vary", "repeats": "--repeat", "seed": "--seed",
 }  # fmt: skip
+Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class Spec:
-    """All that decides what a sweep measures. text: of the scenario file. order: of the trials."""
+class SavedAxis(Document):
+    """An axis as sweep.json has it."""
 
+    key: str
+    values: tuple[str, ...]
+    """As `--set` takes them."""
+
+
+class Spec(Document):
+    """All that decides what a sweep measures: sweep.json."""
+
+    schema_version: int = SCHEMA_VERSION
     scenario: str
+    """Its name."""
     text: str
-    settings: tuple[str, ...]
-    axes: tuple[Axis, ...]
+    """The scenario file as given."""
+    overrides: Annotated[tuple[str, ...], key("settings")]
+    """What is set in every variant."""
+    saved_axes: Annotated[tuple[SavedAxis, ...], key("axes")]
     repeats: int
     seed: int
+    """It decides the order of the trials."""
     order: tuple[Trial, ...]
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The varied keys with their values."""
+        return tuple(Axis(axis.key, axis.values) for axis in self.saved_axes)
 
     @property
     def keys(self) -> list[str]:
-        """Of the axes."""
+        """The varied keys."""
         return [axis.key for axis in self.axes]
 
     @property
-    def cells(self) -> range:
-        """Their numbers. The last axis changes fastest."""
-        return range(1, math.prod(len(axis.values) for axis in self.axes) + 1)
+    def variants(self) -> range:
+        """Their numbers, from 1. The last axis changes fastest."""
+        return range(1, math.prod(len(axis.texts) for axis in self.axes) + 1)
 
-    def values(self, cell: int) -> dict[str, Any]:
-        """Of a cell by key, see `Axis.typed`."""
-        return dict(zip(self.keys, _nth(cell, [axis.typed for axis in self.axes]), strict=True))
+    def values(self, variant: int) -> dict[str, Value]:
+        """The values of a variant by key, see `Axis.scalars`."""
+        return dict(zip(self.keys, _nth(variant, [axis.scalars for axis in self.axes]), strict=True))
 
-    def settings_of(self, cell: int) -> tuple[str, ...]:
-        """What is set over the scenario for a cell."""
-        values = _nth(cell, [axis.values for axis in self.axes])
-        return (*self.settings, *(f"{key}={value}" for key, value in zip(self.keys, values, strict=True)))
+    def own_overrides(self, variant: int) -> tuple[str, ...]:
+        """What distinguishes a variant: the value of each axis, as KEY=VALUE."""
+        return _nth(variant, [axis.overrides for axis in self.axes])
+
+    def overrides_of(self, variant: int) -> tuple[str, ...]:
+        """All that is set over the scenario for a variant."""
+        return (*self.overrides, *self.own_overrides(variant))
 
     def seed_of(self, trial: Trial, scenario: Scenario) -> tuple[str, ...]:
-        """What is set besides for a repeat: load.seed plus the repeats before it, unless an axis gives the seeds.
+        """The override of a repeat: load.seed plus the number of repeats before it, unless load.seed is varied.
 
-        So all cells of a round meet the same arrivals and images, and every round others.
+        All variants of a round then meet the same arrivals and images, and those of the next round other ones.
         """
         if trial.repeat == 1 or "load.seed" in self.keys:
             return ()
         return (f"load.seed={scenario.load.seed + trial.repeat - 1}",)
 
     def differences(self, given: Mapping[str, Any]) -> list[str]:
-        """Which of some of the parts, by name, are not this one's; None stands for one that is not given."""
-        return [_WORDS[name] for name, part in given.items() if part is not None and part != getattr(self, name)]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Spec:
-        """What `as_dict` gave. Raises KeyError, TypeError."""
-        axes = tuple(Axis(axis["key"], tuple(axis["values"])) for axis in found["axes"])
-        order = tuple(Trial(**trial) for trial in found["order"])
-        return cls(**{**found, "settings": tuple(found["settings"]), "axes": axes, "order": order})
+        """The options whose given parts differ from this spec. A part that is None was not given."""
+        return [_OPTIONS[name] for name, part in given.items() if part is not None and part != getattr(self, name)]
 
 
 def prepare(
-    path: Path, settings: Sequence[str], axes: Sequence[Axis], repeats: int, seed: int
+    path: Path, overrides: Sequence[str], axes: Sequence[Axis], repeats: int, seed: int
 ) -> tuple[Spec, list[Scenario]]:
-    """The spec and the scenario of each cell, every one validated and planned. Raises UsageError, ScenarioError."""
+    """The spec and the scenario of each variant, all validated and planned. Raises UsageError."""
     read(path)  # or an error that names the file
-    _check(axes, settings, repeats)
-    asked = Spec("", path.read_text(encoding="utf-8"), tuple(settings), tuple(axes), repeats, seed, ())
-    scenarios = [_cell(path, asked, cell) for cell in asked.cells]
-    _all_differ(asked, [dump(scenario) for scenario in scenarios])
-    order = shuffled_rounds(len(scenarios), repeats, seed)
-    return Spec(scenarios[0].name, asked.text, asked.settings, asked.axes, repeats, seed, order), scenarios
+    keys = [axis.key for axis in axes]
+    for override in overrides:
+        if override.partition("=")[0].strip() in keys:
+            raise UsageError("this key is varied, too", where=f"--set {override}", hint="Leave out one of the two.")
+    combined = combinations(
+        axes, MOST_TRIALS // repeats, "variants" if repeats == 1 else f"variants with {repeats} repeats each"
+    )
+    variants = plan_variants(path, overrides, combined, label_of)
+    _check_all_differ(variants)
+    spec = Spec(
+        scenario=variants[0].plan.scenario.name,
+        text=path.read_text(encoding="utf-8"),
+        overrides=tuple(overrides),
+        saved_axes=tuple(SavedAxis(key=axis.key, values=axis.texts) for axis in axes),
+        repeats=repeats,
+        seed=seed,
+        order=shuffled_rounds(len(variants), repeats, seed),
+    )
+    return spec, [variant.plan.scenario for variant in variants]
 
 
 def plan_of(spec: Spec, trial: Trial, scenario: Scenario) -> Plan:
-    """The Plan of a trial, from the scenario of its cell. Raises ScenarioError."""
+    """The Plan of a trial, from the scenario of its variant. Raises ScenarioError."""
     seed = spec.seed_of(trial, scenario)
     return resolve(with_overrides(scenario, seed) if seed else scenario)
 
 
-def _check(axes: Sequence[Axis], settings: Sequence[str], repeats: int) -> None:
-    keys = [axis.key for axis in axes]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise UsageError("two of them have this key", where=f"--grid {twice}", hint="Put all its values into one.")
-    for setting in settings:
-        if setting.partition("=")[0].strip() in keys:
-            raise UsageError("the grid sets this key too", where=f"--set {setting}", hint="Leave out one of the two.")
-    trials = math.prod(len(axis.values) for axis in axes) * repeats
-    if trials > MOST_TRIALS:
-        raise UsageError(f"{trials:,} runs, and a sweep has {MOST_TRIALS:,} at most", where="--grid")
+def _check_all_differ(variants: Sequence[Variant]) -> None:
+    first: dict[str, Variant] = {}
+    for variant in variants:
+        before = first.setdefault(dump(variant.plan.scenario), variant)
+        if before is not variant:
+            same = f"{', '.join(before.own)} and {', '.join(variant.own)}"
+            raise UsageError(f"two variants are the same scenario: {same}", where="--vary")
 
 
-def _cell(path: Path, spec: Spec, cell: int) -> Scenario:
-    settings = spec.settings_of(cell)
-    try:
-        scenario = load(path, settings)
-        try:
-            resolve(scenario)
-        except ScenarioError as error:
-            raise located(error, read(path), settings) from None
-    except ScenarioError as error:
-        raise _as_typed(error, settings[len(spec.settings) :]) from None
-    return scenario
-
-
-def _as_typed(error: ScenarioError, mine: Sequence[str]) -> ScenarioError:
-    """An error that names settings of a cell, with --grid before them, or else with the cell that it occurs in."""
-    what, where = error.what, error.where
-    for setting in mine:
-        what, where = (text.replace(f"--set {setting}", f"--grid {setting}") for text in (what, where))
-    if "--grid" not in what + where:
-        what += f" (in the cell {', '.join(mine)})"
-    return ScenarioError(what, where=where, hint=error.hint)
-
-
-def _all_differ(spec: Spec, texts: Sequence[str]) -> None:
-    first: dict[str, int] = {}
-    for cell, text in zip(spec.cells, texts, strict=True):
-        before = first.setdefault(text, cell)
-        if before != cell:
-            mine, others = (spec.settings_of(c)[len(spec.settings) :] for c in (cell, before))
-            raise UsageError(
-                f"two cells are the same scenario: {', '.join(others)} and {', '.join(mine)}", where="--grid"
-            )
-
-
-def _nth(cell: int, axes: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
-    return next(itertools.islice(itertools.product(*axes), cell - 1, None))
+def _nth(variant: int, axes: Sequence[Sequence[Item]]) -> tuple[Item, ...]:
+    return next(itertools.islice(itertools.product(*axes), variant - 1, None))

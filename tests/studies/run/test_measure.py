@@ -74,7 +74,7 @@ def test_the_command_says_where_the_records_lie_and_ends_with_1(wrong: list[str]
 
 
 def test_a_sweep_notes_it_and_goes_on(wrong: list[str]) -> None:
-    command = ["sweep", "x.yaml", "--grid", "load.requests=10,20", "--json", "a.json"]
+    command = ["sweep", "x.yaml", "--vary", "load.requests=10,20", "--json", "a.json"]
     done = CliRunner().invoke(cli, command)
     assert done.exit_code == 1
     there = find_sweep("last", Path("results"))
