@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from harness.errors import UsageError
 from harness.records import Ints
 from harness.stats.budget import Budget
-from harness.stats.quantiles import quantile
+from harness.stats.quantiles import NS_PER_MS, rank
 from harness.units import parse_duration
 
 MEDIAN = (0.4, 0.6)
 """Between these quantiles requests count as median ones."""
+MANY = 1 << 21
+"""Up to so many requests of a band are kept until it is known what all of them add up to; more are gone over again."""
 _QUANTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 
 
@@ -26,10 +29,6 @@ class Edge:
 
     level: float | None = None
     latency_ns: int | None = None
-
-    def at_ns(self, split: Budget) -> float | None:
-        """The latency that it means for these requests."""
-        return quantile(split.e2e, self.level) if self.level is not None else self.latency_ns
 
 
 OPEN = Edge()
@@ -91,47 +90,174 @@ def _not_a_band(text: str) -> UsageError:
 
 def attribute(split: Budget, low: Edge = OPEN, high: Edge = OPEN) -> Attribution | None:
     """Of the requests between two edges; None where there are none."""
-    if not len(split.e2e):
-        return None
-    first, last = low.at_ns(split), high.at_ns(split)
-    inside = (split.e2e >= (first or 0)) & (split.e2e <= (split.e2e.max() if last is None else last))
-    if not inside.any():
-        return None
-    chosen = np.flatnonzero(inside)
-    chosen = chosen[np.argsort(split.due[chosen], kind="stable")]
-    clusters = cluster_of(split.due[chosen], split.due[chosen] + split.e2e[chosen])
-    median = tuple(quantile(split.e2e, level) for level in MEDIAN)
-    return Attribution(
-        low_ms=float(split.e2e[inside].min()) / 1e6,
-        high_ms=float(split.e2e[inside].max()) / 1e6,
-        count=int(inside.sum()),
-        mean_ms={name: float(part[inside].mean()) / 1e6 for name, part in split.components.items()},
-        shares=split.shares(inside),
-        median_shares=split.shares((split.e2e >= median[0]) & (split.e2e <= median[1])),
-        clusters=int(clusters[-1]) + 1,
-        share_ranges=_ranges(split, chosen, clusters) if clusters[-1] else None,
-    )
+
+    def ranked(ranks: Collection[int]) -> dict[int, int]:
+        ordered = np.partition(split.e2e, [k - 1 for k in ranks])
+        return {k: int(ordered[k - 1]) for k in ranks}
+
+    return attribute_blocks(lambda: [split], len(split.e2e), ranked, low, high)
 
 
-def cluster_of(due: Ints, completed: Ints) -> Ints:
+def attribute_blocks(
+    again: Callable[[], Iterable[Budget]],
+    count: int,
+    ranked: Callable[[Collection[int]], Mapping[int, int]],
+    low: Edge = OPEN,
+    high: Edge = OPEN,
+) -> Attribution | None:
+    """The same of `count` requests in blocks. again: goes over them, in the order in which they were due.
+
+    ranked: order statistics of their e2e latencies, ns, by rank.
+    """
+    if not count:
+        return None
+    band = Band.of(count, ranked, low, high)
+    for split in again():
+        band.add(split)
+    return band.attribution(again)
+
+
+class Band:
+    """What requests of a band of latencies have in common, added up block by block. Latencies in ns, ends included."""
+
+    def __init__(self, low: float, high: float, median: tuple[float, float]) -> None:
+        self._low, self._high, self._median = low, high, median
+        self._inside, self._typical = _Sums(), _Sums()
+        self._kept: list[Budget] = []
+
+    @classmethod
+    def of(
+        cls, count: int, ranked: Callable[[Collection[int]], Mapping[int, int]], low: Edge = OPEN, high: Edge = OPEN
+    ) -> Band:
+        """Between two edges; see `attribute_blocks`."""
+        levels = [*MEDIAN, *(edge.level for edge in (low, high) if edge.level is not None)]
+        found = ranked({rank(count, level) for level in levels})
+        first, last = (
+            edge.latency_ns if edge.level is None else found[rank(count, edge.level)] for edge in (low, high)
+        )
+        least, most = (found[rank(count, level)] for level in MEDIAN)
+        return cls(first or 0, np.inf if last is None else last, (least, most))
+
+    def add(self, split: Budget) -> None:
+        """The next requests."""
+        inside, typical = self._chosen(split), split.between(*self._median)
+        self._inside.add(inside)
+        self._typical.add(typical)
+        if self._inside.count <= MANY:
+            self._kept.append(inside)
+        else:
+            self._kept.clear()
+
+    def _chosen(self, split: Budget) -> Budget:
+        return split.between(self._low, self._high)
+
+    def attribution(self, again: Callable[[], Iterable[Budget]]) -> Attribution | None:
+        """Of all that were added; None where none of them lies in the band."""
+        whole = self._inside
+        if not whole.count:
+            return None
+        clusters = _Clusters(whole)
+        if self._kept:
+            clusters.add(Budget.joined(self._kept))
+        else:
+            for split in again():
+                clusters.add(self._chosen(split))
+        return Attribution(
+            low_ms=whole.least / NS_PER_MS,
+            high_ms=whole.most / NS_PER_MS,
+            count=whole.count,
+            mean_ms={name: total / whole.count / NS_PER_MS for name, total in whole.components.items()},
+            shares=whole.shares,
+            median_shares=self._typical.shares,
+            clusters=clusters.count,
+            share_ranges=clusters.ranges() if clusters.count > 1 else None,
+        )
+
+
+class _Sums:
+    """Of the latencies and of each component, ns; whole numbers, and so exact."""
+
+    def __init__(self) -> None:
+        self.count = self.e2e = self.least = self.most = 0
+        self.components: dict[str, int] = {}
+
+    def add(self, split: Budget) -> None:
+        for name, part in split.components.items():
+            self.components[name] = self.components.get(name, 0) + int(part.sum())
+        if len(split.e2e):
+            least, most = int(split.e2e.min()), int(split.e2e.max())
+            self.least = min(self.least, least) if self.count else least
+            self.most = max(self.most, most)
+            self.e2e += int(split.e2e.sum())
+            self.count += len(split.e2e)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        return {name: part / self.e2e if self.e2e else 0.0 for name, part in self.components.items()}
+
+
+def cluster_of(due: Ints, completed: Ints, left: int | None = None) -> Ints:
     """The cluster of each of some requests, counted from 0, shape (n,). due, completed: ns, ascending by due.
 
     One that becomes due while an earlier one of them, or of its cluster, is still in the pipeline belongs to the same
     cluster: what held up that one holds up this one too, so that they tell of one event and not of two. (The runs of
     Smith and Weissman, Journal of the Royal Statistical Society B 56, 1994, with the sojourn as the gap that ends one.)
+    left: when the last of the requests before them had completed; the first is then of cluster 1 where it came later.
     """
-    left = np.maximum.accumulate(completed)
-    begins = np.concatenate([[False], due[1:] >= left[:-1]])
+    ended = np.maximum.accumulate(completed)
+    if left is not None:
+        ended = np.maximum(ended, left)
+    begins = np.concatenate([[left is not None and due[0] >= left], due[1:] >= ended[:-1]])
     clusters: Ints = np.cumsum(begins)
     return clusters
 
 
-def _ranges(split: Budget, chosen: NDArray[np.int64], clusters: Ints) -> dict[str, tuple[float, float]]:
-    """chosen: indices of the requests of the band. clusters: of each of them; two at least."""
-    whole = split.e2e[chosen].sum() - np.bincount(clusters, split.e2e[chosen])
-    ranges = {}
-    for name, part in split.components.items():
-        rest = part[chosen].sum() - np.bincount(clusters, part[chosen])
-        shares = np.divide(rest, whole, out=np.zeros(len(whole)), where=whole > 0)
-        ranges[name] = float(shares.min()), float(shares.max())
-    return ranges
+class _Clusters:
+    """The clusters of some requests in the order of their due times, and the shares that are left without each one.
+
+    whole: the sums over all of these requests.
+    """
+
+    def __init__(self, whole: _Sums) -> None:
+        self._whole = whole
+        self._left: int | None = None  # when the last of those so far had completed
+        self._open = np.zeros(
+            len(whole.components) + 1
+        )  # sums of the cluster that may go on: of e2e, and each component
+        self._ended = 0
+        self._least = np.full(len(whole.components), np.inf)
+        self._most = np.full(len(whole.components), -np.inf)
+
+    @property
+    def count(self) -> int:
+        """Clusters so far."""
+        return self._ended + (self._left is not None)
+
+    def add(self, split: Budget) -> None:
+        """The next requests; within a block their order does not matter."""
+        if not len(split.e2e):
+            return
+        order = np.argsort(split.due, kind="stable")
+        completed = (split.due + split.e2e)[order]
+        of = np.empty(len(order), np.int64)
+        of[order] = cluster_of(split.due[order], completed, self._left)
+        columns = (split.e2e, *split.components.values())
+        sums: NDArray[np.float64] = np.stack([np.bincount(of, values).astype(np.float64) for values in columns])
+        sums[:, 0] += self._open
+        self._end(sums[:, :-1])
+        self._open = sums[:, -1]
+        self._left = int(completed.max()) if self._left is None else max(self._left, int(completed.max()))
+
+    def _end(self, sums: NDArray[np.float64]) -> None:
+        self._ended += sums.shape[1]
+        rest = self._whole.e2e - sums[0]
+        for i, total in enumerate(self._whole.components.values()):
+            shares = np.divide(total - sums[i + 1], rest, out=np.zeros(len(rest)), where=rest > 0)
+            self._least[i] = min(self._least[i], shares.min(initial=np.inf))
+            self._most[i] = max(self._most[i], shares.max(initial=-np.inf))
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The smallest and the largest share of each component that is left when any one cluster is left out."""
+        self._end(self._open[:, None])
+        names = self._whole.components
+        return {k: (float(low), float(high)) for k, low, high in zip(names, self._least, self._most, strict=True)}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.records import Outcome, RunRecords
-from harness.stats.budget import PRODUCER, Budget
-from harness.stats.intervals import Interval, dependent, early_stopping_needed
+from harness.stats.intervals import Interval, Values, dependent, early_stopping_needed
 from harness.stats.little import InFlight
-from harness.stats.quantiles import LEVELS, quantile
+from harness.stats.quantiles import LEVELS
 from harness.stats.steady import SteadyState
 
 Level = Literal["ok", "warning", "invalid"]
@@ -82,10 +82,11 @@ def threads(requested: Mapping[str, int], effective: Mapping[str, Mapping[str, A
     return Check("threads", "ok", f"as requested, read back in {where}{missing and '; ' + missing}")
 
 
-def schedule(budget: Budget) -> Check:
-    """Did the producer keep its schedule? Its own lateness counts, not the time for which a full channel held it."""
-    late_ms = quantile(budget.components[PRODUCER], 0.99) / 1e6
-    median_ms = quantile(budget.e2e, 0.5) / 1e6
+def schedule(late_ms: float, median_ms: float) -> Check:
+    """Did the producer keep its schedule?
+
+    late_ms: p99 of its own lateness, without the time for which a full channel held it. median_ms: of the e2e latency.
+    """
     share = late_ms / median_ms if median_ms else 0.0
     level: Level = "invalid" if share > LATE_INVALID else "warning" if share > LATE_WARNING else "ok"
     advice = "" if level == "ok" else "; free a core for the producer, or lower the load"
@@ -94,7 +95,7 @@ def schedule(budget: Budget) -> Check:
     )
 
 
-def samples(latency: NDArray[Any], p99: Interval) -> Check:
+def samples(latency: NDArray[Any] | Values, p99: Interval) -> Check:
     """Are there enough requests for the quantiles that are shown? latency: in order of arrival, shape (n,)."""
     completed = len(latency)
     worth = f"{completed:,} requests are worth about {p99.n_effective:,.0f} independent ones"
@@ -154,20 +155,33 @@ def served(counts: Mapping[str, int]) -> Check:
 
 def ordered(records: RunRecords) -> Check:
     """Do the stamps of every completed request follow one another?"""
-    done = records.with_outcome(Outcome.COMPLETED)
+    done = wrong = 0
+    for block in records.blocks():
+        completed = block.with_outcome(Outcome.COMPLETED)
+        done, wrong = done + len(completed), wrong + disordered(completed)
+    return in_order(done, wrong)
+
+
+def in_order(done: int, wrong: int) -> Check:
+    """The same, where it is known of how many completed requests the stamps do not: see `disordered`."""
+    if wrong:
+        return Check("stamps", "invalid", f"{wrong:,} requests have stamps that are missing or out of order")
+    return Check("stamps", "ok", f"in order in all {done:,} completed requests")
+
+
+def disordered(done: RunRecords) -> int:
+    """How many completed requests have stamps that are missing or out of order."""
     wrong = np.zeros(len(done), bool)
     before = done.due
     for stage in done.stages:
-        for stamp in (stage.offered, stage.accepted, stage.taken, stage.started, stage.done):
+        stamps = (stage.offered, stage.accepted, stage.taken, stage.started, stage.done)
+        for stamp in stamps:
             wrong |= stamp == 0
-        wrong |= stage.accepted < stage.offered
-        wrong |= (stage.taken < stage.accepted) | (stage.started < stage.taken) | (stage.done < stage.started)
+        for earlier, later in pairwise(stamps):
+            wrong |= later < earlier
         wrong |= stage.taken < before
         before = stage.done
-    count = int(wrong.sum())
-    if count:
-        return Check("stamps", "invalid", f"{count:,} requests have stamps that are missing or out of order")
-    return Check("stamps", "ok", f"in order in all {len(done):,} completed requests")
+    return int(np.count_nonzero(wrong))
 
 
 def little(found: InFlight | None) -> Check:

@@ -10,12 +10,14 @@ of arrival; `independent` is the textbook one, for comparison and for samples th
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stats import autocorrelation
 from harness.stats.quantiles import rank, requests_needed
 
 INDEPENDENT = "independent order statistics"
@@ -55,6 +57,18 @@ class Interval:
         return self.lo is not None and self.hi is not None
 
 
+class Values(Protocol):
+    """Values in the order of arrival that are gone over in blocks, because there may be too many to hold."""
+
+    def __len__(self) -> int: ...
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """All of them in order."""
+
+    def ranked(self, ranks: Collection[int]) -> Mapping[int, float]:
+        """The order statistics of some ranks, from 1 to n."""
+
+
 def independent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Interval:
     """Return the interval between two order statistics for the quantile q of independent values, shape (n,).
 
@@ -79,7 +93,7 @@ def independent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Int
     return Interval(float(ordered[low - 1]), float(ordered[high - 1]), INDEPENDENT, confidence, n, needed)
 
 
-def dependent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Interval:
+def dependent(values: NDArray[Any] | Values, q: float, confidence: float = 0.95) -> Interval:
     """Return the interval for the quantile q of one run's values, shape (n,), in the order of arrival.
 
     1. Inflation: how many requests in a row count as one, from the autocorrelation of "lies beyond the quantile".
@@ -105,24 +119,22 @@ def dependent(values: NDArray[Any], q: float, confidence: float = 0.95) -> Inter
     run never met, such as a stall that comes once an hour, no interval from that run can hold.
     """
     _check(q, confidence)
-    array = np.asarray(values)
+    given = _InMemory(values) if isinstance(values, np.ndarray) else values
     if q < 0.5:
-        mirrored = _upper(-array, 1.0 - q, confidence)
+        mirrored = _upper(_Mirrored(given), 1.0 - q, confidence)
         ends = (mirrored.hi, mirrored.lo)
         lo, hi = (None if end is None else -end for end in ends)
         return Interval(lo, hi, DEPENDENT, confidence, mirrored.n_effective, mirrored.needed)
-    return _upper(array, q, confidence)
+    return _upper(given, q, confidence)
 
 
 def inflation(values: NDArray[Any], q: float) -> float:
     """Return how many values in a row, shape (n,), say as much about their quantile q as one independent value.
 
-    1 + 2 * (sum of the autocorrelations of the indicator "lies above the quantile"), at least 1. The sum ends by the
-    initial monotone sequence rule: sums of two neighbouring lags, as long as they are positive, and never larger than
-    the one before (Geyer, Statistical Science 7, 1992, section 3.3), at most a quarter of the series. 1 for values
-    without variation. In a short run of correlated values it comes out low (`effective` allows for it).
+    1 + 2 * (sum of the autocorrelations of the indicator "lies above the quantile"), at least 1; where the sum ends,
+    `autocorrelation.summed` says. In a short run of correlated values it comes out low (`effective` allows for it).
     """
-    return _correlation(values, q)[0]
+    return _correlation(_InMemory(values), [q])[q][0]
 
 
 def effective(n: int, factor: float, q: float) -> float:
@@ -180,24 +192,54 @@ def early_stopping_estimate(values: NDArray[Any], q: float, confidence: float = 
     return float(np.partition(values, n - low)[n - low])
 
 
-def _correlation(values: NDArray[Any], q: float) -> tuple[float, int]:
-    """Return the inflation of values, shape (n,), at their quantile q, and up to which lag it was summed."""
+@dataclass(frozen=True)
+class _InMemory:
+    values: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        yield self.values
+
+    def ranked(self, ranks: Collection[int]) -> Mapping[int, float]:
+        ordered = np.partition(self.values, [k - 1 for k in ranks])
+        return {k: ordered[k - 1] for k in ranks}
+
+
+@dataclass(frozen=True)
+class _Mirrored:
+    """The values with their signs changed."""
+
+    values: Values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        return (-block for block in self.values.blocks())
+
+    def ranked(self, ranks: Collection[int]) -> Mapping[int, float]:
+        found = self.values.ranked([len(self) + 1 - k for k in ranks])
+        return {k: -found[len(self) + 1 - k] for k in ranks}
+
+
+def _correlation(values: Values, quantiles: Collection[float]) -> dict[float, tuple[float, int]]:
+    """Return the inflation of values at some of their quantiles, and up to which lag it was summed."""
     n = len(values)
     if n < 8:
-        return 1.0, 0
-    k = rank(n, q) - 1
-    above = (values > np.partition(values, k)[k]).astype(np.float64)
-    above -= above.mean()
-    lags = n // 8 * 2
-    size = 1 << (n + lags - 1).bit_length()  # so long that no lag below `lags` wraps around
-    spectrum = np.fft.rfft(above, size)
-    covariance = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[:lags]
-    if covariance[0] <= 0.0:
-        return 1.0, 0
-    pairs = covariance.reshape(-1, 2).sum(axis=1) / covariance[0]
-    not_positive = np.flatnonzero(pairs <= 0.0)
-    end = int(not_positive[0]) if not_positive.size else len(pairs)
-    return max(1.0, 2.0 * float(np.minimum.accumulate(pairs[:end]).sum()) - 1.0), 2 * end
+        return dict.fromkeys(quantiles, (1.0, 0))
+    ordered = sorted(quantiles)
+    ranks = [rank(n, q) for q in ordered]
+    ranked = values.ranked(set(ranks))
+    thresholds = [ranked[k] for k in ranks]
+    exceeded = np.zeros(n, np.int8)  # how many of the thresholds, by each value
+    first = 0
+    for block in values.blocks():
+        for threshold in thresholds:
+            exceeded[first : first + len(block)] += block > threshold
+        first += len(block)
+    return {q: autocorrelation.summed(exceeded > i) for i, q in enumerate(ordered)}
 
 
 def _surplus(factor: float, q: float) -> float:
@@ -211,7 +253,7 @@ def _long_enough(n: int, about_median: float, q: float) -> int:
     return math.ceil(round(n * required / effective(n, about_median, 0.5), 6))
 
 
-def _upper(values: NDArray[Any], q: float, confidence: float) -> Interval:
+def _upper(values: Values, q: float, confidence: float) -> Interval:
     """Return the dependence-aware interval for a quantile q >= 0.5."""
     from scipy.special import betaincinv, ndtri
 
@@ -219,7 +261,8 @@ def _upper(values: NDArray[Any], q: float, confidence: float) -> Interval:
     if n == 0:
         return Interval(None, None, DEPENDENT, confidence, 0.0, requests_needed(q))
     levels = {min(0.5, tail * wider) for wider in (1.0, 5.0, 10.0)}
-    found = {level: _correlation(values, 1.0 - level) for level in levels | {0.5}}
+    correlated_at = _correlation(values, {1.0 - level for level in levels | {0.5}})
+    found = {level: correlated_at[1.0 - level] for level in levels | {0.5}}
     factor, lag = (max(column) for column in zip(*(found[level] for level in levels), strict=True))
     n_effective = effective(n, factor, q)
     needed = max(_long_enough(n, found[0.5][0], q), math.ceil(MIN_EFFECTIVE * factor / tail))
@@ -234,10 +277,9 @@ def _upper(values: NDArray[Any], q: float, confidence: float) -> Interval:
     more = n / factor * math.exp(SKEW * q * correlated / math.sqrt(clusters))
     fewest = n * float(betaincinv(fewer * tail, fewer * q + 1.0, half))
     most = n * float(betaincinv(more * tail + 1.0, more * q, 1.0 - half))
-    ordered = np.sort(values)
-    lo = ordered[max(n - 1 - math.floor(most), 0)]
-    hi = ordered[n - max(math.ceil(fewest), 1)]
-    return Interval(float(lo), float(hi), DEPENDENT, confidence, n_effective, needed)
+    low, high = max(n - math.floor(most), 1), n + 1 - max(math.ceil(fewest), 1)
+    ranked = values.ranked({low, high})
+    return Interval(float(ranked[low]), float(ranked[high]), DEPENDENT, confidence, n_effective, needed)
 
 
 def _check(q: float, confidence: float) -> None:

@@ -40,14 +40,26 @@ def in_flight(at_ns: Ints, counts: Ints, records: RunRecords) -> InFlight | None
 
     records: of every request of the load, whatever became of it; a calibration that came before is left out.
     """
-    loaded = records.select(records.column("phase") != Phase.CALIBRATION)
-    accepted = loaded.stages[0].accepted
-    entered = accepted > 0  # one that was dropped ended as it was issued
-    if not len(at_ns) or not entered.any():
+    if not len(at_ns):
         return None
-    ended = timeline.ended(loaded)
-    ended[loaded.outcome == Outcome.ABORTED] = np.iinfo(np.int64).max
-    began, left = np.sort(accepted[entered]), np.sort(ended[entered])
-    inside = np.searchsorted(began, at_ns, side="right") - np.searchsorted(left, at_ns, side="right")
-    span_s = float(max(at_ns[-1], began[-1]) - min(at_ns[0], began[0])) / 1e9
-    return InFlight(len(at_ns), float(counts.mean()), float(inside.mean()), len(began) / span_s if span_s else 0.0)
+    moments = np.sort(at_ns)
+    change = np.zeros(len(at_ns) + 1, np.int64)  # in the number in flight, from one moment to the next
+    count, first, last = 0, 0, 0
+    for block in records.blocks():
+        began = block.stage(0).accepted
+        entered = (began > 0) & (block.column("phase") != Phase.CALIBRATION)  # one that was dropped ended as it came
+        began = began[entered]
+        if not len(began):
+            continue
+        ended = timeline.ended(block)[entered]
+        ended[block.outcome[entered] == Outcome.ABORTED] = np.iinfo(np.int64).max
+        for times, step in ((began, 1), (ended, -1)):
+            change += step * np.bincount(np.searchsorted(moments, times, side="left"), minlength=len(change))
+        first = min(first, int(began.min())) if count else int(began.min())
+        last = max(last, int(began.max()))
+        count += len(began)
+    if not count:
+        return None
+    inside = np.cumsum(change)[:-1]
+    span_s = float(max(at_ns[-1], last) - min(at_ns[0], first)) / 1e9
+    return InFlight(len(at_ns), float(counts.mean()), float(inside.mean()), count / span_s if span_s else 0.0)

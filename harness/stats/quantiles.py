@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stats.ranks import OrderStatistics
+
 LEVELS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 KEYS = ("mean", *LEVELS, "min", "max")
 MIN_TAIL = 12
@@ -58,6 +60,29 @@ def summarise(values_ns: NDArray[Any]) -> dict[str, float | None]:
     summary["min"] = float(ordered[0]) / NS_PER_MS
     summary["max"] = float(ordered[-1]) / NS_PER_MS
     return summary
+
+
+def ranks(n: int) -> set[int]:
+    """Of the order statistics that a summary of n values shows."""
+    return {rank(n, q) for q in LEVELS.values()} if n else set()
+
+
+def summary_of(order: OrderStatistics, lost: int = 0) -> dict[str, float | None]:
+    """`summarise` of values that were gone over in blocks, and of `lost` ones that are infinite.
+
+    order: to be asked for the `ranks` of so many values, as far as these are not among the lost.
+    """
+    n = order.count + lost
+    if not n:
+        return dict.fromkeys(KEYS)
+
+    def at(k: int) -> float:
+        return order.at(k) / NS_PER_MS if k <= order.count else math.inf
+
+    quantiles = {name: at(rank(n, q)) for name, q in LEVELS.items()}
+    mean = math.inf if lost or order.mean is None else order.mean / NS_PER_MS
+    least, most = (math.inf if end is None else end / NS_PER_MS for end in (order.least, order.largest))
+    return {"mean": mean, **quantiles, "min": least, "max": math.inf if lost else most}
 
 
 def requests_needed(q: float) -> int:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.records import Outcome, RunRecords
-from harness.stats.quantiles import summarise
 
 WORDS = {Outcome.DROPPED: "dropped", Outcome.FAILED: "failed", Outcome.ABORTED: "had not ended when the run did"}
 
@@ -24,15 +23,22 @@ def latencies(records: RunRecords) -> NDArray[np.float64]:
     return np.where(completed, (records.completed - records.due).astype(np.float64), np.inf)
 
 
-def judge(limits_ns: Mapping[str, int], measured: RunRecords, *, steady: bool) -> list[dict[str, Any]]:
+def judge(
+    limits_ns: Mapping[str, int],
+    figures: Mapping[str, float | None],
+    outcomes: Mapping[int, int],
+    issued: int,
+    *,
+    steady: bool,
+) -> list[dict[str, Any]]:
     """Each limit, what was measured, and whether it is met; without a steady state none is.
 
-    limits_ns: by the statistic that they limit, a key of `quantiles.summarise`. measured: all measured requests that
-    were issued. measured_ms is None where there is no figure: `why` then says so, with `infinite` for a statistic
-    that falls among the lost requests. `why` also tells of lost requests where the figure is a finite one.
+    limits_ns: by the statistic that they limit, a key of `quantiles.summarise`. figures: that summary of all measured
+    requests that were issued, the lost ones among them as infinite. outcomes: how many ended in each way. measured_ms
+    is None where there is no figure: `why` then says so, with `infinite` for a statistic that falls among the lost
+    requests. `why` also tells of lost requests where the figure is a finite one.
     """
-    figures = summarise(latencies(measured))
-    why = lost(measured) if len(measured) else "no request was issued"
+    why = lost(outcomes, issued) if issued else "no request was issued"
     rows = []
     for name, limit_ns in limits_ns.items():
         value = figures[name]
@@ -51,14 +57,14 @@ def judge(limits_ns: Mapping[str, int], measured: RunRecords, *, steady: bool) -
     return rows
 
 
-def lost(measured: RunRecords) -> str | None:
+def lost(outcomes: Mapping[int, int], issued: int) -> str | None:
     """What share of the requests was lost, and how, as a part of a sentence; None when none was."""
-    counts = {word: int(np.count_nonzero(measured.outcome == outcome)) for outcome, word in WORDS.items()}
+    counts = {word: outcomes.get(outcome, 0) for outcome, word in WORDS.items()}
     parts = {word: count for word, count in counts.items() if count}
     if not parts:
         return None
-    total = sum(parts.values()) / len(measured)
-    each = ", ".join(f"{percent(count / len(measured))} {word}" for word, count in parts.items())
+    total = sum(parts.values()) / issued
+    each = ", ".join(f"{percent(count / issued)} {word}" for word, count in parts.items())
     how = f" ({each})" if len(parts) > 1 else f" ({next(iter(parts))})"
     return f"{percent(total)} of the requests were lost{how} and count as infinitely late"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from harness.executors.base import Execution
 from harness.scenario.model import Closed
 from harness.stats import checks
-from harness.stats.budget import budget, measured_and_completed
+from harness.stats.budget import PRODUCER, budget, measured_and_completed
 from harness.stats.checks import Check
+from harness.stats.quantiles import NS_PER_MS, quantile
 
 
 def checks_of(execution: Execution) -> list[Check]:
@@ -18,7 +19,12 @@ def checks_of(execution: Execution) -> list[Check]:
         return found
     found.append(checks.ordered(records))
     if not isinstance(plan.load, Closed):
-        found += [checks.schedule(budget(records)), *_carried(execution)]
+        split = budget(records)
+        late_ms, median_ms = (
+            quantile(split.components[PRODUCER], 0.99) / NS_PER_MS,
+            quantile(split.e2e, 0.5) / NS_PER_MS,
+        )
+        found += [checks.schedule(late_ms, median_ms), *_carried(execution)]
     return found
 
 
