@@ -1,1 +1,86 @@
-"""Measure, explain and plan the tail latency of an inference pipeline."""
+"""Measure, explain and plan the tail latency of an inference pipeline.
+
+    import harness
+
+    run = harness.run("resnet18_cpu", {"load.rate": "20/s"})
+    run.summary.e2e.p99
+    run.to_pandas()
+
+Every name is imported when it is first used, and heavy libraries by the calls that need them. docs/api.md is the guide,
+docs/reference.md the reference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness import twin
+    from harness.api.results import Interrupted
+    from harness.api.runs import Run, open_run, run, runs
+    from harness.api.scenarios import load_scenario
+    from harness.errors import (
+        HarnessError,
+        RunFailed,
+        SaveError,
+        ScenarioError,
+        StageFailed,
+        StalledError,
+        UsageError,
+    )
+    from harness.scenario import Scenario
+
+__all__ = [
+    "HarnessError",
+    "Interrupted",
+    "Run",
+    "RunFailed",
+    "SaveError",
+    "Scenario",
+    "ScenarioError",
+    "StageFailed",
+    "StalledError",
+    "UsageError",
+    "load_scenario",
+    "open_run",
+    "run",
+    "runs",
+    "twin",
+]
+
+_HOMES = {
+    "harness.api.results": ("Interrupted",),
+    "harness.api.runs": ("Run", "open_run", "run", "runs"),
+    "harness.api.scenarios": ("load_scenario",),
+    "harness.errors": (
+        "HarnessError",
+        "RunFailed",
+        "SaveError",
+        "ScenarioError",
+        "StageFailed",
+        "StalledError",
+        "UsageError",
+    ),
+    "harness.scenario": ("Scenario",),
+}
+"""The module of each public name; `twin` is a module itself."""
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "twin":
+        return import_module("harness.twin")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tail-latency-harness")
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

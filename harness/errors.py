@@ -27,6 +27,7 @@ class HarnessError(Exception):
         self.where = where
         self.hint = hint
         self.details = ""  # a traceback and the like: goes to a file, not to the screen
+        self.saved = ""  # the folder of the run that it ended, where what was measured is saved
 
     def __str__(self) -> str:
         where = one_line(self.where)  # often the name of a file

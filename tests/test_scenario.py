@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from harness import registry, scenario
-from harness.commands.planning import plan_of
 from harness.errors import BAD_USAGE, HarnessError, ScenarioError, UsageError
 from harness.scenario import Scenario
+from harness.studies.planning import plan_of
 from tests.properties import holds
 
 HERE = Path(__file__).parent

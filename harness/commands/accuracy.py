@@ -66,7 +66,6 @@ def command(
     met, and with the error's own when a variant could not be run.
     """
     from harness.commands import output
-    from harness.commands.planning import plan_of, with_line
     from harness.errors import ScenarioError
     from harness.report.screens import accuracy as report
     from harness.scenario import find, parse_axes
@@ -74,6 +73,7 @@ def command(
     from harness.studies.accuracy.dataset import of_folder, of_source
     from harness.studies.accuracy.evaluate import inference_of
     from harness.studies.accuracy.variants import combine
+    from harness.studies.planning import plan_of, with_line
 
     output.check_json(json_to)
     if data is None and (class_map is not None or unlabelled):

@@ -85,8 +85,8 @@ def command(
 
 def _configurations(scenario: Path, over: Sequence[str], overrides: Sequence[str]) -> list[Configuration]:
     """Every one planned, so that none turns out to be impossible later. Raises UsageError."""
-    from harness.commands.planning import plan_of
     from harness.studies import capacity
+    from harness.studies.planning import plan_of
 
     capacity.check_settings(overrides)
     points = capacity.grid(over)
@@ -100,10 +100,10 @@ def _configurations(scenario: Path, over: Sequence[str], overrides: Sequence[str
 
 def _measure(scenario: Path, overrides: Sequence[str], out: Path, quiet: bool) -> Measure:
     """Run a Plan on its executor and save it as any other run."""
-    from harness.commands.planning import with_line
     from harness.report.live import run as live
     from harness.scenario import find
     from harness.studies import capacity
+    from harness.studies.planning import with_line
     from harness.studies.run.measure import measure
 
     path = find(scenario)

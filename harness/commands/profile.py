@@ -39,10 +39,10 @@ def command(
     """
     from harness import store
     from harness.commands import output
-    from harness.commands.planning import plan_of, with_line
     from harness.errors import ScenarioError
     from harness.report.live import run as live
     from harness.report.screens import profile as report
+    from harness.studies.planning import plan_of, with_line
     from harness.studies.profile import Files, profile, stage_of
 
     output.check_json(json_to)

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import files
 from harness.commands import options, output
-from harness.errors import SaveError, UsageError
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.report.html import Run
     from harness.report.html.study import Study
     from harness.store import SavedRun
 
-FILE = "report.html"
 MOST_RUNS = 8
 
 
@@ -28,7 +25,7 @@ MOST_RUNS = 8
     "--output",
     "target",
     type=click.Path(path_type=Path),
-    help=f"The file to write; by default {FILE} in the run's folder, or here for several runs.",
+    help="The file to write; by default report.html in the run's folder, or here for several runs.",
 )
 @click.option("--png", type=click.Path(path_type=Path, file_okay=False), help="Draw the plots as PNG into a folder.")
 @click.option("--svg", type=click.Path(path_type=Path, file_okay=False), help="Draw the plots as SVG into a folder.")
@@ -50,6 +47,7 @@ def command(
     comparison or of a search for the capacity. The file needs no network.
     """
     from harness import store
+    from harness.report.html.files import read_all, write_report, write_study
 
     if len(runs) > MOST_RUNS:
         raise UsageError(f"{len(runs)} runs side by side, and at most {MOST_RUNS} can be told apart")
@@ -57,9 +55,7 @@ def command(
         _check(target)
     study = _study(runs, text or png or svg)
     if study is not None:
-        from harness.report import html
-
-        output.say(f"Report in {_save(html.render_study(study), target or study.path / FILE)}")
+        output.say(f"Report in {write_study(study, target)}")
         return
     saved = [store.find(run, out) for run in runs or ("last",)]
     if text:
@@ -69,27 +65,12 @@ def command(
     if wanted:
         from harness.report.plots import run as plots
 
-        read = _read(saved)
+        read = read_all(saved)
         for folder, form in wanted:
             for path in plots.draw(read, folder, form):
                 output.say(str(path))
     if target is not None or not (text or wanted):
-        output.say(f"Report in {write(saved, target)}")
-
-
-def write(saved: Sequence[SavedRun], target: Path | None = None) -> Path:
-    """Write the HTML report of saved runs, by default where `command` says. Returns its path. Raises SaveError."""
-    from harness.report import html
-
-    return _save(html.render(_read(saved)), target or (saved[0].path / FILE if len(saved) == 1 else Path(FILE)))
-
-
-def _save(page: str, path: Path) -> Path:
-    try:
-        files.replace(path, page)
-    except OSError as error:
-        raise SaveError(f"cannot write the report: {error.strerror}", where=str(path)) from None
-    return path
+        output.say(f"Report in {write_report(saved, target)}")
 
 
 def _study(runs: Sequence[str], otherwise: object) -> Study | None:
@@ -100,14 +81,6 @@ def _study(runs: Sequence[str], otherwise: object) -> Study | None:
     if found is not None and (len(runs) > 1 or otherwise):
         raise UsageError(f"a {found.kind} has a report of its own, as HTML", where=str(found.path))
     return found
-
-
-def _read(saved: Sequence[SavedRun]) -> list[Run]:
-    from harness.report import html
-    from harness.stats.series import SPANS
-
-    labels = "ABCDEFGH"[: len(saved)] if len(saved) > 1 else [""]
-    return [html.read(one, label, SPANS // len(saved)) for one, label in zip(saved, labels, strict=True)]
 
 
 def _check(target: Path) -> None:

@@ -47,8 +47,8 @@ def command(
     standard error, the result to standard output. The run is saved also when it fails or is interrupted with Ctrl-C.
     """
     from harness.commands import output
-    from harness.commands.planning import plan_of, with_line
     from harness.report.live import run as live
+    from harness.studies.planning import plan_of, with_line
     from harness.studies.run.measure import measure
 
     output.check_json(json_to)
@@ -88,10 +88,10 @@ def command(
 
 def _report(saved: SavedRun) -> SaveError | None:
     """Make the run's report; returns why it could not be written."""
-    from harness.commands.report import write
+    from harness.report.html.files import write_report
 
     try:
-        output.tell(f"Report in {write([saved])}")
+        output.tell(f"Report in {write_report([saved])}")
     except SaveError as error:
         return error
     return None

@@ -22,7 +22,7 @@ def command(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
 
     Ends with exit code 2 when a file is not valid.
     """
-    from harness.commands.planning import plan_of
+    from harness.studies.planning import plan_of
 
     wrong = 0
     for file in files:

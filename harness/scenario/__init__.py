@@ -12,7 +12,7 @@ loading     all of these in turn; the way back, and the JSON Schema
 """
 
 from harness.scenario.finding import find
-from harness.scenario.loading import dump, load, read, schema, with_overrides
+from harness.scenario.loading import dump, from_mapping, load, read, schema, with_overrides
 from harness.scenario.model import (
     Batch,
     Closed,
@@ -27,6 +27,7 @@ from harness.scenario.model import (
     Source,
     StageOptions,
 )
+from harness.scenario.overriding import texts_of
 from harness.scenario.problems import located
 from harness.scenario.varying import Axis, combinations, parse_axes
 
@@ -47,10 +48,12 @@ __all__ = [
     "combinations",
     "dump",
     "find",
+    "from_mapping",
     "load",
     "located",
     "parse_axes",
     "read",
     "schema",
+    "texts_of",
     "with_overrides",
 ]

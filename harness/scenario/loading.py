@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from harness.errors import ScenarioError
 from harness.keys import FileName, Keys, mapping_of
 from harness.registry import ARRIVALS, STAGES
 from harness.scenario.model import Scenario, Source
-from harness.scenario.overriding import Override
+from harness.scenario.overriding import Override, plain
 from harness.scenario.overriding import apply as apply_overrides
 from harness.scenario.problems import validate
 from harness.scenario.reading import Document, parse
@@ -44,6 +44,17 @@ def read(path: str | Path) -> Document:
 def with_overrides(scenario: Scenario, overrides: Sequence[str]) -> Scenario:
     """A Scenario with "key.path=value" settings applied. Raises ScenarioError."""
     return _settled(parse(dump(scenario), scenario.name), overrides)
+
+
+def from_mapping(keys: Mapping[str, Any], overrides: Sequence[str] = ()) -> Scenario:
+    """The Scenario that a mapping of plain data describes, as a file of the same keys would: a duration is "5 ms", a
+    stage {"inference": {"model": "resnet18"}}. Relative file names count from the working directory.
+
+    Raises ScenarioError, which lists every problem with its key path.
+    """
+    raw = plain(keys)
+    name = raw.get("name")
+    return _settled(Document(f"scenario {name}" if name else "scenario", raw, {}), overrides)
 
 
 def _settled(document: Document, overrides: Sequence[str]) -> Scenario:

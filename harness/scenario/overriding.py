@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import yaml
@@ -41,6 +43,44 @@ class Override:
             return cls(text, path, yaml.safe_load(value))
         except (yaml.YAMLError, ValueError, RecursionError):
             raise ScenarioError("the value is not YAML", where=f"--set {text}") from None
+
+
+def texts_of(overrides: Mapping[str, Any] | Sequence[str] | None) -> tuple[str, ...]:
+    """Overrides as `--set` takes them: of a mapping such as {"load.rate": "20/s"}, or such texts as they are.
+
+    A value is None, a bool, a number, a text, a path, or a list or mapping of these. Raises ScenarioError.
+    """
+    if isinstance(overrides, str):
+        raise ScenarioError("a text, where a list of KEY=VALUE or a mapping is expected", where=overrides)
+    if not isinstance(overrides, Mapping):
+        return tuple(overrides or ())
+    return tuple(f"{key}={_written(key, value)}" for key, value in overrides.items())
+
+
+def _written(key: str, value: Any) -> str:
+    """A value as YAML, on one line, which `Override.parse` reads back equal. Raises ScenarioError."""
+    options: dict[str, Any] = {"default_flow_style": True, "width": math.inf}
+    try:
+        text = str(yaml.safe_dump(plain(value), allow_unicode=True, **options)).removesuffix("\n").removesuffix("\n...")
+        if text.isprintable():
+            return text
+        return str(yaml.safe_dump(plain(value), default_style='"', **options)).removesuffix("\n")  # breaks as \\n
+    except yaml.YAMLError:
+        kind = type(value).__name__
+        raise ScenarioError(
+            f"a {kind} cannot stand in a scenario", where=key, hint="Numbers, texts, lists and mappings can."
+        ) from None
+
+
+def plain(value: Any) -> Any:
+    """A value of Python as YAML would have read it: paths as texts, tuples as lists, NumPy's scalars as numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    return value.item() if hasattr(value, "item") and not getattr(value, "shape", None) else value
 
 
 def apply(raw: dict[str, Any], overrides: Sequence[Override]) -> None:

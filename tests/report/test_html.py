@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import cli
-from harness.commands.report import write
 from harness.plan import resolve
 from harness.report import html
 from harness.report.html.figures import STYLES
+from harness.report.html.files import write_report
 from harness.scenario import dump
 from harness.store import SavedRun
 from harness.studies.run.measure import measure
@@ -80,7 +80,7 @@ class Page(HTMLParser):
 
 
 def page(runs, tmp_path) -> Page:
-    return Page(write(runs, tmp_path / "x.html").read_text(encoding="utf-8"))
+    return Page(write_report(runs, tmp_path / "x.html").read_text(encoding="utf-8"))
 
 
 def look_up(summary, key: str):

@@ -39,18 +39,16 @@ def render_study(study: Study) -> str:
 
 
 def _page(content: dict[str, Any]) -> str:
-    style = _static("report.css")
-    script = '"use strict";\n(() => {\n' + "\n".join(_static(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    style = static("report.css")
+    script = '"use strict";\n(() => {\n' + "\n".join(static(f"{name}.js") for name in SCRIPTS) + "})();\n"
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    shared = {
-        "style": Markup(style),
-        "script": Markup(script),
-        "policy": policy,
-        "marks": MARKS,
-        "verdicts": terminal.LEVEL_WORDS,
-        "components": terminal.COMPONENTS,
-    }
-    return _templates().get_template(content["template"]).render(**shared, **content)
+    page = {"style": Markup(style), "script": Markup(script), "policy": policy}
+    return templates().get_template(content["template"]).render(**shared(), **page, **content)
+
+
+def shared() -> dict[str, Any]:
+    """What every template may use."""
+    return {"marks": MARKS, "verdicts": terminal.LEVEL_WORDS, "components": terminal.COMPONENTS}
 
 
 def _one(run: Run) -> dict[str, Any]:
@@ -98,7 +96,8 @@ def _data(drawn: Sequence[charts.Chart]) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
+    """The templates, with their filters; text is escaped, and a name that is not known is an error."""
     loader = jinja2.FileSystemLoader(HERE / "templates")
     found = jinja2.Environment(
         loader=loader,
@@ -117,7 +116,8 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, Markup) else printable(str(value))
 
 
-def _static(name: str) -> str:
+def static(name: str) -> str:
+    """A style or a script."""
     return (HERE / "static" / name).read_text(encoding="utf-8")
 
 

@@ -48,10 +48,11 @@ class _Lines:
         if progress.phase == self._phase and progress.elapsed_s - self._shown_s < LINE_EVERY_S:
             return
         self._phase, self._shown_s = progress.phase, progress.elapsed_s
-        print(printable(f"{progress.plan.scenario.name}: {_sentence(progress)}"), file=sys.stderr, flush=True)
+        print(printable(f"{progress.plan.scenario.name}: {sentence(progress)}"), file=sys.stderr, flush=True)
 
 
-def _sentence(progress: Progress) -> str:
+def sentence(progress: Progress) -> str:
+    """Where a run stands, in one line of text."""
     if progress.phase == "starting":
         return "starting workers"
     parts = [f"{progress.phase}: {_count(progress)} requests, {_rate(progress)}/s"]

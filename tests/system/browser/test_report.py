@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.report import write
 from harness.plan import resolve
 from harness.records import Phase
 from harness.report.html.figures import STYLES
+from harness.report.html.files import write_report
 from harness.stats.quantiles import quantile
 from harness.store import SavedRun
 from harness.studies.run.measure import measure
@@ -52,7 +52,7 @@ def opened(browser, runs, tmp_path):
     contexts = []
 
     def open_it(count: int = 1, width: int = 1440, height: int = 900, scheme: str = "light"):
-        path = write(runs[:count], tmp_path / "report.html")
+        path = write_report(runs[:count], tmp_path / "report.html")
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
