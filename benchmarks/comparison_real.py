@@ -14,8 +14,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from harness.studies.compare.document import Pair
 from harness.studies.compare.running import Question, compare
 from harness.studies.compare.sides import plan_side, prepare
 
@@ -33,7 +33,7 @@ MOST_FALSE = 1
 BLOCKS = 10
 
 
-def measure(path: Path, own: Sequence[str], requests: int, seed: int) -> dict[str, Any]:
+def measure(path: Path, own: Sequence[str], requests: int, seed: int) -> Pair:
     """The comparison of the scenario with itself, changed by `own`."""
     sides = prepare(
         [plan_side(path, [f"load.seed={seed}"], each, "--b") for each in ((), tuple(own))],
@@ -43,8 +43,7 @@ def measure(path: Path, own: Sequence[str], requests: int, seed: int) -> dict[st
     compared = compare(sides, Question(), path.parent)
     if compared.error is not None:
         raise compared.error
-    pair: dict[str, Any] = compared.document["comparisons"][0]
-    return pair
+    return compared.document.comparisons[0]
 
 
 def main() -> None:
@@ -61,21 +60,23 @@ def main() -> None:
         for seed in range(1, told.comparisons + 1):
             pair = measure(path, (), told.requests, seed)
             rows.append(pair)
-            counts = Counter(effect["verdict"] for effect in pair["effects"])
+            counts = Counter(effect.verdict for effect in pair.effects)
             said = ", ".join(f"{verdict} {count}" for verdict, count in sorted(counts.items()))
             print(f"  {seed:2}: {said}", flush=True)
-        false = sum(any(e["verdict"] in ("faster", "slower") for e in pair["effects"]) for pair in rows)
+        false = sum(any(e.verdict in ("faster", "slower") for e in pair.effects) for pair in rows)
         print(f"with a false verdict: {false} of {len(rows)} (target: at most {MOST_FALSE} of 10)")
         planted = measure(path, [PLANTED], told.requests, told.comparisons + 1)
     print(f"\n{PLANTED} against 4 ms")
-    for effect in planted["effects"]:
-        if effect["metric"] in SHOWN and effect["ratio_interval"]:
-            low, high = effect["ratio_interval"]
-            print(f"  {effect['metric']:28} x {effect['ratio']:.3f} ({low:.3f} to {high:.3f})  {effect['verdict']}")
-    found = next(effect for effect in planted["effects"] if effect["metric"] == SERVICE)["verdict"] == "slower"
+    for effect in planted.effects:
+        if effect.metric in SHOWN and effect.ratio_interval:
+            low, high = effect.ratio_interval
+            print(f"  {effect.metric:28} x {effect.ratio:.3f} ({low:.3f} to {high:.3f})  {effect.verdict}")
+    found = next(effect for effect in planted.effects if effect.metric == SERVICE).verdict == "slower"
     print(f"found in the service: {'yes' if found else 'no'}")
     if told.json:
-        told.json.write_text(json.dumps({"same": rows, "planted": planted}, indent=2) + "\n")
+        told.json.write_text(
+            json.dumps({"same": [pair.as_json() for pair in rows], "planted": planted.as_json()}, indent=2) + "\n"
+        )
     raise SystemExit(0 if found and false <= MOST_FALSE else 1)
 
 

@@ -14,6 +14,7 @@ from harness.commands import options
 from harness.errors import NOT_MET, HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.studies.compare.document import ComparisonDocument
     from harness.studies.compare.running import ComparisonResult, Question
     from harness.studies.variants import Variant
 
@@ -173,7 +174,7 @@ def _exit_code(compared: ComparisonResult) -> None:
         raise SystemExit(NOT_MET)
     if compared.signal:
         raise SystemExit(interruption.exit_code(compared.signal))
-    if any(judgement["failed"] for judgement in compared.document["gate"]):
+    if any(judged.failed for judged in compared.document.gate):
         raise SystemExit(NOT_MET)
 
 
@@ -184,7 +185,7 @@ def _runs(
     from harness import store
     from harness.stats.metrics import default_metrics
     from harness.studies.compare import gate
-    from harness.studies.compare.document import of_judgements, of_runs
+    from harness.studies.compare.document import of_runs
     from harness.studies.compare.saved import compare_runs
 
     a, b = (store.find(reference, out) for reference in what)
@@ -194,9 +195,9 @@ def _runs(
     found = compare_runs(
         a, b, force=force, margin=margin, confidence=confidence, metrics=metrics, alone=gate.alone(limits)
     )
-    judged = of_judgements("b", [gate.judge(limit, found.comparison) for limit in limits])
-    _deliver({**of_runs(a, b, found), "gate": judged}, json_to)
-    if any(judgement["failed"] for judgement in judged):
+    judgements = [gate.judge(limit, found.comparison) for limit in limits]
+    _deliver(of_runs(a, b, found, judgements), json_to)
+    if any(judgement.failed for judgement in judgements):
         raise SystemExit(NOT_MET)
 
 
@@ -206,20 +207,20 @@ def _again(reference: str, json_to: str | None) -> None:
     _deliver(folder.load(Path(reference)), json_to)
 
 
-def _deliver(document: dict[str, Any], json_to: str | None, error: HarnessError | None = None) -> None:
+def _deliver(document: ComparisonDocument, json_to: str | None, error: HarnessError | None = None) -> None:
     """Show a comparison and write it as JSON; then raise what went wrong."""
     from harness import store
     from harness.commands import output
 
     unwritten = None
     if json_to == "-":
-        output.say(store.to_json(document))
+        output.say(store.to_json(document.as_json()))
     else:
         from harness.report.screens import compare as report
 
         report.show(output.screen(), document)
         if json_to is not None:
-            unwritten = output.write_json(json_to, store.to_json(document), "comparison")
+            unwritten = output.write_json(json_to, store.to_json(document.as_json()), "comparison")
     if unwritten is not None and error is not None:
         output.tell(f"error: {unwritten}")  # the other one is told last, and decides the exit code
     failed = error or unwritten

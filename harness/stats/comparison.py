@@ -13,7 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, computed_field
+from pydantic.dataclasses import dataclass as document
 
 from harness.records import RunRecords
 from harness.stats import blocks
@@ -22,13 +25,23 @@ from harness.stats.metrics import Metric, default_metrics, parse_metric
 from harness.stats.sides import Obstacle, Side, contrast, obstacle, own_interval
 
 Verdict = Literal["faster", "slower", "no difference", "inconclusive", "declined"]
-Ends = tuple[float, float]
+
+
+def _open_ended(ends: Any) -> Any:
+    """JSON has no infinity: an end that is null there is open."""
+    if not isinstance(ends, list | tuple) or len(ends) != 2:
+        return ends
+    low, high = ends
+    return (-math.inf if low is None else low, math.inf if high is None else high)
+
+
+Ends = Annotated[tuple[float, float], BeforeValidator(_open_ended)]
 POWER = 0.9
 FAR = 10.0
 """The logarithm of a ratio beyond which nothing is looked for."""
 
 
-@dataclass(frozen=True)
+@document(frozen=True)
 class Effect:
     """One metric of side b against side a. Figures and differences in `unit`; a ratio is b / a.
 
@@ -54,11 +67,13 @@ class Effect:
     requests_needed: int | None
     reason: str = ""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def ratio(self) -> float | None:
         """b / a."""
         return None if self.a is None or self.b is None or not self.a else self.b / self.a
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def difference(self) -> float | None:
         """b - a, in the unit."""

@@ -30,6 +30,7 @@ from harness.records import Phase
 from harness.report.plots import compare as compare_plot
 from harness.report.screens import compare as report
 from harness.studies.compare import folder
+from harness.studies.compare.document import ComparisonDocument
 from harness.studies.compare.equivalence import Tolerance, examine
 from harness.studies.compare.sides import plan_side, prepare
 from harness.studies.variants import Variant
@@ -209,11 +210,12 @@ def test_logits_and_answers_of_a_model_are_compared(place: Path) -> None:
         IMAGES.replace("images\n", "model\n", 1) + "  - inference: {model: squeezenet1_1, classes: 10}\n"
     )
     asked = variants(place / "model.yaml", "stages.preprocess.backend=torchvision")
-    (pair,) = examine(prepare(asked, blocks=2), Tolerance(), 2)["pairs"]
-    assert 0 < pair["tensor"]["largest"] <= 0.05, "uint8 rounds, and no more"
-    assert pair["logits"]["largest"] > 0
-    assert pair["top1"]["of"] == 2
-    assert not pair["misses"]
+    (pair,) = examine(prepare(asked, blocks=2), Tolerance(), 2).pairs
+    assert pair.tensor is not None and pair.logits is not None and pair.top1 is not None
+    assert 0 < (pair.tensor.largest or 0) <= 0.05, "uint8 rounds, and no more"
+    assert (pair.logits.largest or 0) > 0
+    assert pair.top1.of == 2
+    assert not pair.misses
 
 
 def test_stages_without_images_have_nothing_to_be_the_same(planted: tuple[Path, dict[str, Any]]) -> None:
@@ -275,10 +277,11 @@ def test_ctrl_c_saves_the_complete_blocks(place: Path, endless: subprocess.Popen
     gone(children)
     (saved,) = (place / "results" / "pair").iterdir()
     document = folder.load(saved)
-    assert document["status"] == "interrupted"
-    assert 7 <= document["blocks"]["complete"] < 1000
-    assert document["comparisons"][0]["blocks"] == document["blocks"]["complete"]
-    assert verdicts(document["comparisons"][0])["stages.work.service.mean"] == "slower"
+    assert document.status == "interrupted"
+    assert document.blocks is not None and 7 <= document.blocks.complete < 1000
+    (pair,) = document.comparisons
+    assert pair.blocks == document.blocks.complete
+    assert {e.metric: e.verdict for e in pair.effects}["stages.work.service.mean"] == "slower"
     assert b"complete of 1000" in output
 
 
@@ -296,8 +299,8 @@ def test_a_worker_of_one_side_that_is_killed_ends_it_and_what_was_measured_is_sa
     gone(children)
     (saved,) = (place / "results" / "pair").iterdir()
     document = folder.load(saved)
-    assert document["status"] == "failed"
-    assert document["blocks"]["complete"] >= 7
+    assert document.status == "failed"
+    assert document.blocks is not None and document.blocks.complete >= 7
     assert "SIGKILL" in (saved / "failure.txt").read_text()
     assert len(records.load(saved / "a" / store.RECORDS)[0]) >= 7 * 13
 
@@ -315,7 +318,7 @@ def test_results_that_cannot_be_saved_are_saved_elsewhere(place: Path) -> None:
     assert "cannot save the comparison here" in done.stderr
     assert "a against" in done.stdout or "b against a" in done.stdout
     (rescued,) = (place / "tmp").glob("harness-results-*/images/*")
-    assert folder.load(rescued)["status"] == "completed"
+    assert folder.load(rescued).status == "completed"
 
 
 # What it refuses
@@ -401,7 +404,7 @@ def test_what_does_not_fit_together_names_its_line(tmp_path: Path) -> None:
 
 def screen(document: dict[str, Any], width: int, encoding: str = "utf-8") -> str:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    report.show(Console(file=out, width=width, highlight=False), document)
+    report.show(Console(file=out, width=width, highlight=False), ComparisonDocument.model_validate(document))
     out.flush()
     return out.buffer.getvalue().decode(encoding)
 
@@ -419,7 +422,7 @@ def test_the_screen_fits_and_says_what_the_comparison_found(planted: tuple[Path,
 def test_the_plot_has_the_interval_and_the_verdict_of_every_metric_that_has_one(
     planted: tuple[Path, dict[str, Any]],
 ) -> None:
-    (figure,) = compare_plot.draw(planted[1]).values()
+    (figure,) = compare_plot.draw(ComparisonDocument.model_validate(planted[1])).values()
     (axes,) = figure.axes
     (pair,) = planted[1]["comparisons"]
     decided = [effect for effect in pair["effects"] if effect["ratio_interval"]]
@@ -433,7 +436,7 @@ def test_the_plot_has_the_interval_and_the_verdict_of_every_metric_that_has_one(
 def test_without_any_interval_there_is_no_plot(planted: tuple[Path, dict[str, Any]]) -> None:
     (pair,) = planted[1]["comparisons"]
     silent = {**pair, "effects": [{**effect, "ratio_interval": None} for effect in pair["effects"]]}
-    assert compare_plot.draw({"comparisons": [silent]}) == {}
+    assert compare_plot.draw(ComparisonDocument.model_validate({**planted[1], "comparisons": [silent]})) == {}
 
 
 def test_the_screen_needs_neither_colour_nor_more_than_ascii(planted: tuple[Path, dict[str, Any]]) -> None:

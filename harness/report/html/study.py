@@ -58,7 +58,7 @@ def _comparison(path: Path) -> Study:
 
     found = folder.load(path)
     drawn = {name: _svg(figure.savefig) for name, figure in compare_plot.draw(found).items()}
-    return Study(path, "comparison", found["name"], _screen(lambda console: compare.show(console, found)), drawn)
+    return Study(path, "comparison", found.name, _screen(lambda console: compare.show(console, found)), drawn)
 
 
 def _capacity(path: Path) -> Study:

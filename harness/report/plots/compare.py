@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from harness.report.plots.run import ACCENT, GREY, INK, WASH
 from harness.report.screens.compare import metric_name, percent, ratio
+from harness.stats.comparison import Effect, Ends
+from harness.studies.compare.document import ComparisonDocument, Pair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,36 +25,40 @@ LEAST_SPAN = 1.1
 """The axis reaches at least so far to both sides of 1."""
 
 
-def draw(document: Mapping[str, Any]) -> dict[str, Figure]:
-    """A figure for each side that was held against the first, by name; those without any interval are left out."""
+def draw(document: ComparisonDocument) -> dict[str, Figure]:
+    """A figure for each side that was compared with the first, by name; none where no metric has an interval."""
     figures = {}
-    for pair in document["comparisons"]:
-        effects = [e for e in pair["effects"] if e["ratio_interval"] and min(e["ratio_interval"]) > 0]
+    for pair in document.comparisons:
+        effects = [
+            (effect, effect.ratio, effect.ratio_interval)
+            for effect in pair.effects
+            if effect.ratio is not None and effect.ratio_interval is not None and effect.ratio_interval[0] > 0
+        ]
         if effects:
-            figures[f"{pair['b']} against {pair['a']}"] = _forest(pair, effects)
+            figures[f"{pair.b} against {pair.a}"] = _forest(pair, effects)
     return figures
 
 
-def _forest(pair: Mapping[str, Any], effects: list[Mapping[str, Any]]) -> Figure:
+def _forest(pair: Pair, effects: Sequence[tuple[Effect, float, Ends]]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.6, 1.3 + 0.32 * len(effects)), layout="constrained")
     axes = figure.add_subplot()
-    margin = 1 + pair["margin"]
+    margin = 1 + pair.margin
     axes.axvspan(1 / margin, margin, color=WASH, linewidth=0, zorder=0)
     axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
-    for row, effect in enumerate(effects):
-        marker, colour, filling = LOOKS[effect["verdict"]]
-        axes.plot(effect["ratio_interval"], [row, row], color=colour, linewidth=1.6, zorder=2)
-        axes.plot(effect["ratio"], row, marker, color=colour, markerfacecolor=filling, markersize=6, zorder=3)
-        text = f"x {ratio(effect['ratio'])}  {effect['verdict']}"
+    for row, (effect, estimate, interval) in enumerate(effects):
+        marker, colour, filling = LOOKS[effect.verdict]
+        axes.plot(interval, [row, row], color=colour, linewidth=1.6, zorder=2)
+        axes.plot(estimate, row, marker, color=colour, markerfacecolor=filling, markersize=6, zorder=3)
+        text = f"x {ratio(estimate)}  {effect.verdict}"
         axes.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK)
-    axes.set_yticks(range(len(effects)), [metric_name(effect["metric"]) for effect in effects], fontsize=8)
+    axes.set_yticks(range(len(effects)), [metric_name(effect.metric) for effect, *_ in effects], fontsize=8)
     axes.invert_yaxis()
-    _scale(axes, [end for effect in effects for end in effect["ratio_interval"]], margin)
+    _scale(axes, [end for *_, interval in effects for end in interval], margin)
     axes.set_xlabel(
-        f"{pair['b']} over {pair['a']}, log scale; bars: {percent(pair['confidence'])} intervals, of all rows together;"
-        f" shaded: within {percent(pair['margin'])}",
+        f"{pair.b} over {pair.a}, log scale; bars: {percent(pair.confidence)} intervals, of all rows together;"
+        f" shaded: within {percent(pair.margin)}",
         fontsize=8,
     )
     axes.spines[["top", "right", "left"]].set_visible(False)

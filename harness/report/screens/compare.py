@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.report.figures import WIDEST, first_line, ms
+from harness.studies.compare.document import ComparisonDocument, GateResult, Pair
+from harness.studies.compare.equivalence import Equivalence, OutputDifference
 from harness.studies.compare.findings import requests
 
 VERDICTS = {
@@ -28,111 +29,107 @@ SHOWN_ORDER = 6
 _SERVICE = re.compile(r"stages\.(.+)\.service\.(.+)")
 
 
-def show(console: Console, document: Mapping[str, Any]) -> None:
+def show(console: Console, document: ComparisonDocument) -> None:
     """Print a comparison; readable at 80 columns and without colour."""
     console.width = min(console.width, WIDEST)
     console.print(_title(document))
-    if document["error"]:
-        console.print(Text(f"failed: {first_line(document['error'])}", style="bold red"))
+    if document.error:
+        console.print(Text(f"failed: {first_line(document.error)}", style="bold red"))
     console.print("", _sides(document), "", sep="\n")
-    facts = [*_load(document), *_sameness(document)]
+    facts = [*_load(document), *_equivalence(document.equivalence)]
     if facts:
         console.print(_facts(facts), "", sep="\n")
-    for pair in document["comparisons"]:
-        label = next(side["label"] for side in document["sides"] if side["name"] == pair["b"])
-        heading = Text(f"{pair['b']} against {pair['a']}", style="bold").append(f"  {label}", style="not bold dim")
+    labels = {side.name: side.label for side in document.sides}
+    for pair in document.comparisons:
+        heading = Text(f"{pair.b} against {pair.a}", style="bold").append(f"  {labels[pair.b]}", style="not bold dim")
         console.print(heading, _pair(pair, console), *_below(pair), "", sep="\n")
-    if document["comparisons"]:
-        console.print(_legend(document["comparisons"][0]), "", sep="\n")
+    if document.comparisons:
+        console.print(_legend(document.comparisons[0]), "", sep="\n")
     doubts = _doubts(document)
     if doubts:
         console.print(Text("Validity", style="bold"), *doubts, "", sep="\n")
-    if document["gate"]:
-        console.print(Text("Limits", style="bold"), _gate(document["gate"]), "", sep="\n")
-    said = [*_misses(document), *document["reading"], *document.get("caveats", ())]
+    if document.gate:
+        console.print(Text("Limits", style="bold"), _gate(document.gate), "", sep="\n")
+    said = [*_misses(document.equivalence), *document.findings, *document.caveats]
     console.print(Text("What it says", style="bold"), _bullets(said, console), sep="\n")
-    if "saved" in document:
-        console.print(Text(f"\nSaved in {document['saved']}", style="dim"), soft_wrap=True)
+    if document.saved is not None:
+        console.print(Text(f"\nSaved in {document.saved}", style="dim"), soft_wrap=True)
 
 
-def _title(document: Mapping[str, Any]) -> Text:
-    when = document.get("started_at", "").replace("T", " ")[:16]
-    parts = ["comparison of runs" if document["kind"] == "runs" else "comparison", when, document["status"]]
-    return Text.assemble((document["name"], "bold"), (f"  {', '.join(filter(None, parts))}", "dim"))
+def _title(document: ComparisonDocument) -> Text:
+    when = document.started_at.replace("T", " ")[:16]
+    parts = ["comparison of runs" if document.kind == "runs" else "comparison", when, document.status]
+    return Text.assemble((document.name, "bold"), (f"  {', '.join(filter(None, parts))}", "dim"))
 
 
-def _sides(document: Mapping[str, Any]) -> Table:
+def _sides(document: ComparisonDocument) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
-    for side in document["sides"]:
+    for side in document.sides:
         notes = []
-        if side.get("capacity_rps"):
-            notes.append(f"carries {side['capacity_rps']:.3g}/s")
-        lost = {key: side.get("requests", {}).get(key, 0) for key in ("failed", "dropped", "aborted")}
+        if side.saturated_rps:
+            notes.append(f"carries {side.saturated_rps:.3g}/s")
+        lost = {key: side.requests.get(key, 0) for key in ("failed", "dropped", "aborted")}
         notes += [f"{count:,} {key}" for key, count in lost.items() if count]
-        table.add_row(Text(side["name"], style="bold"), Text(side["label"]), Text(", ".join(notes), style="dim"))
+        table.add_row(Text(side.name, style="bold"), Text(side.label), Text(", ".join(notes), style="dim"))
     return table
 
 
-def _load(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if "load" not in document:
-        return [("Differs", f"{d['what']}: {d['a']} and {d['b']}") for d in document.get("differences", ())]
-    load, blocks = document["load"], document["blocks"]
-    text = f"{load['arrivals']}, {load['concurrency']} in flight" if load["concurrency"] else load["arrivals"]
-    if load["offered_rps"]:
-        text += f", {load['offered_rps']:.3g}/s for all"
-    if load["utilisation_of_a"]:
-        text += f" ({percent(load['utilisation_of_a'])} of what a carries)"
-    asked, complete = blocks["asked"], blocks["complete"]
-    count = f"{complete}" if complete == asked else f"{complete} complete of {asked}"
-    orders = document["order"][:SHOWN_ORDER]
-    turns = " ".join(orders) + (" ..." if len(document["order"]) > SHOWN_ORDER else "")
-    each = f"{blocks['requests']:,} requests a side" + (f" after {blocks['warmup']:,}" if blocks["warmup"] else "")
+def _load(document: ComparisonDocument) -> list[tuple[str, str]]:
+    load, blocks = document.load, document.blocks
+    if load is None or blocks is None:
+        return [("Differs", f"{d.what}: {d.a} and {d.b}") for d in document.differences]
+    text = f"{load.arrivals}, {load.concurrency} in flight" if load.concurrency else load.arrivals
+    if load.offered_rps:
+        text += f", {load.offered_rps:.3g}/s for all"
+    if load.utilisation_of_a:
+        text += f" ({percent(load.utilisation_of_a)} of what a carries)"
+    count = (
+        f"{blocks.complete}" if blocks.complete == blocks.planned else f"{blocks.complete} complete of {blocks.planned}"
+    )
+    turns = " ".join(document.order[:SHOWN_ORDER]) + (" ..." if len(document.order) > SHOWN_ORDER else "")
+    each = f"{blocks.requests:,} requests a side" + (f" after {blocks.warmup:,}" if blocks.warmup else "")
     return [("Load", text), ("Blocks", f"{count}, each of {each}, in the order {turns}")]
 
 
-def _sameness(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    same = document.get("sameness")
-    if not same:
+def _equivalence(equivalence: Equivalence | None) -> list[tuple[str, str]]:
+    if equivalence is None:
         return []
-    if "skipped" in same:
-        return [("Sameness", f"not looked at: {same['skipped']}")]
+    if equivalence.skipped is not None:
+        return [("Outputs", f"not compared: {equivalence.skipped}")]
+    limits = vars(equivalence.tolerance).values()
+    judged = any(limit is not None for limit in limits)
     rows = []
-    for pair in same["pairs"]:
-        made = (("tensor", "tensors"), ("logits", "logits"))
-        parts = [f"{name} {_apart(pair[what])}" for what, name in made if what in pair]
-        if "top1" in pair:
-            parts.append(f"top-1 the same for {pair['top1']['same']} of {pair['top1']['of']}")
-        verdict = "differs" if pair["misses"] else "within the tolerance" if _judged(same) else "not judged"
-        label = "Sameness" if len(same["pairs"]) == 1 else f"Sameness {pair['b']}"
-        rows.append((label, f"{verdict}, on {same['images']} images: {'; '.join(parts)}"))
+    for pair in equivalence.pairs:
+        outputs = (("tensors", pair.tensor), ("logits", pair.logits))
+        parts = [f"{name} {_apart(difference)}" for name, difference in outputs if difference is not None]
+        if pair.top1 is not None:
+            parts.append(f"top-1 the same for {pair.top1.same} of {pair.top1.of}")
+        verdict = "differ" if pair.misses else "within the tolerance" if judged else "no tolerance set"
+        label = "Outputs" if len(equivalence.pairs) == 1 else f"Outputs of {pair.b}"
+        rows.append((label, f"{verdict}, on {equivalence.images} images: {'; '.join(parts)}"))
     return rows
 
 
-def _apart(difference: Mapping[str, Any]) -> str:
-    if "shapes" in difference:
-        return f"of shapes {' and '.join(difference['shapes'])}"
-    if "largest" not in difference:
+def _apart(difference: OutputDifference) -> str:
+    if difference.shapes is not None:
+        return f"of shapes {' and '.join(difference.shapes)}"
+    if difference.largest is None or difference.mean is None:
         return "of no image on both sides"
-    if not difference["largest"]:
+    if not difference.largest:
         return "equal"
-    return f"differ by {difference['largest']:.2g} at most, {difference['mean']:.2g} on average"
+    return f"differ by {difference.largest:.2g} at most, {difference.mean:.2g} on average"
 
 
-def _judged(same: Mapping[str, Any]) -> bool:
-    return any(limit is not None for limit in same["tolerance"].values())
-
-
-def _misses(document: Mapping[str, Any]) -> list[str]:
+def _misses(equivalence: Equivalence | None) -> list[str]:
     """Why nothing was measured."""
-    same = document.get("sameness") or {}
-    pairs = same.get("pairs", ())
-    told = [f"{pair['b']} is not the same as {pair['a']}: {miss}." for pair in pairs for miss in pair["misses"]]
+    pairs = equivalence.pairs if equivalence is not None else ()
+    told = [f"{pair.b} does not compute the same as {pair.a}: {miss}." for pair in pairs for miss in pair.misses]
     if told:
         told.append("Nothing was measured. --tolerance tensor=X allows more; --tolerance none measures all the same.")
     return told
 
 
-def _pair(pair: Mapping[str, Any], console: Console) -> Table:
+def _pair(pair: Pair, console: Console) -> Table:
     """The metrics of one comparison. What does not fit beside verdicts is left out, the least needed first."""
     without: list[str] = []
     to = ".." if console.options.ascii_only else "…"
@@ -145,13 +142,13 @@ def _pair(pair: Mapping[str, Any], console: Console) -> Table:
     return table
 
 
-def _metrics(pair: Mapping[str, Any], without: Sequence[str], to: str) -> Table:
+def _metrics(pair: Pair, without: Sequence[str], to: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    confidence = f"{percent(pair['confidence'])} interval"
+    confidence = f"{percent(pair.confidence)} interval"
     columns = {
         "metric": "",
-        "a": pair["a"],
-        "b": pair["b"],
+        "a": pair.a,
+        "b": pair.b,
         "difference": "difference",
         "difference interval": confidence,
         "ratio": "ratio",
@@ -162,17 +159,17 @@ def _metrics(pair: Mapping[str, Any], without: Sequence[str], to: str) -> Table:
     shown = [name for name in columns if name not in without]
     for name in shown:
         table.add_column(columns[name], justify="left" if name in ("metric", "verdict") else "right", no_wrap=True)
-    for effect in pair["effects"]:
+    for effect in pair.effects:
         cells = {
-            "metric": Text(metric_name(effect["metric"])),
-            "a": Text(ms(effect["a"])),
-            "b": Text(ms(effect["b"])),
-            "difference": Text(_signed(effect["difference"])),
-            "difference interval": Text(_interval(effect["difference_interval"], _signed, to), style="dim"),
-            "ratio": Text(ratio(effect["ratio"])),
-            "ratio interval": Text(_interval(effect["ratio_interval"], ratio, to), style="dim"),
-            "sees": Text("-" if effect["smallest_effect"] is None else percent(effect["smallest_effect"])),
-            "verdict": Text(effect["verdict"], style=VERDICTS[effect["verdict"]]),
+            "metric": Text(metric_name(effect.metric)),
+            "a": Text(ms(effect.a)),
+            "b": Text(ms(effect.b)),
+            "difference": Text(_signed(effect.difference)),
+            "difference interval": Text(_interval(effect.difference_interval, _signed, to), style="dim"),
+            "ratio": Text(ratio(effect.ratio)),
+            "ratio interval": Text(_interval(effect.ratio_interval, ratio, to), style="dim"),
+            "sees": Text("-" if effect.smallest_effect is None else percent(effect.smallest_effect)),
+            "verdict": Text(effect.verdict, style=VERDICTS[effect.verdict]),
         }
         table.add_row(*(cells[name] for name in shown))
     return table
@@ -205,45 +202,45 @@ def percent(share: float) -> str:
     return f"{value:.0f} %" if value >= 9.95 else f"{value:.2g} %"
 
 
-def _below(pair: Mapping[str, Any]) -> list[Text]:
+def _below(pair: Pair) -> list[Text]:
     """What the table leaves open: how long it takes to decide, why there is no answer, notes."""
     lines = []
-    open_ = [e for e in pair["effects"] if e["requests_needed"]]
+    open_ = [(metric_name(e.metric), e.requests_needed) for e in pair.effects if e.requests_needed]
     if open_:
-        needs = ", ".join(f"{metric_name(e['metric'])} {requests(e['requests_needed'])}" for e in open_)
-        lines.append(f"Requests a side that would decide: {needs} ({max(pair['requests']):,} completed).")
+        needs = ", ".join(f"{name} {requests(needed)}" for name, needed in open_)
+        lines.append(f"Requests a side that would decide: {needs} ({max(pair.requests):,} completed).")
     reasons: dict[str, list[str]] = {}
-    for effect in pair["effects"]:
-        if effect["reason"]:
-            reasons.setdefault(effect["reason"], []).append(metric_name(effect["metric"]))
+    for effect in pair.effects:
+        if effect.reason:
+            reasons.setdefault(effect.reason, []).append(metric_name(effect.metric))
     lines += [f"{', '.join(names)} declined: {reason}." for reason, names in reasons.items()]
-    return [Text(line, style="dim") for line in (*lines, *pair["notes"])]
+    return [Text(line, style="dim") for line in (*lines, *pair.notes)]
 
 
-def _legend(pair: Mapping[str, Any]) -> Text:
+def _legend(pair: Pair) -> Text:
     return Text(
-        f"In ms. The intervals hold together, with {percent(pair['confidence'])} confidence."
+        f"In ms. The intervals hold together, with {percent(pair.confidence)} confidence."
         f" sees: the smallest change that this would find nine times in ten. no difference: none beyond"
-        f" {percent(pair['margin'])}.",
+        f" {percent(pair.margin)}.",
         style="dim",
     )
 
 
-def _doubts(document: Mapping[str, Any]) -> list[Text]:
+def _doubts(document: ComparisonDocument) -> list[Text]:
     """The checks of the sides that are not fine."""
     return [
-        Text.assemble((side["name"], "bold"), (f"  {check['name']}: ", LEVELS[check["level"]]), check["message"])
-        for side in document["sides"]
-        for check in side.get("checks", ())
-        if check["level"] != "ok"
+        Text.assemble((side.name, "bold"), (f"  {check.name}: ", LEVELS[check.level]), check.message)
+        for side in document.sides
+        for check in side.checks
+        if check.level != "ok"
     ]
 
 
-def _gate(judgements: Sequence[Mapping[str, Any]]) -> Table:
+def _gate(judgements: Sequence[GateResult]) -> Table:
     table = Table.grid(padding=(0, 1))
     for judgement in judgements:
-        message = Text(judgement["message"], style=JUDGED[judgement["outcome"]])
-        table.add_row(Text(judgement["side"], style="bold"), message)
+        message = Text(judgement.message, style=JUDGED[judgement.outcome])
+        table.add_row(Text(judgement.side, style="bold"), message)
     return table
 
 

@@ -1,31 +1,30 @@
-"""What a comparison says, in words: a conclusion for each side that was held against the first, and its cause."""
+"""The findings of a comparison in sentences: for each further side a conclusion, and the stage that causes it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from harness.stats.comparison import Effect
 
 HEADLINE = ("e2e.p99", "e2e.p50", "e2e.p90", "e2e.mean", "throughput")
 """What a conclusion is made of, the most important first."""
 _SERVICE = re.compile(r"stages\.(.+)\.service\.mean")
 
-Effect = Mapping[str, Any]
 
-
-def read(pair: Mapping[str, Any], a: str, b: str) -> list[str]:
-    """Sentences on one comparison, the conclusion first. a, b: its sides, as people call them."""
-    effects = {effect["metric"]: effect for effect in pair["effects"]}
-    headline = [effects[metric] for metric in HEADLINE if metric in effects]
-    return [_conclusion(headline, pair["margin"], a, b), *_cause(pair["effects"], b)]
+def read(effects: Sequence[Effect], margin: float, a: str, b: str) -> list[str]:
+    """Sentences on the effects of side b against side a, the conclusion first. a, b: what people call the sides."""
+    by_metric = {effect.metric: effect for effect in effects}
+    headline = [by_metric[metric] for metric in HEADLINE if metric in by_metric]
+    return [_conclusion(headline, margin, a, b), *_cause(effects, b)]
 
 
 def _conclusion(headline: Sequence[Effect], margin: float, a: str, b: str) -> str:
     better, worse, equal, undecided = (
-        [effect for effect in headline if effect["verdict"] == verdict]
+        [effect for effect in headline if effect.verdict == verdict]
         for verdict in ("faster", "slower", "no difference", "inconclusive")
     )
-    unknown = [effect for effect in headline if effect["verdict"] in ("inconclusive", "declined")]
+    unknown = [effect for effect in headline if effect.verdict in ("inconclusive", "declined")]
     within = f"no difference beyond {_percent(margin)}"
     if better and worse:
         return f"It depends: {b} is better in {_changes(better)}, and worse in {_changes(worse)}."
@@ -37,20 +36,18 @@ def _conclusion(headline: Sequence[Effect], margin: float, a: str, b: str) -> st
         return f"Not decided: {_open(undecided[0], a, b)}."
     if equal:
         return f"There is {within} between {a} and {b} in {_names(equal)}."
-    reasons = sorted({effect["reason"] for effect in headline if effect["reason"]})
-    return f"No answer: {'; '.join(reasons) or 'nothing was measured'}."
+    reasons = sorted({effect.reason for effect in headline if effect.reason})
+    return f"No result: {'; '.join(reasons) or 'nothing was measured'}."
 
 
 def _cause(effects: Sequence[Effect], b: str) -> list[str]:
     """The stage whose service changed most, if any did."""
-    changed = [e for e in effects if e["verdict"] in ("faster", "slower") and _SERVICE.fullmatch(e["metric"])]
+    changed = [e for e in effects if e.verdict in ("faster", "slower") and _SERVICE.fullmatch(e.metric)]
     if not changed:
         return []
-    most = max(changed, key=lambda effect: abs(effect["difference"]))
-    stage = most["metric"].split(".")[1]
-    return [
-        f"The largest change of {b} is in {stage}: its mean service went from {most['a']:.3g} to {most['b']:.3g} ms."
-    ]
+    most = max(changed, key=lambda effect: abs(effect.difference or 0.0))
+    stage = most.metric.split(".")[1]
+    return [f"The largest change of {b} is in {stage}: its mean service went from {most.a:.3g} to {most.b:.3g} ms."]
 
 
 def _changes(effects: Sequence[Effect]) -> str:
@@ -59,8 +56,9 @@ def _changes(effects: Sequence[Effect]) -> str:
 
 
 def _change(effect: Effect) -> str:
-    near, far = sorted(abs(end - 1.0) for end in effect["ratio_interval"])
-    change = effect["ratio"] - 1.0
+    assert effect.ratio is not None and effect.ratio_interval is not None  # it has a verdict
+    near, far = sorted(abs(end - 1.0) for end in effect.ratio_interval)
+    change = effect.ratio - 1.0
     return (
         f"{_name(effect)} {_percent(abs(change))} {'lower' if change < 0 else 'higher'}"
         f" ({_percent(near)} to {_percent(far)})"
@@ -68,8 +66,9 @@ def _change(effect: Effect) -> str:
 
 
 def _open(effect: Effect, a: str, b: str) -> str:
-    low, high = (end - 1.0 for end in effect["ratio_interval"])
-    needed = effect["requests_needed"]
+    assert effect.ratio_interval is not None
+    low, high = (end - 1.0 for end in effect.ratio_interval)
+    needed = effect.requests_needed
     longer = f"; about {requests(needed)} requests a side would decide it" if needed else ""
     return f"{_name(effect)} of {b} may differ from that of {a} by {_signed(low)} to {_signed(high)}{longer}"
 
@@ -85,7 +84,7 @@ def _names(effects: Sequence[Effect]) -> str:
 
 
 def _name(effect: Effect) -> str:
-    return str(effect["metric"]).removeprefix("e2e.")
+    return effect.metric.removeprefix("e2e.")
 
 
 def _percent(share: float) -> str:

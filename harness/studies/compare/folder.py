@@ -8,33 +8,31 @@ a/, b/, ...       of each side: records.parquet (all its blocks one after the ot
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness import records, scenario, store
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.executors.base import Execution
 from harness.executors.blocks import Blocks
 from harness.scenario.model import Trace
-from harness.studies.compare.document import SCHEMA_VERSION
+from harness.studies.compare.document import SCHEMA_VERSION, ComparisonDocument
+from harness.studies.document import read
 from harness.studies.run.measure import resolved
 from harness.studies.variants import Variant
 
 FILE = "comparison.json"
-_NEEDED = ("name", "status", "sides", "sameness", "comparisons", "reading")
 
 
 def save(
-    root: Path, document: Mapping[str, Any], sides: Sequence[Variant], blocks: Blocks, error: HarnessError | None
+    root: Path, document: ComparisonDocument, sides: Sequence[Variant], blocks: Blocks, error: HarnessError | None
 ) -> Path:
     """Write a comparison under `root`, as `store.new_folder` does."""
     name = sides[0].plan.scenario.name
 
     def fill(home: Path) -> None:
-        (home / FILE).write_text(store.to_json(document) + "\n", encoding="utf-8")
+        (home / FILE).write_text(store.to_json(document.as_json()) + "\n", encoding="utf-8")
         if error is not None:
             why = f"{error.details or error}\n"
             (home / "failure.txt").write_text(why, encoding="utf-8", errors="backslashreplace")
@@ -48,23 +46,11 @@ def save(
     return store.new_folder(root / name, fill, what="the comparison", prefix="compare-")
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> ComparisonDocument:
     """The document of a saved comparison. Raises UsageError."""
     file = path / FILE if path.is_dir() else path
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"not a saved comparison: {error}", where=str(path)) from None
-    version = found.get("schema_version") if isinstance(found, dict) else None
-    if not isinstance(version, int) or any(key not in found for key in _NEEDED):
-        raise UsageError("not a saved comparison", where=str(file))
-    if version > SCHEMA_VERSION:
-        raise UsageError(
-            f"a comparison of schema_version {version}, and this is known up to {SCHEMA_VERSION}",
-            where=str(file),
-            hint="It was saved by a newer harness: use that one.",
-        )
-    return {**found, "saved": str(file.parent)}
+    document = read(ComparisonDocument, file, "a saved comparison", SCHEMA_VERSION)
+    return document.model_copy(update={"saved": str(file.parent)})
 
 
 def _resolved(execution: Execution) -> str:

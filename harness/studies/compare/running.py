@@ -1,9 +1,9 @@
-"""A comparison from start to end: sameness, blocks in turns, what the blocks say, everything saved."""
+"""A comparison from start to end: equivalence, blocks in turns, statistics, everything saved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,18 @@ from harness.scenario import read as read_scenario
 from harness.stats.comparison import Comparison, compare_many
 from harness.stats.metrics import default_metrics
 from harness.studies.compare import folder, validity
-from harness.studies.compare.document import SCHEMA_VERSION, of_comparisons, of_judgements
+from harness.studies.compare.document import (
+    SCHEMA_VERSION,
+    BlockCounts,
+    ComparisonDocument,
+    GateResult,
+    Load,
+    Side,
+    Turn,
+    findings_of,
+    gate_of,
+    pairs_of,
+)
 from harness.studies.compare.equivalence import Tolerance, examine
 from harness.studies.compare.gate import Limit, alone, judge
 from harness.studies.compare.sides import common_stages
@@ -48,7 +59,7 @@ class ComparisonResult:
     in it, or else in saving it. signal: the first that came before it was saved, else 0.
     """
 
-    document: dict[str, Any]
+    document: ComparisonDocument
     blocks: Blocks | None = None
     error: HarnessError | None = None
     signal: int = 0
@@ -67,43 +78,51 @@ def compare(
     """
     environment = host.describe()
     try:
-        same = examine(sides, question.tolerance, question.images, examining)
+        equivalence = examine(sides, question.tolerance, question.images, examining)
     except HarnessError as refused:
         raise _located(refused, sides) from None
-    document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "kind": "comparison",
-        "name": sides[0].plan.scenario.name,
-        "status": "not the same",
-        "error": None,
-        "sides": [_asked(side) for side in sides],
-        "sameness": same,
-        "comparisons": [],
-        "reading": [],
-        "gate": [],
-    }
-    if not same.get("met", True):
+    document = ComparisonDocument(
+        schema_version=SCHEMA_VERSION,
+        kind="comparison",
+        name=sides[0].plan.scenario.name,
+        status="not the same",
+        error=None,
+        sides=tuple(Side(**_given(side)) for side in sides),
+        equivalence=equivalence,
+        comparisons=(),
+        findings=(),
+        gate=(),
+    )
+    if not equivalence.met:
         return ComparisonResult(document)
     with held() as interruption:
         blocks = execute_blocks([side.plan for side in sides], observe)
         error = blocks.ending.error and _located(blocks.ending.error, sides)
-        document |= _of_blocks(sides, blocks, environment)
         try:
-            found = _compared(sides, blocks, question)
+            comparisons = _compared(sides, blocks, question)
         except Exception as raised:  # what was measured is not saved yet
-            found, error = (), error or RunFailed(f"{type(raised).__name__}: {raised}", where="the statistics")
-        document |= of_comparisons([(side.name, side.label) for side in sides], found)
-        document["gate"] = [
-            judgement
-            for side, comparison in zip(sides[1:], found, strict=False)
-            for judgement in of_judgements(side.name, [judge(limit, comparison) for limit in question.limits])
-        ]
-        document["error"] = None if error is None else str(error)
+            comparisons, error = (), error or RunFailed(f"{type(raised).__name__}: {raised}", where="the statistics")
+        pairs = pairs_of([side.name for side in sides], comparisons)
+        document = document.model_copy(
+            update={
+                **_of_blocks(sides, blocks, environment),
+                "comparisons": pairs,
+                "findings": findings_of(pairs, {side.name: f"{side.name} ({side.label})" for side in sides}),
+                "gate": tuple(_gate(sides, comparisons, question.limits)),
+                "error": None if error is None else str(error),
+            }
+        )
         try:
-            document["saved"] = str(folder.save(out, document, sides, blocks, error))
+            saved = folder.save(out, document, sides, blocks, error)
+            document = document.model_copy(update={"saved": str(saved)})
         except SaveError as unsaved:
             error = error or unsaved
         return ComparisonResult(document, blocks, error, interruption.take())
+
+
+def _gate(sides: Sequence[Variant], comparisons: Sequence[Comparison], limits: Sequence[Limit]) -> Iterator[GateResult]:
+    for side, comparison in zip(sides[1:], comparisons, strict=False):
+        yield from gate_of(side.name, [judge(limit, comparison) for limit in limits])
 
 
 def _compared(sides: Sequence[Variant], blocks: Blocks, question: Question) -> tuple[Comparison, ...]:
@@ -123,40 +142,39 @@ def _located(error: HarnessError, sides: Sequence[Variant]) -> HarnessError:
     return located(error, read_scenario(side.path), side.overrides)
 
 
-def _of_blocks(sides: Sequence[Variant], blocks: Blocks, environment: Mapping[str, Any]) -> dict[str, Any]:
-    """What was executed: the load, the turns, how it ended, and what each side is and used."""
+def _of_blocks(sides: Sequence[Variant], blocks: Blocks, environment: Mapping[str, object]) -> dict[str, object]:
+    """What was executed: the load, the turns, how it ended, and what each side used."""
     first, plan = blocks.sides[0], sides[0].plan
     letters = [side.name for side in sides]
-    rounds = ["".join(letters[side] for side in order(len(sides), block)) for block in range(plan.blocks)]
     return {
         "status": blocks.ending.status,
         "started_at": first.started_at,
-        "load": {
-            "arrivals": plan.load.arrivals,
-            "offered_rps": first.offered_rps,
-            "utilisation_of_a": getattr(plan.load, "utilisation", None),
-            "concurrency": getattr(plan.load, "concurrency", None),
-            "seed": plan.load.seed,
-        },
-        "blocks": {
-            "asked": plan.blocks,
-            "complete": blocks.complete,
-            "requests": plan.measured,
-            "warmup": plan.load.warmup,
-        },
-        "order": rounds,
-        "turns": [{**asdict(turn), "side": letters[turn.side]} for turn in blocks.turns],
-        "sides": [
-            {**_asked(side), **_used(execution, environment)}
+        "load": Load(
+            arrivals=plan.load.arrivals,
+            offered_rps=first.offered_rps,
+            utilisation_of_a=getattr(plan.load, "utilisation", None),
+            concurrency=getattr(plan.load, "concurrency", None),
+            seed=plan.load.seed,
+        ),
+        "blocks": BlockCounts(
+            planned=plan.blocks, complete=blocks.complete, requests=plan.measured or 0, warmup=plan.load.warmup
+        ),
+        "order": tuple("".join(letters[side] for side in order(len(sides), block)) for block in range(plan.blocks)),
+        "turns": tuple(
+            Turn(block=turn.block, side=letters[turn.side], begun_ns=turn.begun_ns, ended_ns=turn.ended_ns)
+            for turn in blocks.turns
+        ),
+        "sides": tuple(
+            Side(**_given(side), **_used(execution, environment))
             for side, execution in zip(sides, blocks.sides, strict=True)
-        ],
+        ),
         "environment": environment,
         "during": dict(first.host),
     }
 
 
-def _asked(side: Variant) -> dict[str, Any]:
-    return {"name": side.name, "label": side.label, "scenario": str(side.path), "settings": side.overrides}
+def _given(side: Variant) -> dict[str, Any]:
+    return {"name": side.name, "label": side.label, "scenario": str(side.path), "overrides": side.overrides}
 
 
 def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,8 +182,8 @@ def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any
     known = facts(execution, environment)
     return {
         "executor": execution.plan.scenario.executor,
-        "capacity_rps": execution.capacity_rps,
-        "checks": [asdict(check) for check in validity.checks_of(execution)],
+        "saturated_rps": execution.capacity_rps,
+        "checks": tuple(validity.checks_of(execution)),
         "requests": {name: int((measured.outcome == o).sum()) for o, name in ENDED.items()},
         **{key: known[key] for key in _OF_A_SIDE},
     }
