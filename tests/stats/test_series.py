@@ -37,8 +37,10 @@ def done(executed):
 # Thinning
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**6).map(lambda us: us / 1e4), st.integers(0, 20)), min_size=1, max_size=300),
-       st.integers(1, 30))  # fmt: skip
+TIMES = st.integers(0, 10**6).map(lambda tenths: tenths / 1e4)
+
+
+@given(st.lists(st.tuples(TIMES, st.integers(0, 20)), min_size=1, max_size=300), st.integers(1, 30))
 def test_thinning_keeps_the_smallest_and_the_largest_of_every_span_and_both_ends(points, spans):
     points.sort(key=lambda point: point[0])
     x, y = (np.array(values, float) for values in zip(*points, strict=True))
