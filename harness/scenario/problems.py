@@ -9,32 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ScenarioError
+from harness.expected import dotted, expected, show
 from harness.keys import FACTORY, NAME, STAGE_NAME, Keys, mapping_of
 from harness.registry import ARRIVALS, STAGES
 from harness.scenario.model import Scenario
 from harness.scenario.overriding import Override
-from harness.scenario.reading import Document, KeyPath, dotted, unfold
+from harness.scenario.reading import Document, KeyPath, unfold
 
 MOST_SHOWN = 6  # problems; with long lists of keys they still fit a screen
-LONGEST_VALUE = 60
-_EXPECTED = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "tuple_type": "a list",
-    "model_type": "a mapping of keys",
-    "model_attributes_type": "a mapping of keys",
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le}",
-    "string_too_long": "at most {max_length} characters",
-    "too_short": "at least {min_length} of them",
-    "too_long": "at most {max_length} of them",
-    "invalid_key": "text as a key",
-}
 _PATTERNS = {
     NAME: "letters, digits and _ . - (the first one a letter or digit)",
     STAGE_NAME: "lower-case letters, digits and _ (the first one a letter)",
@@ -118,7 +100,7 @@ def _flat(stage: Any, path: KeyPath, problems: list[Problem]) -> Any:
         problems.append(((*path, str(kind)), message))
         return stage
     if options is not None and not isinstance(options, dict):
-        problems.append(((*path, kind), f"expected a mapping of the options of {kind}, got {_got(options)}"))
+        problems.append(((*path, kind), f"expected a mapping of the options of {kind}, got {show(options)}"))
         return stage
     return {"kind": kind, **{key: value for key, value in (options or {}).items() if key != "kind"}}
 
@@ -135,30 +117,31 @@ def _same_names(stages: Sequence[Any]) -> list[Problem]:
 def _problem(error: Mapping[str, Any], flat: dict[str, Any]) -> Problem:
     """pydantic's error in our words: the key path as the user wrote it, and what was expected there."""
     path = _written(error["loc"], flat)
-    kind, context, got = error["type"], error.get("ctx", {}), error["input"]
+    kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     if kind == "extra_forbidden":
         return path, _unknown(path, flat)
     if kind == "missing" and isinstance(error["loc"][-1], int):
-        return path, f"expected {error['loc'][-1] + 1} numbers, got {_got(list(got))}"
+        return path, f"expected {error['loc'][-1] + 1} numbers, got {show(list(given))}"
     if kind == "missing":
         return path, f"is needed{_meaning(path, flat)}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         key = context["discriminator"].strip("'")
-        value = got.get(key) if isinstance(got, dict) else None
+        value = given.get(key) if isinstance(given, dict) else None
         ARRIVALS.check(value)
         return (*path, key), _one_of(list(ARRIVALS.kinds), value)
     if kind == "literal_error":
-        return path, _one_of([a.strip("' ") for a in context["expected"].replace(" or ", ", ").split(",")], got)
+        return path, _one_of([a.strip("' ") for a in context["expected"].replace(" or ", ", ").split(",")], given)
     if kind == "value_error":
         message = str(context["error"])
         return (
             path,
-            f"expected {message}, got {_got(got)}" if "with its unit" in message or "in pixels" in message else message,
+            f"expected {message}, got {show(given)}"
+            if "with its unit" in message or "in pixels" in message
+            else message,
         )
     if kind == "string_pattern_mismatch":
-        return path, f"expected a name of {_PATTERNS[context['pattern']]}, got {_got(got)}"
-    expected = _EXPECTED.get(kind, "").format(**context) or error["msg"].removeprefix("Input should be ")
-    return path, f"expected {expected}, got {_got(got)}"
+        return path, f"expected a name of {_PATTERNS[context['pattern']]}, got {show(given)}"
+    return path, expected(error)
 
 
 def _unknown(path: KeyPath, flat: dict[str, Any]) -> str:
@@ -175,7 +158,7 @@ def _unknown(path: KeyPath, flat: dict[str, Any]) -> str:
 
 
 def _one_of(allowed: Sequence[str], got: Any) -> str:
-    given = "" if got is None else f", got {_got(got)}{_nearest(str(got), allowed)}"
+    given = "" if got is None else f", got {show(got)}{_nearest(str(got), allowed)}"
     return f"expected one of {', '.join(allowed)}{given}"
 
 
@@ -242,13 +225,3 @@ def _meaning(path: KeyPath, flat: dict[str, Any]) -> str:
 def _nearest(word: str, allowed: Sequence[str]) -> str:
     near = difflib.get_close_matches(word, allowed, n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _got(value: Any) -> str:
-    """A value about as the user wrote it, shortened."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = repr(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

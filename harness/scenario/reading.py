@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from harness.errors import ScenarioError
+from harness.expected import dotted
 from harness.registry import STAGES
 
 KeyPath = tuple[str | int, ...]
@@ -61,11 +62,6 @@ def unfold(stage: Any) -> tuple[Any, Any]:
     kind = "null" if kind is None else kind
     words = STAGES.kinds[kind].words if isinstance(kind, str) and kind in STAGES.kinds else {}
     return kind, dict(words[options]) if isinstance(options, str) and options in words else options
-
-
-def dotted(path: KeyPath) -> str:
-    """("load", "rate") -> load.rate."""
-    return ".".join(str(part) for part in path)
 
 
 def parse(text: str, where: str) -> Document:
