@@ -23,7 +23,7 @@ VERBS: dict[str, dict[str, str]] = {
         "crosscheck": "Hold a run against theory and the twin.",
     },
     "Check": {
-        "accuracy": "Hold a model's answers against labels, and against the reference stack.",
+        "accuracy": "Compare a model's predictions with labels, and with the reference stack.",
         "validate": "Check scenario files without running them.",
         "selftest": "Prove the instrument on this machine, in about two minutes.",
         "doctor": "Describe this machine and warn of what harms latency.",

@@ -24,8 +24,9 @@ from harness.stages import build, source
 from harness.stages.postprocess import RANKED
 from harness.stats.proportions import paired_difference, share
 from harness.studies.accuracy.dataset import Dataset, Files, of_folder, wnids
+from harness.studies.accuracy.document import SCHEMA_VERSION, AccuracyDocument, GateResult, VariantResult
+from harness.studies.accuracy.evaluate import Evaluation
 from harness.studies.accuracy.judge import Judge, ranks
-from harness.studies.accuracy.results import Accuracy, Gate, Result
 from harness.studies.accuracy.variants import combine
 from tests.command import harness
 from tests.pipelines import plan
@@ -250,13 +251,13 @@ def test_logits_that_are_no_numbers_are_counted_and_never_right_among_five() -> 
     assert found.top5 is not None and found.agreement is not None
     assert found.top5.count == 1
     assert found.agreement.not_finite == 1
-    assert any("no numbers, for 1 of 2 images" in text for text in judge.warnings([found, found]))
+    assert any("undefined logits for 1 of 2 images" in text for text in judge.warnings([found, found]))
 
 
 def test_a_reference_that_always_answers_the_same_is_said_to_say_little() -> None:
     expected = outputs(np.tile([5, 1, 0], (10, 1)))
     unlabelled = judged(expected, None)
-    assert "answers ant for 100% of the images" in unlabelled.warnings([unlabelled.expected(expected, "")])[0]
+    assert "predicts ant for 100% of the images" in unlabelled.warnings([unlabelled.expected(expected, "")])[0]
     guessing = judged(expected, [0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
     assert "no better than guessing" in guessing.warnings([guessing.expected(expected, "")])[0]
 
@@ -401,16 +402,26 @@ def test_the_screen_says_all_of_it_and_one_variant_costs_the_others_nothing(digi
     assert max(map(len, done.stdout.splitlines()[2:])) <= 80
 
 
-def answer(**figures: Any) -> Accuracy:
+def evaluation(**figures: Any) -> Evaluation:
     plain = {"scenario": "x", "reference": "", "data": "", "images": 1, "classes": 2, "mapped_by": "", "outside": 0}
-    rest = {"unreadable": {}, "lead_p50": 1.0, "results": (Result("reference"),), "gates": (), "warnings": ()}
-    return Accuracy(**{**plain, **rest, **figures})
+    rest = {"unreadable": {}, "lead_p50": 1.0, "results": (VariantResult(variant="reference"),), "gates": ()}
+    return Evaluation(AccuracyDocument(schema_version=SCHEMA_VERSION, warnings=(), **{**plain, **rest, **figures}))
+
+
+def test_the_keys_of_json_are_those_of_the_first_version() -> None:
+    top, result = "scenario reference data images classes mapped_by outside unreadable lead_p50", "variant changes"
+    top += " results gates warnings left_out interrupted error schema_version"
+    result += " error details failures top1 top5 top1_change agreement effective seconds"
+    written = evaluation(results=(VariantResult(variant="x", overrides=("a.b=1",)),)).document.as_json()
+    assert set(written) == set(top.split())
+    assert set(written["results"][0]) == set(result.split())
+    assert written["results"][0]["changes"] == ("a.b=1",)
 
 
 @pytest.mark.parametrize(
     ("figures", "code"),
     [
-        ({"gates": (Gate("x", "top-1 at least", 0.9, 0.8, False),)}, 3),
+        ({"gates": (GateResult(variant="x", what="top-1 at least", limit=0.9, value=0.8, met=False),)}, 3),
         ({"interrupted": True}, 130),
     ],
 )
@@ -418,7 +429,7 @@ def test_the_exit_code_tells_a_missed_limit_and_an_interruption(
     figures: dict[str, Any], code: int, capsys: Any
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        deliver(answer(**figures), None)
+        deliver(evaluation(**figures), None)
     assert ended.value.code == code
     assert ("not met" if code == 3 else "Interrupted") in capsys.readouterr().out
 

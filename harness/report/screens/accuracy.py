@@ -1,65 +1,42 @@
-"""What `harness accuracy` prints."""
+"""The screen of an evaluation: top-1, top-5 and agreement of every variant, with their intervals."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.console import Screen
 from harness.report.figures import WIDEST, first_line
 from harness.stats.proportions import Share
-from harness.studies.accuracy import Accuracy
-from harness.studies.accuracy.results import Agreement, Result
+from harness.studies.accuracy.document import AccuracyDocument, Agreement, VariantResult
 
 NAMED = 3
 """How many images are named that could not be used."""
 
 
-@contextlib.contextmanager
-def progress(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """An observer that draws a bar a variant on a terminal, on standard error, and clears it at the end."""
-    console = Screen(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda name, done, of: None
-        return
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=console, transient=True) as bars:
-        tasks = {}
-
-        def observe(name: str, done: int, of: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=of)
-            bars.update(tasks[name], completed=done)
-
-        yield observe
-
-
-def show(console: Console, answer: Accuracy) -> None:
-    """Print an answer; readable at 80 columns and without colour."""
+def show(console: Console, document: AccuracyDocument) -> None:
+    """Print an evaluation; readable at 80 columns and without colour."""
     console.width = min(console.width, WIDEST)
-    labels = f", labelled by {answer.mapped_by}" if answer.mapped_by else ", without labels"
-    head = f"  {_count(answer.images, 'image')} of {answer.data}{labels}"
-    console.print(Text.assemble((answer.scenario, "bold"), head), soft_wrap=True)
-    lead = f"its answers lead by {answer.lead_p50:.2g} logits (median)"
-    console.print(Text(f"reference: {answer.reference}; {lead}", style="dim"), "", sep="\n")
-    console.print(_table(answer.results))
-    notes = [*_disagreements(answer), *_notes(answer)]
+    labels = f", labelled by {document.mapped_by}" if document.mapped_by else ", without labels"
+    head = f"  {_count(document.images, 'image')} of {document.data}{labels}"
+    console.print(Text.assemble((document.scenario, "bold"), head), soft_wrap=True)
+    lead = f"its largest logit leads by {document.lead_p50:.2g} (median)"
+    console.print(Text(f"reference: {document.reference}; {lead}", style="dim"), "", sep="\n")
+    console.print(_table(document.results))
+    notes = [*_disagreements(document), *_notes(document)]
     if notes:
         grid = Table.grid(padding=(0, 1))
         for mark, text in notes:
             grid.add_row(Text(mark, style="yellow"), text)
         console.print("", grid, sep="\n")
-    _gates(console, answer)
-    if answer.interrupted:
+    _gates(console, document)
+    if document.interrupted:
         console.print("", Text("Interrupted: what is missing was not run.", style="yellow"), sep="\n")
 
 
-def _table(results: Sequence[Result]) -> Table:
+def _table(results: Sequence[VariantResult]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("%, 95 % interval", ratio=1, overflow="fold")
     labelled = results[0].top1 is not None
@@ -95,7 +72,7 @@ def _percent(value: float) -> str:
     return f"{percent:.1f}"
 
 
-def _change(result: Result) -> tuple[str, str]:
+def _change(result: VariantResult) -> tuple[str, str]:
     change = result.top1_change
     if change is None:
         return "", ""
@@ -109,51 +86,51 @@ def _logits(agreement: Agreement | None) -> tuple[str, str]:
     return f"{agreement.difference_max:.2g} max", f"{agreement.difference_p50:.2g} p50"
 
 
-def _disagreements(answer: Accuracy) -> Iterator[tuple[str, Text]]:
-    for result in answer.results:
+def _disagreements(document: AccuracyDocument) -> Iterator[tuple[str, Text]]:
+    for result in document.results:
         agreement = result.agreement
         if agreement is None or not agreement.pairs:
             continue
         pairs = ", ".join(f"{p.reference} → {p.variant} ({p.count})" for p in agreement.pairs)
         more = sum(p.count for p in agreement.pairs) < agreement.top1.of - agreement.top1.count - len(result.failures)
-        text = Text.assemble((result.variant, "bold"), f" answers otherwise: {pairs}{', ...' if more else ''}.")
+        text = Text.assemble((result.variant, "bold"), f" predicts otherwise: {pairs}{', ...' if more else ''}.")
         if agreement.lead_max is not None:
             text.append(
                 f" The reference was ahead by {agreement.lead_max:.2g} logits at most there;"
-                f" its median lead is {answer.lead_p50:.2g}."
+                f" its median lead is {document.lead_p50:.2g}."
             )
         yield " ", text
 
 
-def _notes(answer: Accuracy) -> Iterator[tuple[str, Text]]:
-    for result in answer.results:
+def _notes(document: AccuracyDocument) -> Iterator[tuple[str, Text]]:
+    for result in document.results:
         if result.error:
             yield "!", Text.assemble((result.variant, "bold"), f" could not be run: {first_line(result.error)}")
-    if answer.unreadable:
-        could = f"{_count(len(answer.unreadable), 'image')} unreadable, in no figure"
-        yield "!", Text(f"{could}: {_named(answer.unreadable)}")
-    for result in answer.results:
+    if document.unreadable:
+        could = f"{_count(len(document.unreadable), 'image')} unreadable, in no figure"
+        yield "!", Text(f"{could}: {_named(document.unreadable)}")
+    for result in document.results:
         if result.failures:
             served = f" did not serve {_count(len(result.failures), 'image')}, counted against it"
             yield "!", Text.assemble((result.variant, "bold"), f"{served}: {_named(result.failures)}")
-    if answer.outside:
-        yield "!", Text(f"{_count(answer.outside, 'image')} outside the folders of the classes are left out.")
-    for warning in answer.warnings:
+    if document.outside:
+        yield "!", Text(f"{_count(document.outside, 'image')} outside the folders of the classes are left out.")
+    for warning in document.warnings:
         yield "!", Text(warning)
-    for left_out in answer.left_out:
+    for left_out in document.left_out:
         yield " ", Text(f"Left out: {left_out}", style="dim")
 
 
-def _gates(console: Console, answer: Accuracy) -> None:
-    if not answer.gates:
+def _gates(console: Console, document: AccuracyDocument) -> None:
+    if not document.gates:
         return
     console.print()
-    missed = [gate for gate in answer.gates if not gate.met]
+    missed = [gate for gate in document.gates if not gate.met]
     for gate in missed:
         text = f"{gate.variant}: {gate.what} {gate.limit:.4g}, and it is {gate.value:.4g}"
         console.print(Text.assemble(("not met  ", "bold red"), text))
     if not missed:
-        console.print(Text(f"All {len(answer.gates)} limits are met.", style="green"))
+        console.print(Text(f"All {len(document.gates)} limits are met.", style="green"))
 
 
 def _named(reasons: Mapping[str, str]) -> str:

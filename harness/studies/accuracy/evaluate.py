@@ -7,7 +7,7 @@ preprocessing. Each goes through the stages that `run` measures, in a process of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from harness.plan import Plan, StagePlan, resolve
 from harness.scenario.model import Inference, Postprocess, Preprocess
 from harness.stages.inference.runtimes import taking
 from harness.studies.accuracy.dataset import Dataset
-from harness.studies.accuracy.judge import Judge, gates
-from harness.studies.accuracy.results import Accuracy, Limits, Result
+from harness.studies.accuracy.document import SCHEMA_VERSION, AccuracyDocument, VariantResult
+from harness.studies.accuracy.judge import Judge, Limits, gates
 from harness.studies.variants import Variant
 
 REFERENCE = "reference"
@@ -26,6 +26,14 @@ REASONS = 3
 
 Observer = Callable[[str, int, int], None]
 """Called with a variant's label, how many images are through it, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation that has ended. error: of the first variant that could not be run."""
+
+    document: AccuracyDocument
+    error: HarnessError | None = None
 
 
 def evaluate(
@@ -36,11 +44,11 @@ def evaluate(
     limits: Limits,
     observe: Observer = lambda name, done, of: None,
     left_out: Sequence[str] = (),
-) -> Accuracy:
-    """Figures for each variant. data: what to call the images.
+) -> Evaluation:
+    """Run all images through the reference and every variant. data: a name for the images.
 
-    A variant that cannot be run has an error instead of figures, and Ctrl-C ends with those that are done. Raises
-    UsageError for limits without labels, and what the reference met.
+    A variant that cannot be run has an error instead of figures. After Ctrl-C there are those that are complete. Raises
+    UsageError for limits without labels, and any error of the reference.
     """
     if dataset.labels is None and (limits.top1 is not None or limits.drop is not None):
         option = "--min-top1" if limits.top1 is not None else "--max-drop"
@@ -48,26 +56,30 @@ def evaluate(
     plan = reference(given)
     for variant in variants:
         if inference_of(variant.plan).output != inference_of(plan).output:
-            raise UsageError(f"{variant.label}: it has not as many classes as the reference", hint="Evaluate it alone.")
+            raise UsageError(
+                f"{variant.label}: its number of classes is not the reference's", hint="Evaluate it alone."
+            )
     expected = _outputs(plan, REFERENCE, dataset, observe)
     if not expected.served.any():
         reasons = "".join(f"\n  {dataset.names[i]}: {why}" for i, why in list(expected.failures.items())[:REASONS])
         raise RunFailed(f"none of the {len(expected.served)} images could be served{reasons}", where=data)
     judge = Judge(dataset, expected)
     results = [judge.expected(expected, REFERENCE)]
-    interrupted, met = False, None
+    interrupted, first_error = False, None
     for variant in variants:
         try:
             same = stages_of(variant.plan) == stages_of(plan)
             outputs = expected if same else _outputs(variant.plan, variant.label, dataset, observe)
             results.append(judge.result(outputs, variant.label, variant.own))
         except HarnessError as error:
-            met = met or error
-            results.append(Result(variant.label, variant.own, error=str(error), details=error.details))
+            first_error = first_error or error
+            why, details = str(error), error.details
+            results.append(VariantResult(variant=variant.label, overrides=variant.own, error=why, details=details))
         except KeyboardInterrupt:
             interrupted = True
             break
-    return Accuracy(
+    document = AccuracyDocument(
+        schema_version=SCHEMA_VERSION,
         scenario=plan.scenario.name,
         reference=describe(plan),
         data=data,
@@ -82,8 +94,9 @@ def evaluate(
         warnings=tuple(judge.warnings(results)),
         left_out=tuple(left_out),
         interrupted=interrupted,
-        error=met,
+        error=None if first_error is None else str(first_error),
     )
+    return Evaluation(document, first_error)
 
 
 def reference(plan: Plan) -> Plan:
@@ -128,7 +141,7 @@ def stages_of(plan: Plan) -> tuple[StagePlan, ...]:
 
 
 def _outputs(plan: Plan, name: str, dataset: Dataset, observe: Observer) -> Outputs:
-    """All images through a pipeline. The answers are its last stage's; the largest logit's where that gives none."""
+    """All images through a pipeline. A last stage that predicts nothing leaves the class of the largest logit."""
     kept, count = inference_of(plan).index, len(dataset.names)
     observe(name, 0, count)
     outputs = serve(plan, stages_of(plan), dataset.images, kept, lambda done: observe(name, done, count))
