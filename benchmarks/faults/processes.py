@@ -37,7 +37,7 @@ def command(pid: int) -> str:
 
 def children(mark: str) -> list[int]:
     """The producer and the workers of a run, in the order in which they were started."""
-    return sorted(pid for pid in marked(mark) if " harness.executors process." in command(pid))
+    return sorted(pid for pid in marked(mark) if " harness.children harness.executors.process." in command(pid))
 
 
 def shared_memory(pid: int) -> int:

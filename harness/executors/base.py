@@ -45,6 +45,8 @@ class WorkerReport:
     pid: int
     startup_s: Mapping[str, float] = field(default_factory=dict)
     effective: Mapping[str, Any] = field(default_factory=dict)
+    index: int = 0
+    """Among the workers of its stage, as in the records."""
     first: host.ProcessUsage | None = None
     last: host.ProcessUsage | None = None
     """What it used when the measured requests began, and when it was last looked at."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.executors.process.child import SupervisorLink
+from harness.children.link import SupervisorLink
 from harness.memory import attach
 from harness.stages import BatchingStage, RequestError, Stage, StageContext, build
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import select
-import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, StageFailed, StalledError
-from harness.executors.process.supervised import printed, start
+from harness.children.blocking import BlockingChild
+from harness.children.process import Event
+from harness.children.verdict import verdict
+from harness.errors import RunFailed, StalledError
 from harness.host.memory import usable_bytes
-from harness.lifeline import kill_marked, new_mark, pack
 from harness.memory import allocate, attach
 from harness.outputs.child import Instructions
 from harness.plan import Plan, StagePlan
@@ -99,81 +95,35 @@ def serve(
     return Outputs(values, answers, served, failures, effective, startup_s, time.monotonic() - begun)
 
 
-def _events(told: Instructions, threads: int, deadlines: Deadlines) -> Iterator[dict[str, Any]]:
-    """The events of a process until it is done. Raises what ended it before that."""
-    read_fd, write_fd = os.pipe()
-    told = replace(told, events_fd=write_fd)
-    fds = (write_fd, told.fd, *((told.images.fd,) if isinstance(told.images, ImageSet) else ()))
-    with tempfile.TemporaryFile() as log, os.fdopen(read_fd, "rb", buffering=0) as events:
-        mark = new_mark()
-        try:
-            process = start("harness.outputs.child", threads, fds, mark, log)
-        finally:
-            os.close(write_fd)
-        assert process.stdin is not None
-        try:
-            with contextlib.suppress(BrokenPipeError):  # it has ended: how, is told below
-                process.stdin.write(pack(told))
-            stage, last = "", ""
-            for event in _lines(events, process.pid, deadlines):
-                last, stage = event["event"], event.get("stage", stage)
-                if last in ("crashed", "refused"):
-                    raise _error(event, stage, log)
-                yield event
-            if last != "done":
-                raise _death(process.wait(), stage, log)
-        finally:
-            process.kill()
-            kill_marked(mark)
-            process.wait()
-            process.stdin.close()
-
-
-def _lines(events: IO[bytes], pid: int, deadlines: Deadlines) -> Iterator[dict[str, Any]]:
-    """Each event as it comes, until the process ends; what it has started itself may hold the pipe open for longer.
+def _events(told: Instructions, threads: int, deadlines: Deadlines) -> Iterator[Event]:
+    """The events of a process until it is done. Raises what ended it before that.
 
     Raises StalledError when it is not ready, or no image through, within the deadline.
     """
-    rest, ready, begun = b"", False, time.monotonic()
-    while True:
-        allowed_s = (deadlines.progress if ready else deadlines.startup) / 1e9
-        until = time.monotonic() + allowed_s if ready else begun + allowed_s
-        while not select.select([events], [], [], POLL_S)[0]:
-            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) and not _readable(events):
-                return
-            if time.monotonic() < until:
-                continue
+    stage = last = ""
+    waits_for, allowed_ns = "startup", deadlines.startup
+    with BlockingChild(
+        "harness.outputs.child",
+        lambda events_fd: replace(told, events_fd=events_fd),
+        threads=threads,
+        fds=(told.fd, *((told.images.fd,) if isinstance(told.images, ImageSet) else ())),
+        duties=("may-hang", "clears-up"),
+        until=time.monotonic() + allowed_ns / 1e9,
+    ) as child:
+        try:
+            for event in child.events():
+                last, stage = event["event"], event.get("stage", stage)
+                if last == "ready":
+                    waits_for, allowed_ns = "progress", deadlines.progress
+                yield event
+                if waits_for == "progress":
+                    child.until = time.monotonic() + allowed_ns / 1e9
+        except TimeoutError:
+            what = "no image was served for" if waits_for == "progress" else "not ready after"
             raise StalledError(
-                f"no image was served for {allowed_s:g} s" if ready else f"not ready after {allowed_s:g} s",
-                where=f"deadlines.{'progress' if ready else 'startup'}",
+                f"{what} {allowed_ns / 1e9:g} s",
+                where=f"deadlines.{waits_for}",
                 hint="Raise it, if a model takes longer.",
-            )
-        data = events.read(2**16)
-        if not data:
-            return
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            event: dict[str, Any] = json.loads(line)
-            ready = ready or event["event"] == "ready"
-            yield event
-
-
-def _readable(events: IO[bytes]) -> bool:
-    return bool(select.select([events], [], [], 0)[0])
-
-
-def _error(event: Mapping[str, Any], stage: str, log: IO[bytes]) -> HarnessError:
-    if event["event"] == "refused":
-        refusal = ScenarioError if event["exit_code"] == BAD_USAGE else StageFailed
-        return refusal(event["what"], where=event["where"] or f"stages.{stage}", hint=event["hint"])
-    error = StageFailed(event["error"], where=f"stage {stage}")
-    error.details = "\n".join((event["traceback"], printed(log)))
-    return error
-
-
-def _death(code: int, stage: str, log: IO[bytes]) -> HarnessError:
-    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    why = " (out of memory?)" if code == -signal.SIGKILL else ""
-    error = StageFailed(f"the process ended with {name}{why}", where=f"stage {stage}" if stage else "")
-    error.details = printed(log)
-    return error
+            ) from None
+        if last != "done":
+            raise verdict(child, child.reap(), where=f"stage {stage}" if stage else "", stage=stage)

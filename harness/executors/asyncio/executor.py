@@ -95,7 +95,9 @@ class AsyncioExecutor:
                     raise
                 except Exception as error:
                     raise _stage_failed(stage, name, error, []) from None
-                self._reports.append(WorkerReport(name, stage.name, os.getpid(), opened.startup_s, opened.effective))
+                self._reports.append(
+                    WorkerReport(name, stage.name, os.getpid(), opened.startup_s, opened.effective, index)
+                )
                 self._tasks.append(asyncio.create_task(self._worker(stage, index, thread, instance), name=name))
 
     # -------------------------------------------------------------- producing

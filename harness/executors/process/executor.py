@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harness import host
-from harness.errors import BAD_USAGE, HarnessError, RunFailed, ScenarioError, StageFailed
+from harness.children.process import Duty, Event
+from harness.children.verdict import verdict
+from harness.children.watched import WatchedChild
+from harness.errors import HarnessError, RunFailed
 from harness.executors.base import LoadCommand, WorkerReport
 from harness.executors.process import producer, punctual, worker
 from harness.executors.process.channel import Channel, roomy_pipe
-from harness.executors.process.supervised import Child, Event
 from harness.lifeline import kill_marked, new_mark
 from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
@@ -34,9 +35,8 @@ class _Worker:
 
     def __init__(self, report: WorkerReport) -> None:
         self.report = report
-        self.child: Child
+        self.child: WatchedChild
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.crash: Event | None = None
 
 
 class ProcessExecutor:
@@ -126,7 +126,8 @@ class ProcessExecutor:
             image_choice=self._images.choice if self._images else (),
             precedence=punctual.WAYS,
         )
-        self._spawn(WorkerReport("producer", "", 0), "producer", told, (*told.sender.fds, credits[0]), threads=1)
+        report = WorkerReport("producer", "", 0)
+        self._spawn(report, "producer", told, (*told.sender.fds, credits[0]), 1, "clears-up")
 
     def _start_worker(self, stage: StagePlan, index: int, credits: tuple[int, int]) -> None:
         last = stage.index == len(self._plan.stages) - 1
@@ -149,18 +150,22 @@ class ProcessExecutor:
         fds = (*told.receiver.fds, *(told.sender.fds if told.sender else ()), credits[1])
         if told.context.images:
             fds += (told.context.images.fd,)
-        self._spawn(WorkerReport(told.name, stage.name, 0), "worker", told, fds, stage.options.threads)
+        report = WorkerReport(told.name, stage.name, 0, index=index)
+        self._spawn(report, "worker", told, fds, stage.options.threads, "may-hang")
 
-    def _spawn(self, report: WorkerReport, module: str, told: Any, fds: tuple[int, ...], threads: int) -> None:
+    def _spawn(
+        self, report: WorkerReport, module: str, told: Any, fds: tuple[int, ...], threads: int, duty: Duty
+    ) -> None:
         one = _Worker(report)
-        one.child = Child(
+        one.child = WatchedChild(
             f"harness.executors.process.{module}",
             lambda events_fd: replace(told, events_fd=events_fd),
-            threads,
-            (*fds, self._fd),
-            self._mark,
             lambda event: self._take(one, event),
             lambda error: self._misunderstood(one, error),
+            mark=self._mark,
+            threads=threads,
+            fds=(*fds, self._fd),
+            duties=[duty],
         )
         report.pid = one.child.pid
         self._workers.append(one)
@@ -180,8 +185,6 @@ class ProcessExecutor:
                 worker.report.effective = event["effective"]
             case "request failed":
                 self.failures[event["row"]] = event["reason"]
-            case "crashed" | "refused":
-                worker.crash = event
 
     def _misunderstood(self, worker: _Worker, error: Exception) -> None:
         if not self.failure.done():
@@ -192,26 +195,12 @@ class ProcessExecutor:
         """A process has ended: that is a failure, unless it was to."""
         if self._stopping or self.failure.done():
             return
-        report, crash = worker.report, worker.crash
+        report = worker.report
         where = f"{'stage ' + report.stage if report.stage else 'producer'}, process {report.name} (pid {report.pid})"
         rows = self._in_service(report)
         if rows:
             where += f", {'request' if len(rows) == 1 else 'requests'} {', '.join(rows[:4])}"
-        if crash is not None and crash["event"] == "refused":
-            kind = ScenarioError if crash["exit_code"] == BAD_USAGE else StageFailed
-            refusal = kind(crash["what"], where=crash["where"] or f"stages.{report.stage}", hint=crash["hint"])
-            refusal.details = f"{refusal}\n{crash['details']}" if crash["details"] else ""
-            self.failure.set_result(refusal)
-            return
-        if crash is not None:
-            what, details = crash["error"], crash["traceback"]
-        else:
-            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            what = f"the process ended with {name}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
-            details = ""
-        error = (StageFailed if report.stage else RunFailed)(what, where=where)
-        error.details = "\n".join(part for part in (str(error), details, worker.child.printed()) if part)
-        self.failure.set_result(error)
+        self.failure.set_result(verdict(worker.child, code, where=where, stage=report.stage))
 
     def _in_service(self, report: WorkerReport) -> list[str]:
         """Names of the requests that a worker had taken and was not done with."""
@@ -220,8 +209,7 @@ class ProcessExecutor:
         columns = self._plan.layout.columns
         rows = self.rows[: self.issued]
         taken, done, by = (rows[:, columns[f"{report.stage}.{f}"]] for f in ("taken", "done", "worker"))
-        index = int(report.name.rpartition("-")[2])
-        held = np.flatnonzero((taken > 0) & (done == 0) & (by == index))
+        held = np.flatnonzero((taken > 0) & (done == 0) & (by == report.index))
         return [self._plan.describe_row(int(row)) for row in held]
 
     def sample(self) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.children.link import SupervisorLink
 from harness.clock import SPIN_NS, now_ns, wait_until
 from harness.executors.base import LoadCommand
 from harness.executors.process.channel import End, Sender
-from harness.executors.process.child import SupervisorLink
 from harness.executors.process.punctual import AT_MOST_AWAKE_NS, LATE_NS, Precedence
 from harness.host.scheduling import Scheduling
 from harness.memory import attach

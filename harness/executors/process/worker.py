@@ -13,9 +13,9 @@ import struct
 from dataclasses import dataclass
 from typing import Any, cast
 
+from harness.children.link import SupervisorLink
 from harness.clock import now_ns
 from harness.executors.process.channel import TOKEN, End, EndOfStreamError, Receiver, Sender, payload_array
-from harness.executors.process.child import SupervisorLink
 from harness.memory import attach
 from harness.records import (
     ACCEPTED,

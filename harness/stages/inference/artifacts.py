@@ -6,22 +6,18 @@ as quiet as the file's runtime is.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import platform
-import subprocess
-import sys
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.children.blocking import BlockingChild
+from harness.children.verdict import verdict
 from harness.errors import ScenarioError
 from harness.host.cpu import simd
 from harness.host.files import ROOT, text
-from harness.lifeline import pack
 from harness.stages.inference.base import Setup
 from harness.stages.inference.cache import hash_of, kept, kept_by_content, key_of
 from harness.stages.inference.extras import need
@@ -40,6 +36,7 @@ class Task:
     setup: Setup
     folder: str
     model: str = ""
+    events_fd: int = -1
 
 
 @dataclass(frozen=True)
@@ -162,30 +159,13 @@ def _task(make: Literal["export", "quantise"], setup: Setup, folder: Path, model
 
 def run(task: Task) -> None:
     """Run a task in its own process, which ends with this one. Raises ScenarioError with the task's error."""
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", "harness.stages.inference.prepare"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with process, process.stdin as told, process.stdout as answer:
-            with contextlib.suppress(BrokenPipeError):  # it died at once: its log says why
-                told.write(pack(task))
-                told.flush()
-            said = answer.read()
-            code = process.wait()
+    with BlockingChild(
+        "harness.stages.inference.prepare", lambda events_fd: replace(task, events_fd=events_fd), duties=["may-hang"]
+    ) as child:
+        for _ in child.events():
+            pass
+        code = child.process.wait()
         if code == 0:
             return
-        log.seek(0)
-        printed = log.read().decode(errors="replace")
-    if said:
-        problem = json.loads(said)
-        error = ScenarioError(problem["what"], where=problem["where"], hint=problem["hint"])
-        error.details = "\n".join(part for part in (problem["details"], printed) if part)
-    else:
-        error = ScenarioError(f"the process that was to {task.make} the model ended with code {code}")
-        error.details = printed
+        error = verdict(child, code, where="stages.inference.model")
     raise error

@@ -1,39 +1,32 @@
-"""The process that exports or quantises a model: one task on standard input, its error, if any, on standard output."""
+"""The process that exports or quantises a model: it is told one task, and tells its error, if any."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import threading
 import traceback
 from pathlib import Path
 
-from harness.errors import HarnessError
-from harness.lifeline import receive
+from harness.children.link import SupervisorLink
+from harness.errors import HarnessError, ScenarioError
 from harness.stages.inference.artifacts import Task
 from harness.stages.inference.base import first_line
 
-FAILED = 1
 
-
-def main() -> int:
-    """Return the exit code."""
-    answer = os.dup(1)
-    os.dup2(2, 1)  # what libraries print goes to the log
-    task: Task = receive()
-    threading.Thread(target=receive, daemon=True).start()  # nothing more is sent: it ends this process with its parent
-    try:
-        _do(task)
-    except HarnessError as error:
-        said = {"what": error.what, "where": error.where, "hint": error.hint, "details": error.details}
-    except Exception as error:
-        what = f"cannot {task.make} {task.setup.options.model_name}: {first_line(error)}"
-        said = {"what": what, "where": "stages.inference.model", "hint": "", "details": traceback.format_exc()}
-    else:
-        return 0
-    os.write(answer, json.dumps(said).encode())
-    return FAILED
+def main() -> None:
+    """Run as a process; what goes wrong is an error of the scenario's model."""
+    supervisor = SupervisorLink()
+    task: Task = supervisor.instructions
+    with supervisor.reporting_errors():
+        try:
+            _do(task)
+        except HarnessError:
+            raise
+        except Exception as error:
+            failed = ScenarioError(
+                f"cannot {task.make} {task.setup.options.model_name}: {first_line(error)}",
+                where="stages.inference.model",
+            )
+            failed.details = traceback.format_exc()
+            raise failed from None
 
 
 def _do(task: Task) -> None:
@@ -46,7 +39,3 @@ def _do(task: Task) -> None:
     from harness.stages.inference import quantisation
 
     quantisation.write(task.setup, Path(task.model), folder)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What every child process has: its instructions and its lifeline on standard input, and a line to the supervisor.
+"""The child's side: its instructions and its lifeline on standard input, and a line to the supervisor.
 
 The supervisor keeps the other end of standard input open for as long as it lives. When that ends, so does the child.
 """
@@ -19,21 +19,7 @@ from harness import clock
 from harness.errors import HarnessError
 from harness.lifeline import receive
 
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-
-
 LONGEST_TEXT = 1 << 16
-
-
-def environment(threads: int) -> dict[str, str]:
-    """The variables of a child: those of this process, and the compute threads that it is to have."""
-    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
 
 
 def clipped(text: str) -> str:
