@@ -24,7 +24,7 @@ from harness.stages import build, source
 from harness.stages.postprocess import RANKED
 from harness.stats.proportions import paired_difference, share
 from harness.studies.accuracy.dataset import Dataset, Files, of_folder, wnids
-from harness.studies.accuracy.document import SCHEMA_VERSION, AccuracyDocument, GateResult, VariantResult
+from harness.studies.accuracy.document import EVALUATION, AccuracyDocument, GateResult, VariantResult
 from harness.studies.accuracy.evaluate import Evaluation
 from harness.studies.accuracy.judge import Judge, ranks
 from harness.studies.accuracy.variants import combine
@@ -405,7 +405,7 @@ def test_the_screen_says_all_of_it_and_one_variant_costs_the_others_nothing(digi
 def evaluation(**figures: Any) -> Evaluation:
     plain = {"scenario": "x", "reference": "", "data": "", "images": 1, "classes": 2, "mapped_by": "", "outside": 0}
     rest = {"unreadable": {}, "lead_p50": 1.0, "results": (VariantResult(variant="reference"),), "gates": ()}
-    return Evaluation(AccuracyDocument(schema_version=SCHEMA_VERSION, warnings=(), **{**plain, **rest, **figures}))
+    return Evaluation(AccuracyDocument(schema_version=EVALUATION.version, warnings=(), **{**plain, **rest, **figures}))
 
 
 def test_the_keys_of_json_are_those_of_the_first_version() -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
+from harness.documents import Document, Kind, Number, key
 from harness.stats.proportions import Difference, Share
-from harness.studies.document import Document, key
-
-SCHEMA_VERSION = 1
+from harness.summary.facts import Effective
 
 
 class ClassPair(Document):
@@ -23,7 +22,7 @@ class ClassPair(Document):
     """The class that the variant predicts."""
     count: int
     """How many images."""
-    lead: float | None
+    lead: Number
     """The largest lead of the reference's class over the variant's, in the reference's logits."""
 
 
@@ -32,11 +31,11 @@ class Agreement(Document):
 
     top1: Share
     """Images with the same predicted class; one that the variant does not serve counts as different."""
-    difference_max: float | None
+    difference_max: Number
     """The largest absolute difference of a logit."""
-    difference_p50: float | None
+    difference_p50: Number
     """The median over images of each one's largest difference."""
-    lead_max: float | None
+    lead_max: Number
     """Where the predictions differ: the largest lead of the reference's class over the variant's, in logits."""
     pairs: tuple[ClassPair, ...]
     """The most frequent disagreements."""
@@ -65,8 +64,8 @@ class VariantResult(Document):
     """Its top-1 share minus that of the reference."""
     agreement: Agreement | None = None
     """With the reference; None for the reference itself."""
-    effective: Mapping[str, Mapping[str, object]] = {}
-    """What was in effect in its process, by stage."""
+    effective: Mapping[str, Effective] = {}
+    """What each stage of it read back, by name."""
     seconds: float | None = None
     """From the first image to the last; no measurement, as nothing was kept from disturbing it."""
 
@@ -116,3 +115,6 @@ class AccuracyDocument(Document):
     """Variants that are missing were not evaluated."""
     error: str | None = None
     """Of the first variant without figures."""
+
+
+EVALUATION = Kind("the result of an evaluation", AccuracyDocument)

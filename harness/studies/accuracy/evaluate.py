@@ -17,7 +17,7 @@ from harness.plan import Plan, StagePlan, resolve
 from harness.scenario.model import Inference, Postprocess, Preprocess
 from harness.stages.inference.runtimes import taking
 from harness.studies.accuracy.dataset import Dataset
-from harness.studies.accuracy.document import SCHEMA_VERSION, AccuracyDocument, VariantResult
+from harness.studies.accuracy.document import EVALUATION, AccuracyDocument, VariantResult
 from harness.studies.accuracy.judge import Judge, Limits, gates
 from harness.studies.variants import Variant
 
@@ -79,7 +79,7 @@ def evaluate(
             interrupted = True
             break
     document = AccuracyDocument(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EVALUATION.version,
         scenario=plan.scenario.name,
         reference=describe(plan),
         data=data,

@@ -14,6 +14,7 @@ from harness.outputs.serve import Outputs
 from harness.stats.proportions import paired_difference, share
 from harness.studies.accuracy.dataset import Dataset
 from harness.studies.accuracy.document import Agreement, ClassPair, GateResult, VariantResult
+from harness.summary.facts import Effective
 
 TOP = 5
 PAIRS = 5
@@ -56,7 +57,7 @@ class Judge:
     def expected(self, outputs: Outputs, name: str) -> VariantResult:
         """The figures of the reference itself."""
         return self._labelled(
-            VariantResult(variant=name, effective=outputs.effective, seconds=outputs.seconds), outputs
+            VariantResult(variant=name, effective=_effective(outputs), seconds=outputs.seconds), outputs
         )
 
     def result(self, outputs: Outputs, label: str, overrides: tuple[str, ...]) -> VariantResult:
@@ -66,7 +67,7 @@ class Judge:
             overrides=overrides,
             failures={self._names[i]: outputs.failures[i] for i in self._rows.tolist() if i in outputs.failures},
             agreement=self._agreement(outputs),
-            effective=outputs.effective,
+            effective=_effective(outputs),
             seconds=outputs.seconds,
         )
         found = self._labelled(found, outputs)
@@ -175,6 +176,10 @@ def gates(result: VariantResult, limits: Limits) -> list[GateResult]:
         for what, limit, value in judged
         if limit is not None and value is not None
     ]
+
+
+def _effective(outputs: Outputs) -> dict[str, Effective]:
+    return {stage: Effective.model_validate(found) for stage, found in outputs.effective.items()}
 
 
 def _largest(values: NDArray[Any]) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from harness.documents import Document, Kind, Number, key
 from harness.stats.checks import Check
 from harness.stats.comparison import Comparison, Effect
 from harness.store import SavedRun
@@ -13,9 +14,7 @@ from harness.studies.compare.equivalence import Equivalence
 from harness.studies.compare.findings import read
 from harness.studies.compare.gate import Judgement, Limit, Outcome
 from harness.studies.compare.saved import Difference, SavedComparison
-from harness.studies.document import Document, key
-
-SCHEMA_VERSION = 1
+from harness.summary.facts import ContextSwitches, Effective, HostActivity, Memory
 
 Status = Literal["completed", "failed", "interrupted", "not the same"]
 
@@ -35,7 +34,7 @@ class Side(Document):
     """The folder of a saved run."""
     executor: str | None = None
     """The executor of the scenario."""
-    saturated_rps: Annotated[float | None, key("capacity_rps")] = None
+    saturated_rps: Annotated[Number, key("capacity_rps")] = None
     """Requests a second that the saturated pipeline completed; None without a utilisation to find it for."""
     checks: tuple[Check, ...] = ()
     """May its figures be believed?"""
@@ -43,14 +42,14 @@ class Side(Document):
     """Measured requests by how they ended: completed, failed, dropped, aborted."""
     startup_s: Mapping[str, Mapping[str, float]] = {}
     """The parts of a worker's start, in seconds, by stage: the slowest worker's."""
-    effective: Mapping[str, Mapping[str, object]] = {}
-    """What was in effect, as each process read it back."""
-    memory: Mapping[str, Mapping[str, float]] = {}
-    """Resident and shared memory in MB, by process."""
-    context_switches: Mapping[str, Mapping[str, int]] = {}
-    """Voluntary and involuntary context switches by process."""
+    effective: Mapping[str, Effective] = {}
+    """What each worker read back of itself, by its name."""
+    memory: Memory | None = None
+    """Memory by worker, MB."""
+    context_switches: Mapping[str, ContextSwitches] = {}
+    """Context switches by worker."""
     cpu_wait_s: Mapping[str, float] = {}
-    """Seconds for which each process was ready to run and had no core."""
+    """Seconds for which a worker was ready to run and had no core, by its name."""
 
 
 class Load(Document):
@@ -58,9 +57,9 @@ class Load(Document):
 
     arrivals: str
     """The kind of load."""
-    offered_rps: float | None
+    offered_rps: Number
     """Requests a second; None for a closed load."""
-    utilisation_of_a: float | None
+    utilisation_of_a: Number
     """The same as a fraction of what side a carries, where the scenario gives it so."""
     concurrency: int | None
     """Requests in flight of a closed load."""
@@ -116,7 +115,7 @@ class GateResult(Document):
     side: str
     limit: Limit
     outcome: Outcome
-    estimate: float | None
+    estimate: Number
     """In the terms of the limit."""
     interval: tuple[float, float] | None
     """Of the estimate."""
@@ -161,14 +160,17 @@ class ComparisonDocument(Document):
     """All turns, in order."""
     environment: Mapping[str, object] = {}
     """The machine and the software."""
-    during: Mapping[str, object] = {}
-    """What the machine did meanwhile: clock rates, load, steal."""
+    during: HostActivity | None = None
+    """What happened on the machine during the comparison."""
     saved: str | None = None
     """Its folder; not in the file."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data under the keys of JSON, without those that were never set: a run has no turns."""
         return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+COMPARISON = Kind("a saved comparison", ComparisonDocument)
 
 
 def pairs_of(sides: Sequence[str], comparisons: Sequence[Comparison]) -> tuple[Pair, ...]:
@@ -194,7 +196,7 @@ def of_runs(a: SavedRun, b: SavedRun, found: SavedComparison, judgements: Sequen
     folders: dict[str, Path] = {"a": a.path, "b": b.path}
     pairs = pairs_of(list(folders), [found.comparison])
     return ComparisonDocument(
-        schema_version=SCHEMA_VERSION,
+        schema_version=COMPARISON.version,
         kind="runs",
         name=a.summary["name"],
         status="completed",

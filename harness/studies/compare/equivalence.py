@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.documents import Document, Number
 from harness.errors import HarnessError, UsageError
 from harness.outputs.serve import serve
 from harness.plan import Plan
@@ -21,7 +22,6 @@ from harness.scenario import Inference, Preprocess
 from harness.scenario.model import Source
 from harness.stages import source
 from harness.stages.source import ImageSet
-from harness.studies.document import Document
 from harness.studies.variants import Variant
 
 KINDS = {"tensor": Preprocess, "logits": Inference}
@@ -71,9 +71,9 @@ class OutputDifference(Document):
     """Images that one side served and the other did not."""
     shapes: tuple[str, str] | None = None
     """The shapes of an output on both sides, such as 3x224x224, where they differ."""
-    largest: float | None = None
+    largest: Number = None
     """Largest absolute difference of an element; None where shapes differ or no image was served by both."""
-    mean: float | None = None
+    mean: Number = None
     """Mean absolute difference."""
 
 

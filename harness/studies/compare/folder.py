@@ -17,8 +17,7 @@ from harness.errors import HarnessError
 from harness.executors.base import Execution
 from harness.executors.blocks import Blocks
 from harness.scenario.model import Trace
-from harness.studies.compare.document import SCHEMA_VERSION, ComparisonDocument
-from harness.studies.document import read
+from harness.studies.compare.document import COMPARISON, ComparisonDocument
 from harness.studies.run.measure import resolved
 from harness.studies.variants import Variant
 
@@ -49,7 +48,7 @@ def save(
 def load(path: Path) -> ComparisonDocument:
     """The document of a saved comparison. Raises UsageError."""
     file = path / FILE if path.is_dir() else path
-    document = read(ComparisonDocument, file, "a saved comparison", SCHEMA_VERSION)
+    document = COMPARISON.read(file)
     return document.model_copy(update={"saved": str(file.parent)})
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from harness import host
 from harness.errors import HarnessError, RunFailed, SaveError, ScenarioError
 from harness.executors.base import Execution
@@ -19,7 +21,7 @@ from harness.stats.comparison import Comparison, compare_many
 from harness.stats.metrics import default_metrics
 from harness.studies.compare import folder, validity
 from harness.studies.compare.document import (
-    SCHEMA_VERSION,
+    COMPARISON,
     BlockCounts,
     ComparisonDocument,
     GateResult,
@@ -81,20 +83,14 @@ def compare(
         equivalence = examine(sides, question.tolerance, question.images, examining)
     except HarnessError as refused:
         raise _located(refused, sides) from None
-    document = ComparisonDocument(
-        schema_version=SCHEMA_VERSION,
-        kind="comparison",
-        name=sides[0].plan.scenario.name,
-        status="not the same",
-        error=None,
-        sides=tuple(Side(**_given(side)) for side in sides),
-        equivalence=equivalence,
-        comparisons=(),
-        findings=(),
-        gate=(),
-    )
+    known: dict[str, Any] = {
+        "schema_version": COMPARISON.version,
+        "kind": "comparison",
+        "name": sides[0].plan.scenario.name,
+        "equivalence": equivalence,
+    }
     if not equivalence.met:
-        return ComparisonResult(document)
+        return ComparisonResult(_not_measured(sides, {**known, "status": "not the same", "error": None}))
     with held() as interruption:
         blocks = execute_blocks([side.plan for side in sides], observe)
         error = blocks.ending.error and _located(blocks.ending.error, sides)
@@ -102,22 +98,41 @@ def compare(
             comparisons = _compared(sides, blocks, question)
         except Exception as raised:  # what was measured is not saved yet
             comparisons, error = (), error or RunFailed(f"{type(raised).__name__}: {raised}", where="the statistics")
-        pairs = pairs_of([side.name for side in sides], comparisons)
-        document = document.model_copy(
-            update={
-                **_of_blocks(sides, blocks, environment),
-                "comparisons": pairs,
-                "findings": findings_of(pairs, {side.name: f"{side.name} ({side.label})" for side in sides}),
-                "gate": tuple(_gate(sides, comparisons, question.limits)),
-                "error": None if error is None else str(error),
-            }
-        )
+        told = None if error is None else str(error)
+        try:
+            document = _measured(sides, blocks, comparisons, question, {**known, "error": told}, environment)
+        except ValidationError as invalid:  # such as a stage that says something odd of itself
+            error = error or RunFailed(str(invalid), where="the document of the comparison")
+            document = _not_measured(sides, {**known, "status": "failed", "error": str(error)})
         try:
             saved = folder.save(out, document, sides, blocks, error)
             document = document.model_copy(update={"saved": str(saved)})
         except SaveError as unsaved:
             error = error or unsaved
         return ComparisonResult(document, blocks, error, interruption.take())
+
+
+def _not_measured(sides: Sequence[Variant], known: Mapping[str, Any]) -> ComparisonDocument:
+    given = tuple(Side(**_given(side)) for side in sides)
+    return ComparisonDocument(**known, sides=given, comparisons=(), findings=(), gate=())
+
+
+def _measured(
+    sides: Sequence[Variant],
+    blocks: Blocks,
+    comparisons: Sequence[Comparison],
+    question: Question,
+    known: Mapping[str, Any],
+    environment: Mapping[str, Any],
+) -> ComparisonDocument:
+    pairs = pairs_of([side.name for side in sides], comparisons)
+    return ComparisonDocument(
+        **known,
+        **_of_blocks(sides, blocks, environment),
+        comparisons=pairs,
+        findings=findings_of(pairs, {side.name: f"{side.name} ({side.label})" for side in sides}),
+        gate=tuple(_gate(sides, comparisons, question.limits)),
+    )
 
 
 def _gate(sides: Sequence[Variant], comparisons: Sequence[Comparison], limits: Sequence[Limit]) -> Iterator[GateResult]:
@@ -142,7 +157,7 @@ def _located(error: HarnessError, sides: Sequence[Variant]) -> HarnessError:
     return located(error, read_scenario(side.path), side.overrides)
 
 
-def _of_blocks(sides: Sequence[Variant], blocks: Blocks, environment: Mapping[str, object]) -> dict[str, object]:
+def _of_blocks(sides: Sequence[Variant], blocks: Blocks, environment: Mapping[str, Any]) -> dict[str, Any]:
     """What was executed: the load, the turns, how it ended, and what each side used."""
     first, plan = blocks.sides[0], sides[0].plan
     letters = [side.name for side in sides]

@@ -49,10 +49,12 @@ def damaged(tmp_path: Path, **changes: object) -> Path:
 
 
 def test_an_error_names_the_key(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"comparison.json: not a saved comparison: reading: ") as caught:
+    with pytest.raises(
+        UsageError, match=r"comparison.json: not a saved comparison: no proper reading: expected a list, got 3"
+    ) as caught:
         folder.load(damaged(tmp_path, reading=3))
     assert caught.value.exit_code == 2
-    with pytest.raises(UsageError, match="its schema_version is 99, and this harness reads up to 1"):
+    with pytest.raises(UsageError, match="a saved comparison of schema_version 99, and this is known up to 1"):
         folder.load(damaged(tmp_path, schema_version=99))
 
 
