@@ -16,21 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness import twin
+    from harness.api.comparing import Comparison, compare
+    from harness.api.predicting import Crosscheck, Forecast, crosscheck, simulate
     from harness.api.results import Interrupted
     from harness.api.runs import Run, open_run, run, runs
     from harness.api.scenarios import load_scenario
-    from harness.errors import (
-        HarnessError,
-        RunFailed,
-        SaveError,
-        ScenarioError,
-        StageFailed,
-        StalledError,
-        UsageError,
-    )
+    from harness.api.sweeping import Sweep, open_sweep, resume_sweep, sweep
+    from harness.errors import HarnessError, RunFailed, SaveError, ScenarioError, StageFailed, StalledError, UsageError
     from harness.scenario import Scenario
 
 __all__ = [
+    "Comparison",
+    "Crosscheck",
+    "Forecast",
     "HarnessError",
     "Interrupted",
     "Run",
@@ -40,18 +38,46 @@ __all__ = [
     "ScenarioError",
     "StageFailed",
     "StalledError",
+    "Sweep",
     "UsageError",
+    "compare",
+    "crosscheck",
     "load_scenario",
     "open_run",
+    "open_sweep",
+    "resume_sweep",
     "run",
     "runs",
+    "simulate",
+    "sweep",
     "twin",
 ]
 
 _HOMES = {
+    "harness.api.comparing": (
+        "Comparison",
+        "compare",
+    ),
+    "harness.api.predicting": (
+        "Crosscheck",
+        "Forecast",
+        "crosscheck",
+        "simulate",
+    ),
     "harness.api.results": ("Interrupted",),
-    "harness.api.runs": ("Run", "open_run", "run", "runs"),
+    "harness.api.runs": (
+        "Run",
+        "open_run",
+        "run",
+        "runs",
+    ),
     "harness.api.scenarios": ("load_scenario",),
+    "harness.api.sweeping": (
+        "Sweep",
+        "open_sweep",
+        "resume_sweep",
+        "sweep",
+    ),
     "harness.errors": (
         "HarnessError",
         "RunFailed",

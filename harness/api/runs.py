@@ -12,6 +12,7 @@ from harness import scenario as scenarios
 from harness import store
 from harness.api.results import interrupted
 from harness.api.scenarios import Overrides, ScenarioLike, scenario_file
+from harness.api.tables import need_pandas
 from harness.api.watching import watch_run
 from harness.errors import HarnessError, ScenarioError, UsageError
 from harness.records import RunRecords
@@ -69,11 +70,7 @@ class Run:
 
     def to_pandas(self) -> pandas.DataFrame:
         """`to_arrow` as a DataFrame. Raises UsageError where pandas is not installed."""
-        try:
-            import pandas  # noqa: F401
-        except ImportError:
-            hint = "pip install pandas, or use to_arrow()."
-            raise UsageError("pandas is not installed", where="Run.to_pandas", hint=hint) from None
+        need_pandas()
         return self.to_arrow().to_pandas()
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from harness.executors.progress import Observer
 from harness.plan import Plan
+from harness.studies.variants import Variant
+
+if TYPE_CHECKING:
+    from harness.report.live.compare import View
 
 
 def watch_run(plan: Plan, progress: bool | None) -> AbstractContextManager[Observer]:
@@ -17,7 +23,19 @@ def watch_run(plan: Plan, progress: bool | None) -> AbstractContextManager[Obser
         return notebook.view()
     from harness.report.live import run as terminal
 
-    return terminal.view(plan, quiet=not (sys.stderr.isatty() if progress is None else progress))
+    return terminal.view(plan, quiet=not watches(progress))
+
+
+def watch_comparison(sides: Sequence[Variant], progress: bool | None) -> AbstractContextManager[View]:
+    """The view of a comparison; progress as in `watch_run`."""
+    from harness.report.live import compare
+
+    return compare.view(sides, quiet=not watches(progress))
+
+
+def watches(progress: bool | None) -> bool:
+    """Whether progress is shown: by default where a person watches."""
+    return (in_notebook() or sys.stderr.isatty()) if progress is None else progress
 
 
 def in_notebook() -> bool:

@@ -31,14 +31,26 @@ class View(Protocol):
 
 
 @contextlib.contextmanager
-def view(sides: Sequence[Variant]) -> Iterator[View]:
-    """The view of a comparison of these sides."""
+def view(sides: Sequence[Variant], *, quiet: bool = False) -> Iterator[View]:
+    """The view of a comparison of these sides. Shows nothing when `quiet`."""
     console = Screen(stderr=True)
-    if console.is_terminal:
+    if quiet:
+        yield _Nothing()
+    elif console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             yield _Block(sides, live)
     else:
         yield _Lines(sides)
+
+
+class _Nothing:
+    """Shows nothing."""
+
+    def examining(self, side: Variant) -> None:
+        pass
+
+    def blocks(self, standing: Standing) -> None:
+        pass
 
 
 class _Lines:
