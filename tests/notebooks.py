@@ -8,7 +8,6 @@ executes one and writes its outputs into it.
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ LIMIT_S = 120
 
 
 class _Client(NotebookClient):
-    """Interrupts the kernel, as the stop button does, when a cell that asks for it shows that requests are under way."""
+    """Interrupts the kernel, as the stop button does, once a cell with that tag shows that requests are under way."""
 
     interrupting: asyncio.Future[Any] | None = None
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import scenario as scenarios
 from harness import store
@@ -16,10 +16,12 @@ from harness.api.tables import need_pandas
 from harness.api.watching import watch_run
 from harness.errors import HarnessError, ScenarioError, UsageError
 from harness.records import RunRecords
+from harness.report.figures import ms
 from harness.scenario import Scenario
 from harness.store import SavedRun
 from harness.studies.planning import with_line
 from harness.studies.variants import plan_variant
+from harness.summary import SUMMARY, Summary
 
 if TYPE_CHECKING:
     import pandas
@@ -41,9 +43,9 @@ class Run:
     path: Path
 
     @cached_property
-    def summary(self) -> dict[str, Any]:
-        """Every figure of the run: what summary.json holds."""
-        return SavedRun(self.path).summary
+    def summary(self) -> Summary:
+        """Every figure of the run, with its unit: summary.e2e.p99, summary.stages["inference"].queue_wait.p99."""
+        return SUMMARY.read(self.path / store.SUMMARY)
 
     @cached_property
     def records(self) -> RunRecords:
@@ -94,13 +96,13 @@ class Run:
             return None
 
 
-def headline(summary: dict[str, Any]) -> str:
+def headline(summary: Summary) -> str:
     """p99 with its interval, and whether the run is valid, in a line."""
-    e2e = summary["e2e_ms"]
-    low, high = e2e["p99_ci"]
-    p99 = "no p99" if e2e["p99"] is None else f"p99 {e2e['p99']:.3g} ms"
-    interval = "" if low is None else f" (95 % interval {low:.3g} to {high:.3g})"
-    return f"{p99}{interval}, {summary['status']}, {summary['validity']}"
+    e2e = summary.e2e
+    low, high = e2e.p99_interval
+    p99 = "no p99" if e2e.p99 is None else f"p99 {ms(e2e.p99)} ms"
+    interval = "" if low is None or high is None else f" (95 % interval {ms(low)} to {ms(high)})"
+    return f"{p99}{interval}, {summary.status}, {summary.validity}"
 
 
 def run(

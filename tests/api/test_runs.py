@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import harness
+from tests.interrupting import interrupted_at
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -52,7 +51,7 @@ def test_the_table_has_a_row_for_each_request(run: harness.Run) -> None:
     frame = run.to_pandas()
     assert list(frame.columns) == table.column_names
     measured = frame[frame.phase == "measured"]
-    assert measured.e2e_ms.quantile(0.99, "higher") == pytest.approx(run.summary["e2e_ms"]["p99"])
+    assert measured.e2e_ms.quantile(0.99, "higher") == pytest.approx(run.summary.e2e.p99)
 
 
 def test_the_report_is_a_file(run: harness.Run, tmp_path: Path) -> None:
@@ -73,22 +72,20 @@ def test_a_run_that_fails_says_where_it_is_saved(tmp_path: Path) -> None:
     slow = {"stages": [{"delay": {"mean": "10 s"}}], "deadlines": {"progress": "50 ms"}}
     with pytest.raises(harness.StalledError) as raised:
         harness.run({**TINY, **slow}, out=tmp_path)
-    assert harness.open_run(raised.value.saved).summary["status"] == "failed"
+    assert harness.open_run(raised.value.saved).summary.status == "failed"
 
 
 @pytest.mark.parametrize("in_a_loop", [False, True])
 def test_an_interrupted_run_is_saved_and_raises(tmp_path: Path, in_a_loop: bool) -> None:
-    threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT)).start()
-
     async def cell() -> None:
-        harness.run(TINY, ENDLESS, out=tmp_path)
+        harness.run(TINY, ENDLESS, out=tmp_path, progress=True)
 
-    with pytest.raises(harness.Interrupted) as raised:
-        asyncio.run(cell()) if in_a_loop else harness.run(TINY, ENDLESS, out=tmp_path)
+    with pytest.raises(harness.Interrupted) as raised, interrupted_at("running: "):
+        asyncio.run(cell()) if in_a_loop else harness.run(TINY, ENDLESS, out=tmp_path, progress=True)
     run = raised.value.result
     assert isinstance(raised.value, KeyboardInterrupt) and raised.value.signal == signal.SIGINT
     assert run == harness.open_run(out=tmp_path)
-    assert run.summary["status"] == "interrupted"
+    assert run.summary.status == "interrupted"
     assert 0 < len(run.records) < 1000
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -97,9 +94,8 @@ def test_what_ends_the_process_ends_it_when_the_run_is_saved(tmp_path: Path) -> 
     saved: list[harness.Run] = []
     before = signal.signal(signal.SIGTERM, lambda *_: saved.append(harness.open_run(out=tmp_path)))
     try:
-        threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        with pytest.raises(harness.Interrupted, match="SIGTERM"):
-            harness.run(TINY, ENDLESS, out=tmp_path)
+        with pytest.raises(harness.Interrupted, match="SIGTERM"), interrupted_at("running: ", signal.SIGTERM):
+            harness.run(TINY, ENDLESS, out=tmp_path, progress=True)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert [run.summary["status"] for run in saved] == ["interrupted"]
+    assert [run.summary.status for run in saved] == ["interrupted"]
