@@ -1,4 +1,4 @@
-"""`harness compare`: scenarios in interleaved blocks, two saved runs, or a saved comparison again."""
+"""`harness compare`: variants in interleaved blocks, two saved runs, or a saved comparison again."""
 
 from __future__ import annotations
 
@@ -37,18 +37,26 @@ def _side_option(letter: str) -> Callable[[Any], Any]:
 @click.option(
     "--blocks",
     type=click.IntRange(2, 1000),
-    help="Into how many it is cut.  [default: 10, or the next number over which each side goes first equally often]",
+    help="Blocks of each side.  [default: 10, or the next number for which each side goes first equally often]",
 )
-@click.option("--requests", type=click.IntRange(min=1), help="Of a side, in all blocks; else those of the load.")
 @click.option(
-    "--margin", type=options.Share(0.0001, 0.9999), default="5%", show_default=True, help="A difference that matters."
+    "--requests",
+    type=click.IntRange(min=1),
+    help="Measured requests of a side, in all blocks together.  [default: those of the load]",
+)
+@click.option(
+    "--margin",
+    type=options.Share(0.0001, 0.9999),
+    default="5%",
+    show_default=True,
+    help="The smallest difference that matters.",
 )
 @click.option(
     "--confidence",
     type=options.Share(0.0001, 0.9999),
     default="95%",
     show_default=True,
-    help="Of all intervals together.",
+    help="Confidence of all intervals together.",
 )
 @click.option(
     "--tolerance",
@@ -61,25 +69,27 @@ def _side_option(letter: str) -> Callable[[Any], Any]:
     type=click.IntRange(0, 4096),
     default=16,
     show_default=True,
-    help="To compare outputs on; 0: none.",
+    help="Images to compare outputs on; 0: none.",
 )
-@click.option("--fail-if", multiple=True, metavar="LIMIT", help="Such as 'e2e.p99 > +5%': exit code 3. Repeatable.")
+@click.option(
+    "--fail-if", multiple=True, metavar="LIMIT", help="Exit code 3 if so, such as 'e2e.p99 > +5%'; repeatable."
+)
 @click.option(
     "--force",
     cls=options.Renamed,
     former=["--even-so"],
     is_flag=True,
-    help="Compare RUNs also when they differ in what matters.",
+    help="Compare RUNs also when they differ in what affects the figures.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Short for --set load.seed=N.")
 @options.out("results are")
-@click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
+@click.option("--json", "json_to", metavar="PATH", help="Write the result as JSON to a file, or to - and nothing else.")
 def command(
     what: tuple[str, ...], vary: tuple[str, ...], settings: tuple[str, ...], blocks: int | None, requests: int | None,
     margin: float, confidence: float, tolerance: tuple[str, ...], images: int, fail_if: tuple[str, ...],
     force: bool, seed: int | None, out: Path, json_to: str | None, **own: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Compare two or more settings, scenarios or runs: which is faster, by how much, and is that so?
+    """Compare two or more variants, scenarios or runs: which is faster, by how much, and how sure is that?
 
     \b
     Example:
@@ -89,9 +99,9 @@ def command(
       harness compare before.yaml after.yaml --fail-if 'e2e.p99 > +5%'
       harness compare last~1 last
 
-    Scenarios run in interleaved blocks, with the same arrivals and images, all pipelines open at once. Before speed,
-    their outputs on the same images are compared. Each further side is held against the first. RUN: a folder, last,
-    last~1, or a scenario's name. FOLDER: of a saved comparison, which is shown again.
+    Scenarios run in interleaved blocks, with the same arrivals and images, all pipelines open at once. First their
+    outputs for the same images are compared. Every further side is compared with the first. RUN: a folder, last,
+    last~1, or a scenario's name. FOLDER: a saved comparison, which is shown again.
     """
     from harness.commands import output
 
@@ -100,7 +110,7 @@ def command(
     sides_given = any(own.values()) or bool(vary)
     if any(files) or sides_given:
         if not all(files) and len(what) > 1:
-            raise UsageError("expected scenario files, or RUNs, and not both", where=" ".join(what))
+            raise UsageError("expected scenario files or RUNs, not both", where=" ".join(what))
         from harness.studies.compare.equivalence import Tolerance
         from harness.studies.compare.running import Question
 
@@ -112,19 +122,19 @@ def command(
     measured = {"--set": settings, "--requests": requests, "--tolerance": tolerance, "--seed": seed is not None}
     for name, given in measured.items():
         if given:
-            raise UsageError(f"{name} goes with scenarios, and these are saved", where=" ".join(what))
+            raise UsageError(f"{name} goes with scenarios, and these are saved runs", where=" ".join(what))
     if len(what) == 1:
         _again(what[0], json_to)
     elif len(what) == 2:
         _runs(what, margin, confidence, fail_if, force, out, json_to)
     else:
-        raise UsageError("two RUNs are compared at a time", where=" ".join(what))
+        raise UsageError("expected two RUNs", where=" ".join(what))
 
 
 def _variants(
     what: Sequence[str], common: Sequence[str], own: dict[str, tuple[str, ...]], vary: Sequence[str]
 ) -> list[Variant]:
-    """What the command line asks to compare. Raises UsageError."""
+    """The variants that the command line names. Raises UsageError."""
     from harness.scenario import combinations, find, parse_axes
     from harness.studies.compare.sides import MOST_SIDES, plan_side
 
@@ -208,7 +218,7 @@ def _again(reference: str, json_to: str | None) -> None:
 
 
 def _deliver(document: ComparisonDocument, json_to: str | None, error: HarnessError | None = None) -> None:
-    """Show a comparison and write it as JSON; then raise what went wrong."""
+    """Show a comparison and write it as JSON, then raise the error that it ended with."""
     from harness import store
     from harness.commands import output
 

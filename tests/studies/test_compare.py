@@ -172,7 +172,7 @@ def test_what_is_no_saved_comparison_is_refused(tmp_path: Path) -> None:
             folder.load(tmp_path)
 
 
-# Sameness before speed
+# Equivalence before speed
 
 
 def test_the_same_images_through_the_same_stages_come_out_equal(place: Path) -> None:
@@ -333,7 +333,7 @@ def test_results_that_cannot_be_saved_are_saved_elsewhere(place: Path) -> None:
         (["pair.yaml", "--b", "stages.work.meen=2ms"], "--b stages.work.meen=2ms: stages.work.meen: unknown key"),
         (["pair.yaml", "--b", "stages.work.mean=2ms", "--d", "stages.work.mean=3ms"], "--d is given, and --c is not"),
         (["pair.yaml", "pair.yaml", "--b", "stages.work.mean=2ms"], "go with one scenario"),
-        (["pair.yaml", "last"], "expected scenario files, or RUNs, and not both"),
+        (["pair.yaml", "last"], "expected scenario files or RUNs, not both"),
         (["pair.yaml", "--vary", "stages.work.mean"], "--vary stages.work.mean: expected KEY=VALUE,VALUE"),
         (["pair.yaml", "--vary", "stages.work.mean=1ms", "--b", "x=1"], "exclude one another"),
         (["pair.yaml", "--vary", "stages.work.mean=1ms"], "a comparison has 2 to 8 sides, not 1"),
@@ -388,7 +388,7 @@ def test_sides_take_their_share_of_the_requests_and_the_load_of_the_first(tmp_pa
 
 def test_threads_cannot_differ_between_sides_that_share_a_process(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(IMAGES)
-    with pytest.raises(UsageError, match="share a process"):
+    with pytest.raises(UsageError, match="share one process"):
         prepare(variants(tmp_path / "x.yaml", "stages.preprocess.threads=2"), blocks=2)
     assert len(prepare(variants(tmp_path / "x.yaml", "stages.preprocess.threads=2", "executor=process"), blocks=2)) == 2
 

@@ -21,10 +21,10 @@ from harness.text import printable
 
 
 class View(Protocol):
-    """Told how a comparison gets on."""
+    """Observes a comparison."""
 
     def examining(self, side: Variant) -> None:
-        """The outputs of this side are being looked at."""
+        """The outputs of this side are being computed."""
 
     def blocks(self, standing: Standing) -> None:
         """The sides have their turns."""
@@ -76,7 +76,7 @@ class _Lines:
 
 
 class _Block:
-    """A line that says where it stands, a bar over all blocks, and the latencies of late, a line a side."""
+    """Where the comparison stands, a bar over all blocks, and the recent latencies of each side."""
 
     def __init__(self, sides: Sequence[Variant], live: Live) -> None:
         self._sides = sides
@@ -111,7 +111,7 @@ class _Block:
 
 
 def _outputs(side: Variant) -> str:
-    return f"outputs of side {side.name}, to see whether all are the same"
+    return f"outputs of side {side.name}, to compare them"
 
 
 def _where(standing: Standing, sides: Sequence[Variant]) -> str:
@@ -127,7 +127,7 @@ def _where(standing: Standing, sides: Sequence[Variant]) -> str:
 
 
 def _done(standing: Standing) -> float:
-    """Turns, the present one in part."""
+    """Turns that are complete, plus the share of the current one."""
     progress = standing.progress
     return len(standing.turns) + progress.ended / progress.total if progress.total else float(len(standing.turns))
 

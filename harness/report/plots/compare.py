@@ -20,9 +20,9 @@ LOOKS = {
     "no difference": ("o", INK, "white"),
     "inconclusive": ("D", GREY, "white"),
 }
-"""Marker, colour and filling of each verdict: they can be told apart in grey."""
+"""Marker, colour and fill of each verdict: they can be told apart in grey."""
 LEAST_SPAN = 1.1
-"""The axis reaches at least so far to both sides of 1."""
+"""The axis extends at least by this ratio beyond the margin on both sides of 1."""
 
 
 def draw(document: ComparisonDocument) -> dict[str, Figure]:

@@ -130,7 +130,7 @@ def _misses(equivalence: Equivalence | None) -> list[str]:
 
 
 def _pair(pair: Pair, console: Console) -> Table:
-    """The metrics of one comparison. What does not fit beside verdicts is left out, the least needed first."""
+    """The metrics of one comparison. Columns that do not fit are left out, the least needed first."""
     without: list[str] = []
     to = ".." if console.options.ascii_only else "…"
     table = _metrics(pair, without, to)
@@ -203,7 +203,7 @@ def percent(share: float) -> str:
 
 
 def _below(pair: Pair) -> list[Text]:
-    """What the table leaves open: how long it takes to decide, why there is no answer, notes."""
+    """Notes below the table: how many requests would decide, and why a metric is declined."""
     lines = []
     open_ = [(metric_name(e.metric), e.requests_needed) for e in pair.effects if e.requests_needed]
     if open_:
@@ -227,7 +227,7 @@ def _legend(pair: Pair) -> Text:
 
 
 def _doubts(document: ComparisonDocument) -> list[Text]:
-    """The checks of the sides that are not fine."""
+    """The checks of the sides that are not ok."""
     return [
         Text.assemble((side.name, "bold"), (f"  {check.name}: ", LEVELS[check.level]), check.message)
         for side in document.sides

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.stats.comparison import Effect
 
 HEADLINE = ("e2e.p99", "e2e.p50", "e2e.p90", "e2e.mean", "throughput")
-"""What a conclusion is made of, the most important first."""
+"""The metrics that a conclusion is about, the most important first."""
 _SERVICE = re.compile(r"stages\.(.+)\.service\.mean")
 
 

@@ -1,8 +1,8 @@
 """Saved comparisons: one folder each, `<root>/<scenario>/compare-<timestamp>-<id>/`, complete or not there.
 
-comparison.json   everything that `harness compare --json` tells; the screen is made from it
+comparison.json   the document, as `harness compare --json` prints it; every screen and page is made from it
 failure.txt       the traceback and output of a side that failed
-a/, b/, ...       of each side: records.parquet (all its blocks one after the other, see `blocks` in comparison.json),
+a/, b/, ...       for each side: records.parquet (all its blocks one after the other, see `blocks` in comparison.json),
                   scenario.yaml as given, resolved.yaml as run
 """
 

@@ -1,14 +1,14 @@
 """Limits on a comparison, for CI: `--fail-if 'e2e.p99 > +5%'`.
 
-A limit names a metric, a side of it that is bad (> or <), and how far is too far:
+A limit names a metric, the direction that is bad (> or <), and how far is too far:
 
     e2e.p99 > +5%                        b's p99 against a's, relative
     e2e.p99 > +3ms, throughput < -2/s    the difference, with its sign
     e2e.p99 > 200ms, throughput < 40/s   b's own figure, without a sign
 
 It fails when the whole interval lies beyond the limit: not by chance. When the limit lies inside the interval, the run
-cannot tell: that does not fail, and is said together with how long a run could. A metric that cannot be judged at all
-(too few blocks or requests, a saturated side) fails, for a gate that never looks would always be open.
+cannot decide: that passes, with a message that says how long a run could. A metric that cannot be judged at all (too
+few blocks or requests, a saturated side) fails, because a gate that cannot measure would always pass.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 @dataclass(frozen=True)
 class Limit:
-    """A metric is bad beyond `value`: above it, or below. The value is a ratio, or a difference or figure in ms or 1/s.
+    """A metric must not lie beyond `value`, above or below it. The value is a ratio, or a difference or figure in ms or
+    1/s.
 
     text: as the user wrote it.
     """
@@ -46,7 +47,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came of a limit. estimate, interval: in the terms of the limit; None when there is none."""
+    """The result of a limit. estimate, interval: a ratio, difference or figure, as the limit; None where declined."""
 
     limit: Limit
     outcome: Outcome
@@ -56,12 +57,12 @@ class Judgement:
 
     @property
     def failed(self) -> bool:
-        """Whether the gate stays shut."""
+        """Whether the command ends with exit code 3."""
         return self.outcome in ("failed", "not judged")
 
 
 def parse_limit(text: str, stages: Sequence[str]) -> Limit:
-    """A limit as the command line has it. stages: names of the pipeline's stages. Raises UsageError."""
+    """Read a limit of the command line. stages: names of the pipeline's stages. Raises UsageError."""
     where = f"--fail-if {text!r}"
     match = _FORM.fullmatch(text)
     if match is None:
@@ -93,12 +94,12 @@ _EXAMPLES = "For example 'e2e.p99 > +5%', 'e2e.p99 > +3ms', 'e2e.p99 > 200ms' or
 
 
 def alone(limits: Iterable[Limit]) -> set[str]:
-    """The metrics of which b's own interval is wanted, as `compare_many` takes them."""
+    """The metrics that need an interval for b by itself, as `compare_many` takes them."""
     return {limit.metric for limit in limits if limit.against == "figure"}
 
 
 def judge(limit: Limit, comparison: Comparison) -> Judgement:
-    """Hold a comparison that has the limit's metric against it. Raises KeyError where it has not."""
+    """Judge a limit. Raises KeyError for a comparison without the limit's metric."""
     effect = comparison.effect(limit.metric)
     estimate, interval = _seen(limit, effect)
     if estimate is None or interval is None:

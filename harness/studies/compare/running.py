@@ -43,9 +43,10 @@ _OF_A_SIDE = ("startup_s", "effective", "memory", "context_switches", "cpu_wait_
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the sides. margin: a relative difference that matters. limits: of a gate.
+    """What a comparison has to find out.
 
-    images: how many the sides' outputs are compared on; 0 leaves that out.
+    margin: the smallest relative difference that matters. confidence: of all intervals together. limits: of the gate.
+    tolerance, images: how far outputs may differ, and on how many images they are compared; 0 leaves that out.
     """
 
     margin: float = 0.05
@@ -57,8 +58,8 @@ class Question:
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """A comparison that has ended, well or not. blocks: None when the outputs were not the same. error: what went wrong
-    in it, or else in saving it. signal: the first that came before it was saved, else 0.
+    """A comparison that has ended. blocks: None when outputs differ too much to measure. error: why it failed or could
+    not be saved. signal: the first one that came before it was saved, or 0.
     """
 
     document: ComparisonDocument
@@ -74,9 +75,10 @@ def compare(
     observe: Callable[[Standing], None] = lambda standing: None,
     examining: Callable[[Variant], None] = lambda side: None,
 ) -> ComparisonResult:
-    """Compare the sides, and save all of it under `out`. Raises what a side met while its outputs were looked at.
+    """Compare the sides, and save everything under `out`. Raises HarnessError when outputs cannot be compared.
 
-    Sides whose outputs differ by more than the tolerance are not measured, and nothing is saved.
+    Sides whose outputs differ by more than the tolerance are not measured, and nothing is saved. observe: called as the
+    blocks proceed. examining: called before the outputs of a side are computed.
     """
     environment = host.describe()
     try:
@@ -150,7 +152,7 @@ def _compared(sides: Sequence[Variant], blocks: Blocks, question: Question) -> t
 
 
 def _located(error: HarnessError, sides: Sequence[Variant]) -> HarnessError:
-    """An error of a side's scenario with the line, or the setting, that it stands in."""
+    """An error of a side's scenario with the line of the file, or the override, that caused it."""
     side = next((side for side in sides if error.where.startswith(f"side {side.name}")), None)
     if side is None or not isinstance(error, ScenarioError):
         return error

@@ -1,9 +1,8 @@
-"""Two saved runs against each other: may they be compared, and what is the difference?
+"""Two saved runs: may they be compared, and what is the difference?
 
-Each run is cut into blocks of requests in a row, long against the correlation of latencies, which then count as in
-any comparison (`harness.stats.comparison`). With the same arrivals in both, blocks are paired. Nothing was
-interleaved: what changed on the machine between the runs is part of the difference and in no interval, which the
-answer says.
+Each run is cut into blocks of consecutive requests, long compared with the correlation of latencies, which are then
+compared as always (`harness.stats.comparison`): in pairs when both runs had the same arrivals. Nothing was interleaved:
+what changed on the machine between the runs is part of the difference, and no interval covers it, as a caveat says.
 """
 
 from __future__ import annotations
@@ -24,22 +23,23 @@ from harness.store import SavedRun
 
 MOST_BLOCKS = 20
 BLOCK_INFLATIONS = 20
-"""A block holds so many times the requests that tell as much as one: its ends then hardly matter to its neighbours."""
+"""Requests in a block, in units of those that carry as much information as one independent request: then what reaches
+from one block into the next hardly matters."""
 SAME_RATE = 0.005
-"""Offered rates this close are the same: two calibrations never agree to the last digit."""
+"""Relative difference up to which offered rates are the same: two saturated rates never agree to the last digit."""
 _IRRELEVANT = (
     *("name", "description", "slo", "deadlines"),
     *(f"load.{key}" for key in ("requests", "duration", "warmup", "seed", "calibration", "utilisation")),
 )
 NOT_INTERLEAVED = (
     "The runs were made one after the other: what changed on the machine in between counts as a difference,"
-    " and no interval holds it. Interleaved blocks do: harness compare SCENARIO --a ... --b ..."
+    " and no interval covers it. Interleaved blocks avoid that: harness compare SCENARIO --a ... --b ..."
 )
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that matters and is not the same: the value in a and in b."""
+    """Something that affects the figures and differs: its value in a and in b."""
 
     what: str
     a: str
@@ -48,7 +48,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class SavedComparison:
-    """Run b against run a, how they differ besides, and what to keep in mind."""
+    """Run b compared with run a, what else differs between them, and what to keep in mind."""
 
     comparison: Comparison
     differences: tuple[Difference, ...]
@@ -65,14 +65,14 @@ def compare_runs(
     metrics: Sequence[str] | None = None,
     alone: Collection[str] = (),
 ) -> SavedComparison:
-    """Compare run b with run a. Raises UsageError when they differ in what matters, unless `force`."""
+    """Compare run b with run a. Raises UsageError when they differ in what affects the figures, unless `force`."""
     found = tuple(differences(a, b))
     if found and not force:
         listed = "\n".join(f"  {d.what}: {d.a} and {d.b}" for d in found)
         raise UsageError(
-            f"these runs differ in more than what was measured:\n{listed}",
+            f"these runs differ in what affects the figures:\n{listed}",
             where=f"{a.path} and {b.path}",
-            hint="--force compares them all the same.",
+            hint="--force compares them nevertheless.",
         )
     first, second = (run.records.of_phase(Phase.MEASURED) for run in (a, b))
     blocks = block_count(first, second)
@@ -89,7 +89,7 @@ def compare_runs(
 
 
 def differences(a: SavedRun, b: SavedRun) -> Iterator[Difference]:
-    """What is not the same in the machine, the software and the scenario, and matters to the figures."""
+    """What differs in the machine, the software and the scenario, and affects the figures."""
     one, other = _conditions(a), _conditions(b)
     for what in dict.fromkeys((*one, *other)):
         left, right = one.get(what), other.get(what)
@@ -100,7 +100,7 @@ def differences(a: SavedRun, b: SavedRun) -> Iterator[Difference]:
 
 
 def _conditions(run: SavedRun) -> dict[str, Any]:
-    """By name, all that a run has to share with another one."""
+    """What has to be the same in both runs, by name."""
     summary = run.summary
     system = summary["system"]
     settled = scenario.load(run.path / "resolved.yaml")
@@ -128,7 +128,7 @@ def _text(value: Any) -> str:
 
 
 def block_count(a: RunRecords, b: RunRecords) -> int:
-    """Into how many blocks both runs are cut, from how far their latencies depend on one another."""
+    """The number of blocks that both runs are cut into, from the correlation of their latencies."""
     counts = []
     for records in (a, b):
         done = records.with_outcome(Outcome.COMPLETED)

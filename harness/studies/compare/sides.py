@@ -69,11 +69,11 @@ def _block_load(scenario: Scenario, blocks: int, requests: int | None) -> Load:
 
 
 def _threads_agree(sides: Sequence[Variant]) -> None:
-    """Runtimes count threads by process, and sides whose stages work in this one share it. Raises UsageError."""
+    """Libraries set threads per process, which sides whose stages run in this one share. Raises UsageError."""
     inside = [side.plan for side in sides if kind_of(side.plan).shares_memory]
     if len(inside) > 1 and len({stage.options.threads for plan in inside for stage in plan.stages}) > 1:
         raise UsageError(
-            f"sides of the {inside[0].scenario.executor} executor share a process, and so the number of threads",
+            f"sides of the {inside[0].scenario.executor} executor share one process, and with it the number of threads",
             where="stages: threads",
             hint="Use executor: process to compare numbers of threads.",
         )

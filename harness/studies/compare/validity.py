@@ -1,4 +1,4 @@
-"""May the figures of a side be believed? What the checks of a run say, as far as they hold in blocks."""
+"""May the figures of a side be believed? The checks of a run, as far as they apply to blocks."""
 
 from __future__ import annotations
 
