@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.arrivals import due_times, trace_rate, trace_times
+from harness.arrivals import due_chunks, trace_rate, trace_times
 from harness.errors import ScenarioError
 from harness.records import Layout
 from harness.scenario.model import Closed, OpenLoad, Scenario, StageOptions, Trace
@@ -64,6 +65,38 @@ class StagePlan:
     def slot_bytes(self) -> int:
         """Bytes of a slot in front of it: none for images, which are shared and not sent."""
         return self.input.nbytes if isinstance(self.input, Tensor) else 0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Due times in ns from its start, made piece by piece whenever it is iterated over, the same each time.
+
+    drawn: how many are drawn, of which the first `count` belong to it.
+    """
+
+    load: OpenLoad
+    rate_rps: float
+    drawn: int
+    seed: np.random.SeedSequence
+    count: int
+
+    @classmethod
+    def of(cls, load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedSequence) -> Schedule:
+        """The first `count` due times. Raises ScenarioError where they cannot be had, now and not half-way."""
+        for _ in due_chunks(load, rate_rps, count, seed):
+            pass
+        return cls(load, rate_rps, count, seed, count)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        left = self.count
+        for due in due_chunks(self.load, self.rate_rps, self.drawn, self.seed):
+            yield due[:left]
+            left -= len(due)
+            if left <= 0:
+                return
 
 
 @dataclass(frozen=True)
@@ -193,20 +226,24 @@ class Plan:
             sampling=self.sampling.get(stage.name),
         )
 
-    def due_times(self, rate_rps: float, block: int = 0) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Due times in ns from the start of a block, of its warm-up and measured requests. Only for open loads.
+    def due_times(self, rate_rps: float, block: int = 0) -> NDArray[np.int64]:
+        """All due times of a block's `schedule` at once."""
+        return np.concatenate(list(self.schedule(rate_rps, block)))
+
+    def schedule(self, rate_rps: float, block: int = 0) -> Schedule:
+        """The due times of a block, of its warm-up and measured requests. Only for open loads.
 
         Each block has arrivals of its own, but for a trace, which begins anew. Raises ScenarioError where no request
-        would be measured, or more than there is room for.
+        would be measured, or more than MOST_REQUESTS, and where times cannot be had.
         """
         load = self.load
         assert not isinstance(load, Closed)
         seed = self.seed("arrivals", *([block] if block else []))
         if self.measured is not None:
-            return due_times(load, rate_rps, load.warmup + self.measured, seed)
+            return Schedule.of(load, rate_rps, load.warmup + self.measured, seed)
         rows = self.max_rows - self.first_row
         count = min(rows, load.warmup + SOME)
-        while (due := self._within_duration(rate_rps, count, seed)) is None:
+        while (schedule := self._within_duration(rate_rps, count, seed)) is None:
             if count == rows:
                 raise ScenarioError(
                     f"more than {rows - load.warmup:,} requests arrive within the duration",
@@ -214,31 +251,33 @@ class Plan:
                     hint="Shorten it, or lower the rate.",
                 )
             count = min(rows, 2 * count)
-        return due
+        return schedule
 
     def check_schedule(self, rate_rps: float) -> None:
         """Raise ScenarioError where a load with a duration would end before it has a measured request."""
         self._within_duration(rate_rps, self.load.warmup + SOME, self.seed("arrivals"))
 
-    def _within_duration(
-        self, rate_rps: float, count: int, seed: np.random.SeedSequence
-    ) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+    def _within_duration(self, rate_rps: float, count: int, seed: np.random.SeedSequence) -> Schedule | None:
         """Those of the first `count` due times that lie within the duration; None where more may."""
         load = self.load
         assert load.duration is not None and not isinstance(load, Closed)
-        due = due_times(load, rate_rps, count, seed)
-        end = (due[load.warmup - 1] if load.warmup else 0) + load.duration
-        if len(due) == count and due[-1] < end:
+        begin, end, within, seen = 0, 0, 0, 0
+        for due in due_chunks(load, rate_rps, count, seed):
+            if seen < load.warmup <= seen + len(due):
+                begin = int(due[load.warmup - 1 - seen])
+            end = begin + load.duration
+            seen += len(due)
+            within = within + int(np.searchsorted(due, end)) if seen >= load.warmup else seen
+        if within == count:
             return None
-        within = due[: int(np.searchsorted(due, end))]
-        if len(within) <= load.warmup:
+        if within <= load.warmup:
             behind = "behind the last one of the warm-up" if load.warmup else "behind the start"
             raise ScenarioError(
                 f"no request arrives within the {load.duration / 1e9:g} s {behind}: nothing would be measured",
                 where=f"{self.scenario.name}: load.duration",
                 hint="Make it longer.",
             )
-        return within
+        return Schedule(load, rate_rps, count, seed, within)
 
 
 def resolve(scenario: Scenario) -> Plan:

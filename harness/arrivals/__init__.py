@@ -4,7 +4,7 @@ function of the options, the rate, the number of requests and a seed. The kinds 
 base   what a load is        renewal   constant, poisson, gamma        bursts, trace, closed
 """
 
-from harness.arrivals.base import AnyLoad, OpenLoad, due_times
+from harness.arrivals.base import AnyLoad, OpenLoad, due_chunks, due_times
 from harness.arrivals.bursts import Bursts
 from harness.arrivals.closed import Closed
 from harness.arrivals.renewal import Constant, Gamma, Poisson
@@ -19,6 +19,7 @@ __all__ = [
     "OpenLoad",
     "Poisson",
     "Trace",
+    "due_chunks",
     "due_times",
     "trace_rate",
     "trace_times",

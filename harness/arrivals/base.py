@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -12,7 +13,11 @@ from harness.errors import ScenarioError
 from harness.keys import Keys
 from harness.units import Duration, Rate
 
+CHUNK = 1 << 16
+"""Due times that are made at once."""
 LONGEST_S = 366 * 24 * 3600.0  # what fits into int64 nanoseconds, and then some
+
+Floats = NDArray[np.float64]
 
 
 class AnyLoad(Keys):
@@ -26,7 +31,7 @@ class AnyLoad(Keys):
     recorded: ClassVar[bool] = False
     """Whether it brings due times of its own, so that it needs neither a rate nor a length."""
 
-    requests: int | None = Field(default=None, ge=1, le=50_000_000)
+    requests: int | None = Field(default=None, ge=1, le=200_000_000)
     """Measured requests. Give this or `duration`."""
     duration: Duration | None = Field(default=None, gt=0)
     """Time during which requests arrive, counted behind the warm-up. Give this or `requests`."""
@@ -62,12 +67,20 @@ class OpenLoad(AnyLoad):
             raise ValueError("rate (such as 20/s) or utilisation (such as 0.6) is needed")
         return self
 
-    def times_ns(self, rate_rps: float, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def times_ns(self, rate_rps: float, count: int, rng: np.random.Generator) -> Floats:
         """Due times of `count` requests in ns from the start of the schedule, ascending, shape (count,).
 
         rate_rps: the long-run mean rate. Nothing else than `rng` may be drawn from. Raises ScenarioError.
         """
         raise NotImplementedError
+
+    def chunks_ns(self, rate_rps: float, count: int, rng: np.random.Generator, size: int) -> Iterator[Floats]:
+        """The same in consecutive pieces of at most `size`, however they are cut the same to the bit.
+
+        A kind that overrides it has schedules of any length in little memory, and needs no `times_ns`.
+        """
+        times_ns = self.times_ns(rate_rps, count, rng)
+        yield from (times_ns[first : first + size] for first in range(0, len(times_ns), size))
 
 
 def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedSequence) -> NDArray[np.int64]:
@@ -76,10 +89,28 @@ def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedS
     `rate_rps` is the long-run mean rate. The first request is due one gap after the start, except that a trace
     keeps its own times. Raises ScenarioError for a trace that cannot be read, and for times beyond a year.
     """
-    return nanoseconds(load.times_ns(rate_rps, count, np.random.default_rng(seed)))
+    return np.concatenate([np.empty(0, np.int64), *due_chunks(load, rate_rps, count, seed)])
 
 
-def nanoseconds(times_ns: NDArray[np.float64]) -> NDArray[np.int64]:
+def due_chunks(
+    load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedSequence, size: int = CHUNK
+) -> Iterator[NDArray[np.int64]]:
+    """The same due times in consecutive pieces of at most `size`, in memory that does not grow with `count`."""
+    return map(nanoseconds, load.chunks_ns(rate_rps, count, np.random.default_rng(seed), size))
+
+
+def sums(draw: Callable[[int], Floats], count: int, size: int) -> Iterator[Floats]:
+    """The cumulative sum of `count` draws, in pieces of at most `size`. draw: returns so many of the next draws."""
+    so_far = 0.0
+    for first in range(0, count, size):
+        drawn = draw(min(size, count - first))
+        drawn[0] += so_far  # the additions are those of one sum, in its order
+        summed = np.cumsum(drawn)
+        so_far = float(summed[-1])
+        yield summed
+
+
+def nanoseconds(times_ns: Floats) -> NDArray[np.int64]:
     """Whole ns. Raises ScenarioError for times beyond a year."""
     if len(times_ns) and times_ns[-1] > LONGEST_S * 1e9:
         raise ScenarioError(

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from harness.arrivals.base import OpenLoad
+from harness.arrivals.base import Floats, OpenLoad, sums
 
 
-class Constant(OpenLoad):
+class Renewal(OpenLoad):
+    """Gaps that do not depend on one another."""
+
+    def gaps_s(self, rate_rps: float, rng: np.random.Generator, count: int) -> Floats:
+        """The next so many gaps."""
+        raise NotImplementedError
+
+    def chunks_ns(self, rate_rps: float, count: int, rng: np.random.Generator, size: int) -> Iterator[Floats]:
+        """The sum of the gaps."""
+        return (times_s * 1e9 for times_s in sums(partial(self.gaps_s, rate_rps, rng), count, size))
+
+
+class Constant(Renewal):
     """Arrivals at equal distances."""
 
     arrivals: Literal["constant"] = "constant"
 
-    def times_ns(self, rate_rps: float, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """The gaps are all 1/rate."""
-        return np.cumsum(np.full(count, 1 / rate_rps)) * 1e9
+    def gaps_s(self, rate_rps: float, rng: np.random.Generator, count: int) -> Floats:
+        """All are 1/rate."""
+        return np.full(count, 1 / rate_rps)
 
 
-class Poisson(OpenLoad):
+class Poisson(Renewal):
     """Independent arrivals: exponential gaps."""
 
     arrivals: Literal["poisson"] = "poisson"
 
-    def times_ns(self, rate_rps: float, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def gaps_s(self, rate_rps: float, rng: np.random.Generator, count: int) -> Floats:
         """Exponential gaps."""
-        return np.cumsum(rng.exponential(1 / rate_rps, count)) * 1e9
+        return rng.exponential(1 / rate_rps, count)
 
 
-class Gamma(OpenLoad):
+class Gamma(Renewal):
     """Gamma gaps: more regular than poisson with `cv` below 1, burstier above."""
 
     arrivals: Literal["gamma"] = "gamma"
     cv: float = Field(gt=0, le=100)
     """Coefficient of variation of the gaps."""
 
-    def times_ns(self, rate_rps: float, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def gaps_s(self, rate_rps: float, rng: np.random.Generator, count: int) -> Floats:
         """Gamma gaps of shape 1/cv²."""
         shape = self.cv**-2
-        return np.cumsum(rng.gamma(shape, 1 / (rate_rps * shape), count)) * 1e9
+        return rng.gamma(shape, 1 / (rate_rps * shape), count)
