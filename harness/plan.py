@@ -17,12 +17,19 @@ from harness.scenario.model import Closed, OpenLoad, Scenario, StageOptions, Tra
 from harness.stages import Images, Payload, Sampling, StageContext, Tensor
 
 CALIBRATION_ROWS = 20_000
-MOST_SCHEDULED = 50_000_000  # requests of an open load with a duration: as many as `requests` may ask for
+MOST_REQUESTS = 200_000_000  # of a load with a duration: as many as `requests` may ask for
+RING_ROWS = 1 << 17
+IN_FLIGHT_SHARE = 4
 FASTEST_RPS = 1_000_000  # no pipeline of processes takes more: bounds the rows of a load whose length is a duration
 SOME = 1_000  # requests beyond the warm-up that a schedule of unknown length is tried with first
 COPIES, OPEN_BYTES = 7, 800
 """What saving and summarising take at their peak: so many sizes of the records, and so many bytes a request of an open
 load, for intervals and models. Measured: 6.3 sizes (closed), and 700 to 770 bytes besides (open)."""
+STREAMED_BYTES = 20
+"""What summarising takes of memory for each row that is on the disk by then."""
+VALUE_BYTES, MARGIN = 2.0, 1.5
+"""What a value of a row takes on the disk, and by how much more than that has to be free. Measured: 1.5 (three stages
+that do nothing) to 2.0 (services of random length)."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,8 @@ class Plan:
     """Measured requests of a block; None when only the run can tell."""
     blocks: int = 1
     """How often the load is offered, each time with its own warm-up and arrivals. A run is one block."""
-    room: int | None = None
-    """Rows that there is memory for, once that is known; where `measured` is None they are all that there are."""
+    memory_rows: int = RING_ROWS
+    """Rows that lie in memory at once, where there are more of them; see `ring_rows`."""
     sampling: Mapping[str, Sampling] = field(default_factory=dict, hash=False)
     """Stages that are profiled, by name: what is sampled is no measurement."""
 
@@ -140,15 +147,52 @@ class Plan:
         return sum(stage.capacity * stage.slot_bytes for stage in self.stages)
 
     @property
-    def row_bytes(self) -> int:
-        """What a row costs of the memory that may be used: it lies in shared memory, then in copies."""
-        return COPIES * self.layout.width * 8 + (0 if isinstance(self.load, Closed) else OPEN_BYTES)
+    def in_flight(self) -> int:
+        """Requests that can be between being issued and having ended, at most."""
+        slots = sum(stage.capacity + stage.workers * stage.batch_max for stage in self.stages) + 1
+        return min(slots, self.load.concurrency) if isinstance(self.load, Closed) else slots
+
+    @property
+    def ring_rows(self) -> int:
+        """Rows that lie in memory during the run, a power of two: all of a short run's, else `memory_rows` or more.
+
+        All of a calibration's have to be there at its end, and those in flight are a fraction of them, so that
+        requests that overtake others do not fill it.
+        """
+        least = max(self.first_row, IN_FLIGHT_SHARE * self.in_flight, 1)
+        return min(_power_of_two(max(least, self.memory_rows)), _power_of_two(self.max_rows))
 
     @property
     def least_bytes(self) -> int:
-        """Memory that it cannot do without: where only the run can tell how many rows it takes, one is measured."""
-        rows = self.first_measured + 1 if self.measured is None else self.max_rows
-        return self.slots_bytes + rows * self.row_bytes
+        """Memory that it cannot do without: slots, the ring, and what its records are summarised and saved in."""
+        width, rows = self.layout.width, min(self.max_rows, self.ring_rows)
+        a_row = COPIES * width * 8 + (0 if isinstance(self.load, Closed) else OPEN_BYTES)
+        return self.slots_bytes + rows * a_row + max(0, self.least_rows - rows) * STREAMED_BYTES
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the records take on the disk at least, about: see `bytes_of`."""
+        return self.bytes_of(self.least_rows)
+
+    @property
+    def least_rows(self) -> int:
+        """Rows that it takes for certain: where only the run can tell how many, one is measured."""
+        return self.first_measured + 1 if self.measured is None else self.max_rows
+
+    def bytes_of(self, rows: int) -> int:
+        """What so many rows take on the disk, about, with a margin. 0 where they lie in memory until the end."""
+        return 0 if rows <= self.ring_rows else math.ceil(rows * self.layout.width * VALUE_BYTES * MARGIN)
+
+    def check_disk(self, rows: int, free_bytes: int, where: str) -> None:
+        """Raise ScenarioError where so many rows will not fit. free_bytes: on the disk that holds `where`."""
+        needed = self.bytes_of(rows)
+        if needed > free_bytes:
+            raise ScenarioError(
+                f"the records of {rows:,} requests take some {needed / 2**30:.1f} GiB, and"
+                f" {free_bytes / 2**30:.1f} GiB are free in {where}",
+                where=f"{self.scenario.name}: load.{'requests' if self.load.requests else 'duration'}",
+                hint="Free some space, save elsewhere (--out), or run for less time.",
+            )
 
     @property
     def calibrates(self) -> bool:
@@ -168,27 +212,26 @@ class Plan:
 
     @property
     def max_rows(self) -> int:
-        """Rows to make room for."""
+        """Rows that there can be."""
         if self.measured is not None:
             return self.first_row + self.blocks * (self.load.warmup + self.measured)
-        rows = self.load.warmup + math.ceil((self.load.duration or 0) / 1e9 * FASTEST_RPS) + 1000
-        if not isinstance(self.load, Closed):
-            rows = min(rows, self.load.warmup + MOST_SCHEDULED)
-        return self.first_row + rows if self.room is None else min(self.first_row + rows, self.room)
+        rows = math.ceil((self.load.duration or 0) / 1e9 * FASTEST_RPS) + 1000
+        return self.first_row + self.load.warmup + min(rows, MOST_REQUESTS)
 
     def fitted(self, usable_bytes: int) -> Plan:
-        """With as many rows as so much memory holds, where only the run can tell how many it takes.
-
-        Raises ScenarioError when it does not fit into that memory.
-        """
-        if self.least_bytes > usable_bytes:
-            raise ScenarioError(
-                f"slots and records take {self.least_bytes / 2**30:.1f} GiB, more than {usable_bytes / 2**30:.1f} GiB,"
-                " 60 % of the memory that is left",
-                where=self.scenario.name,
-                hint="Lower a stage's capacity or payload, or the number of requests.",
-            )
-        return replace(self, room=(usable_bytes - self.slots_bytes) // self.row_bytes)
+        """With as large a ring as so much memory holds. Raises ScenarioError when it does not fit into that memory."""
+        plan = self
+        while plan.least_bytes > usable_bytes:
+            smaller = replace(plan, memory_rows=plan.memory_rows // 2)
+            if smaller.ring_rows == plan.ring_rows:
+                raise ScenarioError(
+                    f"slots and records take {plan.least_bytes / 2**30:.1f} GiB, more than"
+                    f" {usable_bytes / 2**30:.1f} GiB, 60 % of the memory that is left",
+                    where=self.scenario.name,
+                    hint="Lower a stage's capacity or payload, or the number of requests.",
+                )
+            plan = smaller
+        return plan
 
     def block(self, index: int) -> range:
         """Rows of a block, those of its warm-up first."""
@@ -278,6 +321,10 @@ class Plan:
                 hint="Make it longer.",
             )
         return Schedule(load, rate_rps, count, seed, within)
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()
 
 
 def resolve(scenario: Scenario) -> Plan:

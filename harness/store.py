@@ -113,9 +113,22 @@ def save(root: Path, name: str, summary: Mapping[str, Any], raw: RunRecords, tex
     return SavedRun(new_folder(root / name, fill, what="the run"))
 
 
-def write_raw(folder: Path, name: str, started_at: Any, raw: RunRecords, texts: Mapping[str, str]) -> None:
-    """Write all of a run but what is computed from its records; it is on disk when this returns."""
-    records.save(raw, folder / RECORDS, {"name": name, "started_at": started_at})
+def write_raw(
+    folder: Path,
+    name: str,
+    started_at: Any,
+    raw: RunRecords,
+    texts: Mapping[str, str],
+    written: Path | None = None,
+) -> None:
+    """Write all of a run but what is computed from its records; it is on disk when this returns.
+
+    written: a file on this disk that holds the records already, to be moved.
+    """
+    if written is not None and written.exists():
+        written.rename(folder / RECORDS)
+    else:
+        records.save(raw, folder / RECORDS, {"name": name, "started_at": started_at})
     for file, text in texts.items():
         write_text(folder / file, text)
     files.to_disk(folder)

@@ -14,15 +14,43 @@ NULL = {"null": {}}
 MINUTE = {"arrivals": "closed", "duration": "60 s", "concurrency": 16}
 
 
-def test_a_closed_load_has_rows_for_all_of_its_duration_at_any_rate() -> None:
+def test_a_closed_load_has_rows_for_its_duration_at_any_rate_or_200_million() -> None:
     assert plan(NULL, load=MINUTE).max_rows > 60 * 1_000_000
-    assert plan(NULL, load={**MINUTE, "duration": "3 h"}).max_rows > 3 * 3600 * 1_000_000
+    assert plan(NULL, load={**MINUTE, "duration": "3 h", "warmup": 7}).max_rows == 200_000_007
 
 
-def test_a_load_of_unknown_length_gets_the_rows_that_there_is_memory_for() -> None:
-    fitted = plan(NULL, load={**MINUTE, "warmup": 7}).fitted(10**6)
-    assert fitted.max_rows * fitted.row_bytes <= 10**6 < (fitted.max_rows + 1) * fitted.row_bytes + 16 * 8
-    assert fitted.block(0) == range(fitted.max_rows)
+def test_little_memory_makes_the_ring_smaller_and_the_run_no_shorter() -> None:
+    wanted = plan(NULL, load={**MINUTE, "warmup": 7})
+    fitted = wanted.fitted(10**6)
+    assert fitted.least_bytes <= 10**6 < 2 * fitted.least_bytes
+    assert fitted.ring_rows >= 4 * fitted.in_flight
+    assert (fitted.max_rows, fitted.block(0)) == (wanted.max_rows, wanted.block(0))
+
+
+@pytest.mark.parametrize("rows", [1, 100, 131_072, 131_073, 10**7])
+def test_a_short_run_lies_in_memory_and_of_a_long_one_as_much_as_of_any(rows: int) -> None:
+    ring = plan(NULL, load={"arrivals": "closed", "requests": rows, "warmup": 0}).ring_rows
+    assert rows <= ring < 2 * rows if rows <= 131_072 else ring == 131_072
+
+
+def test_all_rows_of_a_calibration_and_many_times_those_in_flight_lie_in_memory() -> None:
+    deep = {"null": {"capacity": 16_384}}
+    load = {"arrivals": "poisson", "utilisation": 0.5, "requests": 10**8}
+    found = plan(deep, deep, deep, load=load)
+    assert found.ring_rows >= max(found.first_row, 4 * 3 * 16_384)
+    assert found.ring_rows & (found.ring_rows - 1) == 0
+
+
+def test_records_that_will_not_fit_on_the_disk_are_refused_with_both_figures() -> None:
+    found = plan(NULL, load={"arrivals": "closed", "requests": 10**8})
+    needed = found.disk_bytes
+    found.check_disk(found.max_rows, needed, "here")
+    with pytest.raises(
+        ScenarioError, match=r"100,000,000 requests take some 3\.6 GiB, and 3\.6 GiB are free in here"
+    ) as no:
+        found.check_disk(found.max_rows, needed - 1, "here")
+    assert "load.requests" in no.value.where
+    assert no.value.hint
 
 
 @pytest.mark.parametrize("load", [MINUTE, {"arrivals": "closed", "requests": 10}])

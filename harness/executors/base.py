@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness import host
 from harness.errors import HarnessError
+from harness.executors.ring import Ring
 from harness.plan import Plan
 from harness.records import RunRecords
 
@@ -21,9 +22,9 @@ class LoadCommand:
     """Offer the rows [first, last) to the first stage.
 
     scheduled: each at its due time. Its row holds the time from the start of the schedule, and when it is next the
-    absolute one: `start_ns` is known only when all rows have been written. closed: `concurrency` in flight, the next
-    when one ends. saturate: as fast as the first channel takes them. stop_after_ns ends a closed or saturated load so
-    long after the row `timed_from` was due; 0 never.
+    absolute one: `start_ns` is known only when the first rows have been written. closed: `concurrency` in flight, the
+    next when one ends. saturate: as fast as the first channel takes them. stop_after_ns ends a closed or saturated load
+    so long after the row `timed_from` was due; 0 never.
     """
 
     first: int
@@ -66,8 +67,9 @@ Failure = asyncio.Future[HarnessError]
 class Executor(Protocol):
     """An executor of one Plan. A session starts it, gives it rows to issue, and stops it."""
 
-    rows: NDArray[np.int64]
-    """The records, shape (plan.max_rows, layout.width), filled in place."""
+    ring: Ring
+    """The records, of `plan.ring_rows` rows, filled in place. A row may be issued once it lies before the ring's LIMIT,
+    and is not touched any more once its outcome and every `done` that it is to have are there."""
     failures: dict[int, str]
     """Why a request failed, by row."""
     failure: Failure
@@ -127,3 +129,6 @@ class Execution:
     host: Mapping[str, Any] = field(default_factory=dict)
     counted: tuple[NDArray[np.int64], NDArray[np.int64]] = field(default_factory=lambda: (_NONE, _NONE))
     """When requests in flight were counted while the load lasted, ns, and how many: shape (m,) each."""
+    waits: int = 0
+    waited_ns: int = 0
+    """How often, and for how long in all, the producer waited until rows had been written to the disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -14,20 +14,25 @@ from numpy.typing import NDArray
 
 from harness import host
 from harness.clock import now_ns
-from harness.errors import RunFailed, StalledError
+from harness.errors import RunFailed, SaveError, StalledError
 from harness.executors.asyncio.thread import ComputeThread
 from harness.executors.base import Ending, Execution, Executor, Failure, LoadCommand
 from harness.executors.kind import kind_of
 from harness.executors.progress import Observer, Reporter
+from harness.executors.recorder import TEMPORARY, Destination, Recorder
+from harness.executors.ring import LIMIT, SLEEPS_UNTIL
 from harness.host.memory import usable_bytes
 from harness.lifeline import end_descendants_at_exit
 from harness.plan import Plan
-from harness.records import OFFERED, STAMPS, Outcome, Phase, RunRecords
+from harness.records import DONE, DUE, OUTCOME, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
 from harness.stages import source
 
 LEAD_NS = 20_000_000  # between the command to issue and the start of the schedule
 POLL_S = 0.02
+REPORTED_SHARE = 1 / 16
+"""Of the ring: when so many rows were issued since the last report, the next one is due."""
+MOST_READINGS = 1 << 16
 SHORTEST = 0.02
 """Of the calibration: completions that lie closer together are one batch."""
 
@@ -38,17 +43,22 @@ class OpenPipeline:
     Between two blocks its workers wait in reads and cost nothing.
     """
 
-    def __init__(self, plan: Plan, observe: Observer, observe_every_s: float) -> None:
+    def __init__(
+        self, plan: Plan, observe: Observer, observe_every_s: float, destination: Destination = TEMPORARY
+    ) -> None:
+        """destination: of records that are more than lie in memory."""
         self.plan = plan
         self.images: source.ImageSet | None = None
         self.capacity_rps: float | None = None
         self._reporter = Reporter(plan, observe, observe_every_s)
+        self._destination = destination
         self._executor: Executor | None = None
+        self._recorder: Recorder | None = None
         self._owned_images: source.ImageSet | None = None
         self._offered_rps: float | None = None
         self._scheduled: int | None = None
         self._counters: host.Counters | None = None
-        self._counted_at, self._counted = array("q"), array("q")
+        self._counted = Readings()
         self._host: host.Interval | None = None
         self._started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
 
@@ -67,8 +77,17 @@ class OpenPipeline:
                     images = self._owned_images = await self._load_images()
                 self.images = images if plan.reads_images else None
                 self.plan = plan = plan.fitted(usable_bytes())
-                self._executor = make_executor(plan, self.images)
-                await self._executor.start()
+                self._check_disk(plan.least_rows)
+                self._executor = executor = make_executor(plan, self.images)
+                self._recorder = Recorder(
+                    plan,
+                    executor.ring,
+                    executor.failures,
+                    self._started_at,
+                    self._destination,
+                    yields=not kind_of(plan).shares_interpreter,
+                )
+                await executor.start()
         except TimeoutError:
             waited_for = "every worker was" if self._executor else "the images were"
             raise StalledError(
@@ -96,17 +115,16 @@ class OpenPipeline:
         """Saturate the pipeline for a while: `capacity_rps` is then known. Raises RunFailed."""
         plan, executor = self.plan, self._running()
         assert not isinstance(plan.load, Closed)
-        phase, due, outcome = (plan.layout.columns[c] for c in ("phase", "due", "outcome"))
-        executor.rows[: plan.first_row, phase] = Phase.CALIBRATION
+        self._recording().begin(plan.first_row, Phase.CALIBRATION, plan.first_row)
         command = LoadCommand(0, plan.first_row, "saturate", stop_after_ns=plan.load.calibration, timed_from=0)
         await self._carry_out(command, "calibrating")
-        issued = executor.rows[: executor.issued]
-        done = issued[issued[:, outcome] == Outcome.COMPLETED]
+        issued = executor.ring.between(0, executor.issued)
+        done = issued[issued[:, OUTCOME] == Outcome.COMPLETED]
         if not len(done):
             why = next(iter(executor.failures.values()), "no reason was given")
             raise RunFailed(f"every request of the calibration failed: {why}", where="load.calibration")
-        last = plan.layout.columns[f"{plan.layout.names[-1]}.done"]
-        self.capacity_rps = saturated_rate(done[:, last], issued[0, due], issued[-1, due])
+        last = plan.layout.base(-1) + DONE
+        self.capacity_rps = saturated_rate(done[:, last], issued[0, DUE], issued[-1, DUE])
 
     def begin(self) -> None:
         """From now on it is measured what the processes and the host do."""
@@ -118,29 +136,33 @@ class OpenPipeline:
 
         rate_rps: of an open load. others: what ends it besides a failure of its own. Raises what ended it.
         """
-        plan, load, rows = self.plan, self.plan.load, self._running().rows
-        columns, block_rows = plan.layout.columns, plan.block(block)
-        first, last = block_rows.start, block_rows.stop
-        first_measured = first + load.warmup
-        rows[first:first_measured, columns["phase"]] = Phase.WARMUP
+        plan, load, rows, recorder = self.plan, self.plan.load, self.plan.block(block), self._recording()
+        first_measured = rows.start + load.warmup
         if isinstance(load, Closed):
+            recorder.begin(rows.stop, Phase.WARMUP, first_measured)
             self._count_scheduled(plan.measured)
-            limit_ns = load.duration or 0
+            limit_ns, begun_ns = load.duration or 0, now_ns()
             command = LoadCommand(
-                first, last, "closed", concurrency=load.concurrency, stop_after_ns=limit_ns, timed_from=first_measured
+                rows.start,
+                rows.stop,
+                "closed",
+                concurrency=load.concurrency,
+                stop_after_ns=limit_ns,
+                timed_from=first_measured,
             )
             await self._carry_out(command, "running", others)
-            if load.duration and self._running().issued == last:
-                raise self._out_of_rows(first_measured, last, load.duration)
+            if limit_ns and self._running().issued == rows.stop:
+                raise _out_of_rows(rows.stop - first_measured, now_ns() - begun_ns, limit_ns)
         else:
             assert rate_rps is not None
             self._offered_rps = rate_rps
-            due = plan.due_times(rate_rps, block)
-            last = first + len(due)
+            schedule = plan.schedule(rate_rps, block)
+            last = rows.start + len(schedule)
+            self._check_disk(last)
             self._count_scheduled(last - first_measured)
-            rows[first:last, columns["due"]] = due
+            recorder.begin(last, Phase.WARMUP, first_measured, schedule)
             shed, start_ns = plan.scenario.on_full == "shed", now_ns() + LEAD_NS
-            await self._carry_out(LoadCommand(first, last, "scheduled", start_ns, shed=shed), "running", others, due)
+            await self._carry_out(LoadCommand(rows.start, last, "scheduled", start_ns, shed=shed), "running", others)
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """End everything that it started, whatever state it is in. hurry: set when nothing is to be waited for."""
@@ -154,8 +176,13 @@ class OpenPipeline:
 
     def execution(self, ending: Ending) -> Execution:
         """What happened, once it is stopped; to be asked once: the memory of the run is let go."""
-        records, workers = self._records(), self._executor.workers if self._executor else ()
-        self._executor = None
+        workers = self._executor.workers if self._executor else ()
+        waits, waited_ns = self._executor.ring.waits if self._executor else (0, 0)
+        try:
+            records = self._records()
+        except SaveError as error:
+            records, ending = self._no_records(), replace(ending, status="failed", error=ending.error or error)
+        self._executor = self._recorder = None
         return Execution(
             plan=self.plan,
             records=records,
@@ -168,29 +195,38 @@ class OpenPipeline:
             signal=ending.signal,
             scheduled=self._scheduled,
             host=asdict(self._host) if self._host else {},
-            counted=(np.array(self._counted_at, np.int64), np.array(self._counted, np.int64)),
+            counted=self._counted.arrays(),
+            waits=waits,
+            waited_ns=waited_ns,
         )
 
     def _running(self) -> Executor:
         assert self._executor is not None, "start it first"
         return self._executor
 
+    def _recording(self) -> Recorder:
+        assert self._recorder is not None, "start it first"
+        return self._recorder
+
+    def _check_disk(self, rows: int) -> None:
+        self.plan.check_disk(rows, *self._destination.free())
+
     async def _carry_out(
         self,
         command: LoadCommand,
         phase: Literal["calibrating", "running"],
         others: Sequence[Failure] = (),
-        due: NDArray[np.int64] | None = None,
     ) -> None:
-        """Issue, and wait until every issued request has ended. due: of a schedule, from its start."""
-        executor = self._running()
-        outcome = executor.rows[:, self.plan.layout.columns["outcome"]]
-        deadline_ns = self.plan.scenario.deadlines.progress
+        """Issue, and wait until every issued request has ended; meanwhile take out what has."""
+        executor, recorder, reporter = self._running(), self._recording(), self._reporter
+        ring, deadline_ns = executor.ring, self.plan.scenario.deadlines.progress
         failures = (executor.failure, *others)
         pending = ended = command.first
         changed = now_ns()
         total = None if command.stop_after_ns else command.last - command.first
-        self._reporter.begin(phase)
+        shown, shown_before = command.first, command.first  # rows before these had ended in the last two reports
+        reported = command.first
+        reporter.begin(phase)
         executor.issue(command)
         while executor.issuing or ended < executor.issued:
             await asyncio.wait(failures, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
@@ -199,65 +235,84 @@ class OpenPipeline:
                     raise failure.result()
             at = now_ns()
             issued = max(executor.issued, command.first)  # once: the producer goes on meanwhile
-            window = outcome[pending:issued]
+            window = ring.column(pending, issued, OUTCOME)
             now_ended = pending + int(np.count_nonzero(window))
             pending += int(np.argmin(window != 0)) if now_ended < issued else len(window)
             if phase == "running":
-                self._counted_at.append(at)
-                self._counted.append(issued - now_ended)
+                self._counted.add(at, issued - now_ended)
             now = now_ns()
-            row = issued - command.first
-            idle = due is not None and row < len(due) and command.start_ns + int(due[row]) > now
-            if now_ended > ended or (now_ended >= issued and idle):  # nothing is in flight: the next is not due yet
+            idle = now_ended >= issued and int(ring.words[SLEEPS_UNTIL]) > now  # the next is not due yet
+            if now_ended > ended or idle:
                 ended, changed = now_ended, now
             elif now - changed > deadline_ns:
-                raise StalledError(
-                    f"no request ended for {deadline_ns / 1e9:g} s while {issued - ended} were in flight",
-                    where="deadlines.progress",
-                    hint="A stage or the producer hangs, or a service takes longer than this deadline: then raise it.",
-                )
-            if self._reporter.due():
+                raise self._stalled(issued, ended)
+            waits = issued < command.last and issued >= int(ring.words[LIMIT])
+            due = recorder.streams and (waits or issued - reported > REPORTED_SHARE * ring.size)
+            if reporter.due() or due:
                 executor.sample()
-                self._reporter.tell(executor.rows[command.first : issued], ended - command.first, total)
+                first = max(command.first, recorder.first)
+                reporter.tell(ring.between(first, issued), first - command.first, ended - command.first, total)
+                shown_before, shown, reported = shown, pending, issued
+            if phase == "running":
+                recorder.look(shown_before, issued)
+
+    def _stalled(self, issued: int, ended: int) -> StalledError:
+        deadline_s = self.plan.scenario.deadlines.progress / 1e9
+        if issued > ended:
+            return StalledError(
+                f"no request ended for {deadline_s:g} s while {issued - ended} were in flight",
+                where="deadlines.progress",
+                hint="A stage or the producer hangs, or a service takes longer than this deadline: then raise it.",
+            )
+        return StalledError(
+            f"no request was issued for {deadline_s:g} s: the producer or the disk hangs",
+            where="deadlines.progress",
+            hint="Is the disk that the records are written to still there, and quick enough?",
+        )
 
     def _count_scheduled(self, measured: int | None) -> None:
         self._scheduled = None if measured is None else (self._scheduled or 0) + measured
 
-    def _out_of_rows(self, first_measured: int, last: int, duration_ns: int) -> RunFailed:
-        """The error of a load that has filled its records before its time was over."""
-        due = self._running().rows[[first_measured, last - 1], self.plan.layout.columns["due"]]
-        return RunFailed(
-            f"there is memory for {last - first_measured:,} measured requests, and that many were issued after"
-            f" {(due[1] - due[0]) / 1e9:.3g} s of {duration_ns / 1e9:g} s",
-            where="load.duration",
-            hint="Shorten it, lower load.concurrency, or free memory; what was measured until then is saved.",
-        )
-
     def _records(self) -> RunRecords:
         """The issued requests. One that had not ended, stamps and all, when the pipeline did is aborted."""
-        layout = self.plan.layout
-        if self._executor is None:
-            return RunRecords(layout, np.empty((0, layout.width), np.int64), {})
-        rows = self._executor.rows[: max(self._executor.issued, 0) + 1]
-        offered, outcome = layout.base(0) + OFFERED, layout.columns["outcome"]
-        kept = np.flatnonzero(rows[:, offered])
-        rows = rows[kept].copy()
-        rows[rows[:, outcome] == Outcome.PENDING, outcome] = Outcome.ABORTED
-        rows[self._unstamped(rows), outcome] = Outcome.ABORTED
-        place = {row: int(np.searchsorted(kept, row)) for row in self._executor.failures}
-        failures = {place[r]: why for r, why in self._executor.failures.items() if r in kept[place[r] : place[r] + 1]}
-        return RunRecords(layout, rows, failures)
+        if self._recorder is None or self._executor is None:
+            return self._no_records()
+        return self._recorder.finish(max(self._executor.issued, 0))
 
-    def _unstamped(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Completed requests that lack a stamp: a worker hands a request on before it writes its last ones, and may be
-        killed between."""
-        columns = self.plan.layout.columns
-        lacking = np.zeros(len(rows), np.bool_)
-        for stage in self.plan.layout.names:
-            for stamp in STAMPS:
-                lacking |= rows[:, columns[f"{stage}.{stamp}"]] == 0
-        lacking &= rows[:, columns["outcome"]] == Outcome.COMPLETED
-        return lacking
+    def _no_records(self) -> RunRecords:
+        return RunRecords(self.plan.layout, np.empty((0, self.plan.layout.width), np.int64))
+
+
+class Readings:
+    """Counts of requests in flight, each with its time: at most MOST_READINGS, and then every second one of them."""
+
+    def __init__(self) -> None:
+        self._at, self._counts = array("q"), array("q")
+        self._every, self._given = 1, 0
+
+    def add(self, at_ns: int, count: int) -> None:
+        """Keep a reading, or not: those that are kept are equally far apart."""
+        if self._given % self._every == 0:
+            self._at.append(at_ns)
+            self._counts.append(count)
+        self._given += 1
+        if len(self._at) >= MOST_READINGS:
+            self._at, self._counts = self._at[::2], self._counts[::2]
+            self._every *= 2
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Times in ns and counts, shape (m,) each."""
+        return np.array(self._at, np.int64), np.array(self._counts, np.int64)
+
+
+def _out_of_rows(measured: int, took_ns: int, duration_ns: int) -> RunFailed:
+    """The error of a load that has filled its records before its time was over."""
+    return RunFailed(
+        f"a run has {measured:,} measured requests at most, and that many were issued after {took_ns / 1e9:.3g} s of"
+        f" {duration_ns / 1e9:g} s",
+        where="load.duration",
+        hint="Shorten it, or lower load.concurrency; what was measured until then is saved.",
+    )
 
 
 def make_executor(plan: Plan, images: source.ImageSet | None) -> Executor:

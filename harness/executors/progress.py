@@ -18,11 +18,19 @@ PhaseName = Literal["starting", "calibrating", "running"]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a pipeline stands. rows: the live records of the phase so far; to be looked at, not changed."""
+    """Where a pipeline stands.
+
+    rows: the requests of the phase that are still in memory, the last ones that were issued, shape (m, width). They are
+    live, and another request's later on: to be looked at before the observer returns, not kept and not changed. Of
+    every request an observer is shown the row at least twice after it has ended, the second time with all stamps.
+    first: how many of the phase came before them. issued: how many there are in all.
+    """
 
     phase: PhaseName
     plan: Plan
     rows: NDArray[np.int64]
+    first: int
+    issued: int
     total: int | None
     ended: int
     depths: list[int]
@@ -44,7 +52,7 @@ class Reporter:
 
     def starting(self) -> None:
         """Tell that workers are being started."""
-        self.tell(np.empty((0, self._plan.layout.width), np.int64), 0, None)
+        self.tell(np.empty((0, self._plan.layout.width), np.int64), 0, 0, None)
 
     def begin(self, phase: PhaseName) -> None:
         """A phase begins now."""
@@ -59,10 +67,11 @@ class Reporter:
         self._told = now
         return True
 
-    def tell(self, issued: NDArray[np.int64], ended: int, total: int | None) -> None:
-        """issued: the rows of the phase that were issued so far. ended: how many of them have ended."""
+    def tell(self, rows: NDArray[np.int64], first: int, ended: int, total: int | None) -> None:
+        """rows: those of the phase that are in memory, of which `first` came before. ended: how many have ended."""
         elapsed_s = (now_ns() - self._begun) / 1e9
-        progress = Progress(self._phase, self._plan, issued, total, ended, waiting(self._plan, issued), elapsed_s)
+        issued, depths = first + len(rows), waiting(self._plan, rows)
+        progress = Progress(self._phase, self._plan, rows, first, issued, total, ended, depths, elapsed_s)
         try:
             self._observe(progress)
         except OSError:  # whoever watched is gone; the measurement goes on

@@ -18,6 +18,7 @@ from harness.executors.base import Ending, Execution
 from harness.executors.kind import kind_of
 from harness.executors.pipeline import OpenPipeline
 from harness.executors.progress import Observer
+from harness.executors.recorder import TEMPORARY, Destination
 from harness.interruption import held
 from harness.plan import Plan, offered_rate
 from harness.scenario.model import Closed
@@ -25,14 +26,20 @@ from harness.scenario.model import Closed
 Result = TypeVar("Result")
 
 
-def execute(plan: Plan, observe: Observer = lambda progress: None, observe_every_s: float = 0.5) -> Execution:
+def execute(
+    plan: Plan,
+    observe: Observer = lambda progress: None,
+    observe_every_s: float = 0.5,
+    destination: Destination = TEMPORARY,
+) -> Execution:
     """Run a Plan on its executor. Never raises a HarnessError: the Execution says how the run ended.
 
-    A signal (see harness.interruption) ends it. Whatever happens, nothing that it started is left when it returns.
+    destination: of records that are more than lie in memory. A signal (see harness.interruption) ends it. Whatever
+    happens, nothing that it started is left when it returns.
     """
 
     async def session() -> Execution:
-        pipeline = OpenPipeline(plan, observe, observe_every_s)
+        pipeline = OpenPipeline(plan, observe, observe_every_s, destination)
         ending = await run_to_completion(_run(pipeline), pipeline.stop)
         return pipeline.execution(ending)
 

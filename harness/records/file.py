@@ -16,6 +16,7 @@ import numpy as np
 from harness.errors import SaveError, UsageError
 from harness.files import replacing
 from harness.records.derived import batches
+from harness.records.growing import GrowingFile
 from harness.records.layout import Layout, LoadKind, StageLayout
 from harness.records.records import RunRecords
 from harness.records.sources import BLOCK_ROWS, Chosen, Ints, Loaded, Selection, joined
@@ -35,7 +36,7 @@ class RecordsWriter:
     rows of one row group, whatever the number of them all.
     """
 
-    def __init__(self, file: IO[bytes], layout: Layout, meta: Mapping[str, Any], where: str = "") -> None:
+    def __init__(self, file: IO[bytes] | GrowingFile, layout: Layout, meta: Mapping[str, Any], where: str = "") -> None:
         """meta: further keys of the header, JSON. where: what to call the file in an error."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -45,13 +46,20 @@ class RecordsWriter:
         """Rows given so far, those of the row group that is not full included."""
         self._file = file
         self._where = where
-        self._group = np.empty((BLOCK_ROWS, layout.width), np.int64)
+        self._group = np.empty((BLOCK_ROWS, layout.width), np.int64, order="F")
         self._filled = 0
         self._failures: dict[int, str] = {}
         columns = [(name, pa.int64()) for name in layout.columns]
         self._schema = pa.schema([*columns, (FAILURE, pa.string())], {"harness": json.dumps(_header(layout, meta))})
         with self._as_save_error():
-            self._writer = pq.ParquetWriter(file, self._schema, compression="zstd", write_statistics=[FAILURE])
+            self._writer = pq.ParquetWriter(
+                file,
+                self._schema,
+                compression="zstd",
+                use_dictionary=False,
+                column_encoding=dict.fromkeys(layout.columns, "DELTA_BINARY_PACKED"),
+                write_statistics=[FAILURE],
+            )
 
     def append(self, rows: Ints, failures: Mapping[int, str] | None = None) -> None:
         """Add rows, shape (n, layout.width), which are copied. failures: reasons by row of these."""
@@ -80,8 +88,10 @@ class RecordsWriter:
 
         count, self._filled = self._filled, 0
         columns = [pa.array(self._group[:count, i]) for i in range(self.layout.width)]
-        reasons = pa.array([_encodable(self._failures.pop(i, None)) for i in range(count)], pa.string())
-        self._failures = {row - count: why for row, why in self._failures.items()}
+        reasons = pa.nulls(count, pa.string())
+        if self._failures:
+            reasons = pa.array([_encodable(self._failures.get(row)) for row in range(count)], pa.string())
+            self._failures = {row - count: why for row, why in self._failures.items() if row >= count}
         with self._as_save_error():
             self._writer.write_table(pa.table([*columns, reasons], self._schema), row_group_size=BLOCK_ROWS)
 

@@ -31,19 +31,31 @@ def test_a_closed_load_lasts_its_duration_however_fast_the_pipeline_is(executor:
 
 
 @both
-def test_a_closed_load_that_memory_cuts_short_fails_and_keeps_its_records(
+def test_little_memory_does_not_cut_a_closed_load_short(executor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.executors.pipeline.usable_bytes", lambda: 10**6)
+    load = {"arrivals": "closed", "concurrency": 16, "duration": "500 ms", "warmup": 9}
+    execution = execute(plan(NULL, load=load, executor=executor))
+    assert execution.error is None
+    records = execution.records
+    assert len(records) > 2 * execution.plan.ring_rows
+    assert (records.outcome == Outcome.COMPLETED).all()
+    assert records.stage(0).batch.tolist() == list(range(len(records)))
+    assert np.ptp(records.of_phase(Phase.MEASURED).due) > 0.95 * 500e6
+
+
+@both
+def test_a_closed_load_that_would_be_too_many_requests_fails_and_keeps_its_records(
     executor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.executors.pipeline.usable_bytes", lambda: 10**6)
+    monkeypatch.setattr("harness.plan.MOST_REQUESTS", 1000)
     load = {"arrivals": "closed", "concurrency": 16, "duration": "60 s", "warmup": 9}
     execution = execute(plan(NULL, load=load, executor=executor))
-    rows = execution.plan.max_rows
     assert execution.status == "failed"
     assert execution.error is not None and execution.error.where == "load.duration"
-    assert f"there is memory for {rows - 9:,} measured requests" in execution.error.what
+    assert "1,000 measured requests at most" in execution.error.what
     assert execution.error.hint.startswith("Shorten it")
     assert (execution.records.outcome == Outcome.COMPLETED).all()
-    assert len(execution.records) == rows > 1000
+    assert len(execution.records) == 1009
 
 
 @both

@@ -20,6 +20,7 @@ from harness.errors import HarnessError, RunFailed, StageFailed
 from harness.executors.asyncio.channel import Channel, EndOfStreamError
 from harness.executors.asyncio.thread import ComputeThread, EscapedError, close_all
 from harness.executors.base import LoadCommand, WorkerReport
+from harness.executors.ring import LIMIT, SLEEPS_UNTIL, WAITED_NS, WAITS, Ring
 from harness.plan import Plan, StagePlan
 from harness.records import (
     ACCEPTED,
@@ -42,6 +43,7 @@ from harness.stages import RequestError, Stage, Tensor, build, threads
 from harness.stages.source import ImageSet
 
 GRACE_S = 5.0  # for the stages to close after the last request
+ROOM_S = 0.001  # between two looks whether there is room for the next row
 THREADS_S = 1.0  # for the threads to end: one that hangs in a stage is left behind
 
 
@@ -51,7 +53,8 @@ class AsyncioExecutor:
     def __init__(self, plan: Plan, images: ImageSet | None) -> None:
         self._plan = plan
         self._images = images
-        self.rows = np.zeros((plan.max_rows, plan.layout.width), np.int64)
+        values = Ring.values_of(plan.layout, plan.ring_rows)
+        self.ring = Ring(plan.layout, plan.ring_rows, np.zeros(values, np.int64))
         self.failures: dict[int, str] = {}
         self.failure: asyncio.Future[HarnessError] = asyncio.get_running_loop().create_future()
         self.issued = 0
@@ -119,33 +122,48 @@ class AsyncioExecutor:
             self.failure.set_result(failed)
 
     async def _produce(self, command: LoadCommand) -> None:
-        channel, rows = self._channels[0], self.rows
+        channel, ring = self._channels[0], self.ring
         base = self._plan.layout.base(0)
         choice = self._images.choice if self._images else ()
         end_ns = 1 << 62
         for row in range(command.first, command.last):
             if command.mode == "scheduled":
-                rows[row, DUE] += command.start_ns
-                await _sleep_until(int(rows[row, DUE]))
+                await self._room_for(row)
+                record = ring[row]
+                record[DUE] += command.start_ns
+                ring.words[SLEEPS_UNTIL] = record[DUE]
+                await _sleep_until(int(record[DUE]))
             else:
                 now = await self._next_due(command, row)
                 if command.stop_after_ns and row == command.timed_from:
                     end_ns = now + command.stop_after_ns
                 if now > end_ns:
                     break
-                rows[row, DUE] = now
+                await self._room_for(row)
+                record = ring[row]
+                record[DUE] = now
             if choice:
-                rows[row, IMAGE] = choice[row % len(choice)]
-            rows[row, base + OFFERED] = now_ns()
+                record[IMAGE] = choice[row % len(choice)]
+            record[base + OFFERED] = now_ns()
             slot = channel.try_acquire()
             if slot is None and command.shed:
-                rows[row, OUTCOME] = Outcome.DROPPED
+                record[OUTCOME] = Outcome.DROPPED
             else:
                 slot = await channel.acquire() if slot is None else slot
-                rows[row, base + ACCEPTED] = now_ns()
+                record[base + ACCEPTED] = now_ns()
                 channel.send(slot, row)
             self.issued = row + 1
         self.issuing = False
+
+    async def _room_for(self, row: int) -> None:
+        """Return when the place of a row is free. What it costs is counted."""
+        words = self.ring.words
+        if row >= words[LIMIT]:
+            began = now_ns()
+            while row >= words[LIMIT]:
+                await asyncio.sleep(ROOM_S)
+            words[WAITS] += 1
+            words[WAITED_NS] += now_ns() - began
 
     async def _next_due(self, command: LoadCommand, row: int) -> int:
         if command.mode == "closed" and row >= command.first + command.concurrency:
@@ -184,19 +202,20 @@ class AsyncioExecutor:
         following: Channel | None,
         held: list[int],
     ) -> None:
-        channel, record, base = self._channels[stage.index], self.rows, self._plan.layout.base(stage.index)
+        channel, base = self._channels[stage.index], self._plan.layout.base(stage.index)
         slot, row = await channel.take()
         held.append(row)
-        record[row, base + TAKEN] = now_ns()
-        record[row, base + WORKER] = index
-        record[row, base + BATCH] = row
+        record = self.ring[row]
+        record[base + TAKEN] = now_ns()
+        record[base + WORKER] = index
+        record[base + BATCH] = row
         ahead = -1
         out = None
         if following is not None:
             ahead_base = self._plan.layout.base(stage.index + 1)
-            record[row, ahead_base + OFFERED] = now_ns()
+            record[ahead_base + OFFERED] = now_ns()
             ahead = await following.acquire()
-            record[row, ahead_base + ACCEPTED] = now_ns()
+            record[ahead_base + ACCEPTED] = now_ns()
             out = following.payloads[ahead]
         if out is None:
             out = np.empty(stage.output.shape, stage.output.dtype)
@@ -204,19 +223,19 @@ class AsyncioExecutor:
             item = self._item(stage, channel, slot, row)
             started, done, answer = await thread.call(_timed, instance.process, item, out, row)
         except RequestError as error:
-            record[row, base + STARTED] = record[row, base + TAKEN]
-            record[row, base + DONE] = now_ns()
+            record[base + STARTED] = record[base + TAKEN]
+            record[base + DONE] = now_ns()
             if following is not None:
-                record[row, [ahead_base + OFFERED, ahead_base + ACCEPTED]] = 0
+                record[[ahead_base + OFFERED, ahead_base + ACCEPTED]] = 0
                 following.release(ahead)
             self._fail(stage, row, error.reason)
         else:
-            record[row, base + STARTED] = started
-            record[row, base + DONE] = done
+            record[base + STARTED] = started
+            record[base + DONE] = done
             for part in range(len(stage.parts)):
-                record[row, base + PARTS + part] = instance.part_ns[part]
+                record[base + PARTS + part] = instance.part_ns[part]
             if answer >= 0:
-                record[row, ANSWER] = answer
+                record[ANSWER] = answer
             if following is not None:
                 following.send(ahead, row)
             else:
@@ -232,17 +251,18 @@ class AsyncioExecutor:
         following: Channel | None,
         held: list[int],
     ) -> None:
-        channel, record, base = self._channels[stage.index], self.rows, self._plan.layout.base(stage.index)
+        channel, ring, base = self._channels[stage.index], self.ring, self._plan.layout.base(stage.index)
         taken = [await channel.take()]
         deadline = now_ns() + stage.batch_timeout_ns
-        record[taken[0][1], base + TAKEN] = now_ns()
+        ring[taken[0][1]][base + TAKEN] = now_ns()
         while len(taken) < stage.batch_max and (more := await channel.take_before(deadline)) is not None:
             taken.append(more)
-            record[more[1], base + TAKEN] = now_ns()
+            ring[more[1]][base + TAKEN] = now_ns()
         rows = [row for _, row in taken]
+        places = [row & ring.mask for row in rows]
         held.extend(rows)
-        record[rows, base + WORKER] = index
-        record[rows, base + BATCH] = rows[0]
+        ring.rows[places, base + WORKER] = index
+        ring.rows[places, base + BATCH] = rows[0]
         reason = None
         begun = now_ns()
         try:
@@ -250,10 +270,10 @@ class AsyncioExecutor:
             started, done, results = await thread.call(_timed, instance.process_batch, items, rows)
         except RequestError as error:
             started, done, results, reason = begun, now_ns(), [], error.reason
-        record[rows, base + STARTED] = started
-        record[rows, base + DONE] = done
+        ring.rows[places, base + STARTED] = started
+        ring.rows[places, base + DONE] = done
         for part in range(len(stage.parts) if reason is None else 0):
-            record[rows, base + PARTS + part] = instance.part_ns[part]
+            ring.rows[places, base + PARTS + part] = instance.part_ns[part]
         for slot, _ in taken:
             channel.release(slot)
         for i, row in enumerate(rows):
@@ -265,22 +285,22 @@ class AsyncioExecutor:
                 ahead_base = self._plan.layout.base(stage.index + 1)
                 ahead = await following.acquire()
                 following.payloads[ahead][...] = results[i]
-                record[row, ahead_base + OFFERED] = done
-                record[row, ahead_base + ACCEPTED] = now_ns()
+                ring[row][ahead_base + OFFERED] = done
+                ring[row][ahead_base + ACCEPTED] = now_ns()
                 following.send(ahead, row)
 
     def _item(self, stage: StagePlan, channel: Channel, slot: int, row: int) -> Any:
         if stage.reads_images and self._images is not None:
-            return self._images[int(self.rows[row, IMAGE])]
+            return self._images[int(self.ring[row][IMAGE])]
         return channel.payloads[slot]
 
     def _fail(self, stage: StagePlan, row: int, reason: str) -> None:
         self.failures[row] = reason
-        self.rows[row, FAILED_STAGE] = stage.index
+        self.ring[row][FAILED_STAGE] = stage.index
         self._end(row, Outcome.FAILED, now_ns())
 
     def _end(self, row: int, outcome: int, when_ns: int) -> None:
-        self.rows[row, OUTCOME] = outcome
+        self.ring[row][OUTCOME] = outcome
         if self._credits is not None:
             self._credits.put_nowait(when_ns)
 
@@ -289,8 +309,9 @@ class AsyncioExecutor:
         if not self._producer_left and self._channels:
             self._producer_left = True
             self._channels[0].leave()
-        pending = self.rows[: self.issued, OUTCOME] == Outcome.PENDING
-        offered = self.rows[: self.issued, self._plan.layout.base(0) + OFFERED] > 0
+        _, rows = self.ring.recent(self.issued)
+        pending = rows[:, OUTCOME] == Outcome.PENDING
+        offered = rows[:, self._plan.layout.base(0) + OFFERED] > 0
         unfinished = self.issuing or self.failure.done() or bool((pending & offered).any())
         if self._tasks and not unfinished:
             ended, hurrying = (asyncio.ensure_future(w) for w in (asyncio.wait(self._tasks), hurry.wait()))

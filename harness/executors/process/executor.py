@@ -18,10 +18,11 @@ from harness.errors import HarnessError, RunFailed
 from harness.executors.base import LoadCommand, WorkerReport
 from harness.executors.process import producer, punctual, worker
 from harness.executors.process.channel import Channel, roomy_pipe
+from harness.executors.ring import ISSUED, Ring
 from harness.lifeline import kill_marked, new_mark
 from harness.memory import allocate, attach
 from harness.plan import Plan, StagePlan
-from harness.records import Outcome
+from harness.records import DONE, OFFERED, OUTCOME, TAKEN, WORKER, Outcome
 from harness.scenario.model import Closed
 from harness.stages import Tensor
 from harness.stages.source import ImageSet
@@ -45,9 +46,7 @@ class ProcessExecutor:
     def __init__(self, plan: Plan, images: ImageSet | None) -> None:
         self._plan = plan
         self._images = images
-        self._width = plan.layout.width
-        self._nbytes = (plan.max_rows * self._width + 8) * 8
-        self._populate = plan.measured is not None
+        self._nbytes = 8 * Ring.values_of(plan.layout, plan.ring_rows)
         self._workers: list[_Worker] = []
         self._channels: list[Channel] = []
         self._credits: tuple[int, ...] = ()
@@ -58,13 +57,11 @@ class ProcessExecutor:
         self.failure: asyncio.Future[HarnessError] = asyncio.get_running_loop().create_future()
         self._fd = allocate(self._nbytes, "harness-records")
         try:
-            memory = attach(self._fd, self._nbytes, populate=self._populate)
+            memory = attach(self._fd, self._nbytes)
         except BaseException:
             os.close(self._fd)
             raise
-        flat = np.frombuffer(memory, np.int64)
-        self.rows = flat[: plan.max_rows * self._width].reshape(plan.max_rows, self._width)
-        self._progress = flat[plan.max_rows * self._width :]
+        self.ring = Ring(plan.layout, plan.ring_rows, np.frombuffer(memory, np.int64))
 
     @property
     def workers(self) -> list[WorkerReport]:
@@ -79,7 +76,7 @@ class ProcessExecutor:
     @property
     def issued(self) -> int:
         """The row after the last one that was offered."""
-        return int(self._progress[0])
+        return int(self.ring.words[ISSUED])
 
     # -------------------------------------------------------------- starting
 
@@ -118,9 +115,8 @@ class ProcessExecutor:
             events_fd=-1,
             records_fd=self._fd,
             records_bytes=self._nbytes,
-            issued_offset=self._plan.max_rows * self._width,
-            populate=self._populate,
             layout=self._plan.layout,
+            ring_rows=self.ring.size,
             sender=self._channels[0].sender,
             credits_fd=credits[0],
             image_choice=self._images.choice if self._images else (),
@@ -136,8 +132,8 @@ class ProcessExecutor:
             events_fd=-1,
             records_fd=self._fd,
             records_bytes=self._nbytes,
-            populate=self._populate,
             layout=self._plan.layout,
+            ring_rows=self.ring.size,
             stage=stage.index,
             worker=index,
             context=replace(self._plan.context(stage), images=self._images if stage.reads_images else None),
@@ -206,10 +202,10 @@ class ProcessExecutor:
         """Names of the requests that a worker had taken and was not done with."""
         if not report.stage:
             return []
-        columns = self._plan.layout.columns
-        rows = self.rows[: self.issued]
-        taken, done, by = (rows[:, columns[f"{report.stage}.{f}"]] for f in ("taken", "done", "worker"))
-        held = np.flatnonzero((taken > 0) & (done == 0) & (by == report.index))
+        base = self._plan.layout.base(report.stage)
+        first, rows = self.ring.recent(self.issued)
+        taken, done, by = (rows[:, base + field] for field in (TAKEN, DONE, WORKER))
+        held = first + np.flatnonzero((taken > 0) & (done == 0) & (by == report.index))
         return [self._plan.describe_row(int(row)) for row in held]
 
     def sample(self) -> None:
@@ -263,7 +259,7 @@ class ProcessExecutor:
         self._credits = ()
 
     def _unfinished(self) -> bool:
-        outcome = self.rows[: self.issued, self._plan.layout.columns["outcome"]]
-        due = self.rows[: self.issued, self._plan.layout.columns["due"]]
+        _, rows = self.ring.recent(self.issued)
+        offered = rows[:, self._plan.layout.base(0) + OFFERED] > 0
         ready = all(w.ready.done() for w in self._workers)
-        return not ready or self._issuing or bool(((outcome == Outcome.PENDING) & (due > 0)).any())
+        return not ready or self._issuing or bool(((rows[:, OUTCOME] == Outcome.PENDING) & offered).any())

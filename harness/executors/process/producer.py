@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +14,13 @@ from harness.clock import SPIN_NS, now_ns, wait_until
 from harness.executors.base import LoadCommand
 from harness.executors.process.channel import End, Sender
 from harness.executors.process.punctual import AT_MOST_AWAKE_NS, LATE_NS, Precedence
+from harness.executors.ring import ISSUED, LIMIT, SLEEPS_UNTIL, WAITED_NS, WAITS
 from harness.host.scheduling import Scheduling
 from harness.memory import attach
 from harness.records import ACCEPTED, DONE, DUE, IMAGE, OFFERED, OUTCOME, Layout, Outcome
+
+ROOM_S = 0.001
+"""Between two looks whether there is room for the next row."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,7 @@ class Instructions:
     events_fd: int
     records_fd: int
     records_bytes: int
-    issued_offset: int
-    populate: bool
+    ring_rows: int
     layout: Layout
     sender: End
     credits_fd: int
@@ -40,8 +44,11 @@ class Producer:
 
     def __init__(self, told: Instructions) -> None:
         self._told = told
-        self._stamps = memoryview(attach(told.records_fd, told.records_bytes, populate=told.populate)).cast("q")
-        self._issued = told.issued_offset
+        self._stamps = memoryview(attach(told.records_fd, told.records_bytes)).cast("q")
+        self._mask = told.ring_rows - 1
+        self._words = told.ring_rows * told.layout.width
+        self._issued = self._words + ISSUED
+        self._limit = 0  # rows before it may be issued, as far as this side knows
         self._width = told.layout.width
         self._offered = told.layout.base(0) + OFFERED
         self._accepted = told.layout.base(0) + ACCEPTED
@@ -64,13 +71,16 @@ class Producer:
         {"scheduled": self._scheduled, "closed": self._closed, "saturate": self._saturate}[command.mode](command)
 
     def _scheduled(self, command: LoadCommand) -> None:
-        stamps, width, start = self._stamps, self._width, command.start_ns
-        precedence, slept = self._precedence, 0
+        stamps, width, mask, start = self._stamps, self._width, self._mask, command.start_ns
+        precedence, slept, sleeps = self._precedence, 0, self._words + SLEEPS_UNTIL
         for row in range(command.first, command.last):
-            at = row * width + DUE
+            if row >= self._limit:
+                self._await_room(row)
+            at = (row & mask) * width + DUE
             due = stamps[at] = start + stamps[at]
             now = now_ns()
             if due - now > SPIN_NS:
+                stamps[sleeps] = due
                 if not precedence.taken:
                     precedence.take()
                 now = slept = wait_until(due)
@@ -91,14 +101,16 @@ class Producer:
     def _saturate(self, command: LoadCommand) -> None:
         end = now_ns() + command.stop_after_ns
         for row in range(command.first, command.last):
-            now = self._stamps[row * self._width + DUE] = now_ns()
+            if row >= self._limit:
+                self._await_room(row)
+            now = now_ns()
             if command.stop_after_ns and now > end:
-                self._stamps[row * self._width + DUE] = 0
                 break
+            self._stamps[(row & self._mask) * self._width + DUE] = now
             self._offer(row, now)
 
     def _closed(self, command: LoadCommand) -> None:
-        stamps, width = self._stamps, self._width
+        stamps, width, mask = self._stamps, self._width, self._mask
         end = 0
         while self._in_flight:  # of the command before
             self._next_ended()
@@ -107,13 +119,15 @@ class Producer:
             if row < command.first + command.concurrency:
                 due = now_ns()
             else:
-                at = self._next_ended() * width
+                at = (self._next_ended() & mask) * width
                 due = next(stamps[at + done] for done in last_done if stamps[at + done])
             if command.stop_after_ns and row == command.timed_from:
                 end = due + command.stop_after_ns
             if end and due > end:
                 break
-            stamps[row * width + DUE] = due
+            if row >= self._limit:
+                self._await_room(row)
+            stamps[(row & mask) * width + DUE] = due
             self._in_flight += 1
             self._offer(row, now_ns())
 
@@ -124,8 +138,20 @@ class Producer:
         self._in_flight -= 1
         return self._ended.popleft()
 
+    def _await_room(self, row: int) -> None:
+        """Return when the place of a row is free: the recorder takes out what has ended. What it costs is counted."""
+        stamps, words = self._stamps, self._words
+        if row >= stamps[words + LIMIT]:
+            began = now_ns()
+            self._precedence.leave()
+            while row >= stamps[words + LIMIT]:
+                time.sleep(ROOM_S)
+            stamps[words + WAITS] += 1
+            stamps[words + WAITED_NS] += now_ns() - began
+        self._limit = stamps[words + LIMIT]
+
     def _offer(self, row: int, offered: int) -> None:
-        sender, at = self._sender, row * self._width
+        sender, at = self._sender, (row & self._mask) * self._width
         if self._choice:
             self._stamps[at + IMAGE] = self._choice[row % len(self._choice)]
         self._stamps[at + self._offered] = offered
@@ -139,7 +165,7 @@ class Producer:
         self._stamps[self._issued] = row + 1
 
     def _offer_or_shed(self, row: int) -> None:
-        at = row * self._width
+        at = (row & self._mask) * self._width
         if self._choice:
             self._stamps[at + IMAGE] = self._choice[row % len(self._choice)]
         offered = self._stamps[at + self._offered] = now_ns()

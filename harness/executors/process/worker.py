@@ -44,8 +44,8 @@ class Instructions:
     events_fd: int
     records_fd: int
     records_bytes: int
-    populate: bool
     layout: Layout
+    ring_rows: int
     stage: int
     worker: int
     context: StageContext
@@ -62,8 +62,9 @@ class Worker:
     def __init__(self, told: Instructions, supervisor: SupervisorLink) -> None:
         self._told = told
         self._supervisor = supervisor
-        self._stamps = memoryview(attach(told.records_fd, told.records_bytes, populate=told.populate)).cast("q")
+        self._stamps = memoryview(attach(told.records_fd, told.records_bytes)).cast("q")
         self._width = told.layout.width
+        self._mask = told.ring_rows - 1
         self._base = told.layout.base(told.stage)
         self._next = told.layout.base(told.stage + 1) if told.sender else 0
         self._receiver = Receiver(told.receiver)
@@ -87,7 +88,7 @@ class Worker:
 
         The input slot goes back first: the kernel may start the next stage only when this one waits again.
         """
-        stamps, width, base, following = self._stamps, self._width, self._base, self._next
+        stamps, width, mask, base, following = self._stamps, self._width, self._mask, self._base, self._next
         receiver, sender, stage = self._receiver, self._sender, self._stage
         in_hand, rows, payloads = receiver.in_hand, receiver.rows, receiver.payloads
         read, read_fd, at_once, numbers = os.read, receiver.read_fd, receiver.at_once, receiver.numbers
@@ -108,7 +109,7 @@ class Worker:
                 slot = numbers[data] if len(data) == TOKEN else receiver.keep(data)
             taken = started = now()
             row = rows[slot]
-            at = row * width
+            at = (row & mask) * width
             here = at + base
             stamps[here + TAKEN] = taken
             stamps[here + WORKER] = worker
@@ -141,20 +142,19 @@ class Worker:
                     stamps[at + following + OFFERED] = taken
                     stamps[at + following + ACCEPTED] = started
             stamps[here + STARTED] = started
-            stamps[here + DONE] = done
             stamps[here + BATCH] = row
             if answer >= 0:
                 stamps[at + ANSWER] = answer
+            for part in range(parts if reason is None else 0):
+                stamps[here + PARTS + part] = stage.part_ns[part]
+            stamps[here + DONE] = done  # the last: whoever finds it finds all of them
             if reason is not None:
                 self._fail(row, reason)
-                continue
-            for part in range(parts):
-                stamps[here + PARTS + part] = stage.part_ns[part]
-            if sender is None:
+            elif sender is None:
                 self._end(at, row, Outcome.COMPLETED)
 
     def _serve_batches(self) -> None:
-        told, stamps, width, base = self._told, self._stamps, self._width, self._base
+        told, stamps, width, mask, base = self._told, self._stamps, self._width, self._mask, self._base
         receiver, stage = self._receiver, cast(BatchingStage, self._stage)
         parts = len(told.context.parts)
         receiver.set_blocking(False)
@@ -168,7 +168,7 @@ class Worker:
             rows = [receiver.rows[slot] for slot in slots]
             started = now_ns()
             for row, when in zip(rows, taken, strict=True):
-                here = row * width + base
+                here = (row & mask) * width + base
                 stamps[here + TAKEN] = when
                 stamps[here + STARTED] = started
                 stamps[here + WORKER] = told.worker
@@ -180,9 +180,10 @@ class Worker:
                 reason = error.reason
             done = now_ns()
             for row in rows:
-                stamps[row * width + base + DONE] = done
+                here = (row & mask) * width + base
                 for part in range(parts if reason is None else 0):
-                    stamps[row * width + base + PARTS + part] = stage.part_ns[part]
+                    stamps[here + PARTS + part] = stage.part_ns[part]
+                stamps[here + DONE] = done
             for slot in slots:
                 receiver.release(slot)
             for index, row in enumerate(rows):
@@ -193,11 +194,11 @@ class Worker:
 
     def _item(self, slot: int, row: int) -> Any:
         images = self._told.context.images
-        return self._receiver.payloads[slot] if images is None else images[self._stamps[row * self._width + IMAGE]]
+        return self._receiver.payloads[slot] if images is None else images[self._stamps[self._at(row) + IMAGE]]
 
     def _hand_on(self, row: int, result: Any, done: int) -> None:
         """Offered is when it was done: what came before it out of the same batch is part of its being blocked."""
-        at = row * self._width
+        at = self._at(row)
         if self._sender is None:
             self._end(at, row, Outcome.COMPLETED)
             return
@@ -209,8 +210,12 @@ class Worker:
 
     def _fail(self, row: int, reason: str) -> None:
         self._supervisor.tell("request failed", row=row, reason=reason)
-        self._stamps[row * self._width + FAILED_STAGE] = self._told.stage
-        self._end(row * self._width, row, Outcome.FAILED)
+        at = self._at(row)
+        self._stamps[at + FAILED_STAGE] = self._told.stage
+        self._end(at, row, Outcome.FAILED)
+
+    def _at(self, row: int) -> int:
+        return (row & self._mask) * self._width
 
     def _end(self, at: int, row: int, outcome: int) -> None:
         self._stamps[at + OUTCOME] = outcome

@@ -125,15 +125,11 @@ class _Handler(WSGIRequestHandler):
 
 @dataclass(frozen=True)
 class _State:
-    """What a scrape works on, replaced as a whole. rows: of all requests that were issued under the load so far.
-
-    warmup: how many of these come before the measured ones.
-    """
+    """What a scrape works on, replaced as a whole. issued: measured requests so far."""
 
     phase: str
     depths: list[int]
-    rows: Ints
-    warmup: int
+    issued: int
     tally: _Tally
 
 
@@ -143,27 +139,32 @@ class Metrics(Collector):
     def __init__(self, plan: Plan, url: str = "") -> None:
         self.url = url
         self._plan = plan
-        self._state = self._new("starting", np.empty((0, plan.layout.width), np.int64))
+        self._state = self._new("starting")
         self._scraped_ns = self._interval_ns = 0
         self._final = threading.Event()
 
-    def _new(self, phase: str, rows: Ints) -> _State:
-        return _State(phase, [0] * len(self._plan.stages), rows, self._plan.load.warmup, _Tally(self._plan))
+    def _new(self, phase: str) -> _State:
+        return _State(phase, [0] * len(self._plan.stages), 0, _Tally(self._plan))
 
     def tee(self, observe: Observer) -> Observer:
-        """An observer that takes note of where the run stands and tells another one. Copies no records."""
+        """An observer that takes note of where the run stands, counts what has ended since, and tells another one."""
 
         def both(progress: Progress) -> None:
-            now = self._state
-            rows = progress.rows if progress.phase == "running" else now.rows
-            self._state = replace(now, phase=progress.phase, depths=progress.depths, rows=rows)
+            now, issued, warmup = self._state, self._state.issued, self._plan.load.warmup
+            if progress.phase == "running":
+                issued = max(0, progress.issued - warmup)
+                now.tally.add(progress.rows, progress.first, warmup)
+            self._state = replace(now, phase=progress.phase, depths=progress.depths, issued=issued)
             observe(progress)
 
         return both
 
     def finish(self, records: RunRecords) -> None:
         """From now on serve the run's final figures. records: all of it."""
-        self._state = self._new("ended", records.select(records.column("phase") != Phase.CALIBRATION).rows)
+        loaded, warmup = records.select(records.column("phase") != Phase.CALIBRATION), self._plan.load.warmup
+        state = self._new("ended")
+        state.tally.add(loaded.rows, 0, warmup)
+        self._state = replace(state, issued=max(0, len(loaded) - warmup))
 
     def await_last_scrape(self) -> None:
         """Let a client that has come twice or more come for the final figures, for about as long as it took before."""
@@ -173,15 +174,13 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families, for prometheus_client."""
         plan, state = self._plan, self._state
-        state.tally.add(state.rows, state.warmup)
         facts = {"scenario": plan.scenario.name, "executor": plan.scenario.executor}
         yield InfoMetricFamily("harness_run", "The run.", facts)
         phases = GaugeMetricFamily("harness_phase", "1 for the phase that the run is in.", labels=["phase"])
         for phase in PHASES:
             phases.add_metric([phase], float(phase == state.phase))
         yield phases
-        issued = max(0, len(state.rows) - state.warmup)
-        yield CounterMetricFamily("harness_requests_issued", "Measured requests that were issued.", issued)
+        yield CounterMetricFamily("harness_requests_issued", "Measured requests that were issued.", state.issued)
         ended = CounterMetricFamily("harness_requests", "Measured requests that ended.", labels=["outcome"])
         for outcome, count in state.tally.outcomes.items():
             ended.add_metric([outcome], count)
@@ -214,12 +213,12 @@ class _Tally:
         self._e2e, self._lateness = _Histogram(), _Histogram()
         self._components = {(s.name, c): _Histogram() for s in plan.stages for c in STAGE_COMPONENTS}
 
-    def add(self, issued: Ints, warmup: int) -> None:
-        """Count what is new. issued: shape (n, width), in which the rows of earlier calls come first.
+    def add(self, issued: Ints, first: int, warmup: int) -> None:
+        """Count what is new. issued: shape (n, width), in which those come first that were not counted yet, or before.
 
-        warmup: so many of them, the first ones, are not counted.
+        first: how many rows came before them. warmup: so many rows, the first ones of all, are not counted.
         """
-        begin = warmup + self._begin
+        begin = max(0, warmup + self._begin - first)
         rows = issued[begin:].copy()
         counted = np.zeros(len(rows), np.bool_)
         counted[: len(self._counted)] = self._counted

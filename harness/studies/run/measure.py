@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import traceback
@@ -23,6 +24,7 @@ from harness.stats.summary import summarise_run
 from harness.store import SavedRun, to_json
 from harness.studies.predict.crosscheck import ladder, meaning
 from harness.studies.run.libraries import room_for_the_end
+from harness.studies.run.recording import UnfinishedRecords
 from harness.units import format_rate
 
 Result = TypeVar("Result")
@@ -65,12 +67,12 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
         timeline.note()
         observe(progress)
 
-    with held() as interruption:
-        execution = execute(plan, observing)
+    home = out / plan.scenario.name
+    with held() as interruption, contextlib.closing(UnfinishedRecords(home)) as unfinished:
+        execution = execute(plan, observing, destination=unfinished.destination)
         room.close()
-        description = _Description(execution, given, {**environment, "cpu_over_time": timeline.shares()})
+        description = _Description(execution, unfinished, given, {**environment, "cpu_over_time": timeline.shares()})
         try:
-            home = out / plan.scenario.name
             saved, unsaved = SavedRun(store.new_folder(home, description.fill, what="the run")), None
         except SaveError as error:
             saved, unsaved = None, error
@@ -89,8 +91,11 @@ class _Description:
     error: why that could not be computed.
     """
 
-    def __init__(self, execution: Execution, given: str, environment: Mapping[str, Any]) -> None:
+    def __init__(
+        self, execution: Execution, unfinished: UnfinishedRecords, given: str, environment: Mapping[str, Any]
+    ) -> None:
         self._execution = execution
+        self._unfinished = unfinished
         self._given = given
         self._environment = environment
         self._tracebacks = [execution.error.details or str(execution.error)] if execution.error is not None else []
@@ -99,7 +104,7 @@ class _Description:
     def fill(self, folder: Path) -> None:
         """Write all of it. Raises OSError, SaveError."""
         run = self._execution
-        store.write_raw(folder, run.plan.scenario.name, run.started_at, run.records, self._texts)
+        store.write_raw(folder, run.plan.scenario.name, run.started_at, run.records, self._texts, self._unfinished.path)
         if self.summary is not None:
             store.write_text(folder / store.SUMMARY, to_json(self.summary) + "\n")
         if self._tracebacks:

@@ -14,6 +14,7 @@ import pytest
 
 from harness.executors.process.channel import Channel, End, Receiver, Sender
 from harness.executors.process.worker import Instructions, Worker
+from harness.executors.ring import Ring
 from harness.memory import allocate
 from harness.plan import Plan
 from tests.pipelines import plan
@@ -37,14 +38,14 @@ class Between:
             Channel("out", second.capacity, first.output, 1, 1),
         ]
         into, out = self._channels
-        records = resolved.max_rows * resolved.layout.width * 8
+        records = 8 * Ring.values_of(resolved.layout, resolved.ring_rows)
         told = Instructions(
             name="s0-0",
             events_fd=-1,
             records_fd=allocate(records, "records"),
             records_bytes=records,
-            populate=True,
             layout=resolved.layout,
+            ring_rows=resolved.ring_rows,
             stage=0,
             worker=0,
             context=replace(resolved.context(first), input=first.output),

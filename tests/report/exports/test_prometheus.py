@@ -172,10 +172,10 @@ def test_each_request_is_counted_once_whatever_the_order_of_their_ends(data):
         if late[row]:
             live[row, columns["s0.done"]] = 0
         if data.draw(st.booleans()):
-            observe(Progress("running", p, live[:issued], 14, 0, [0, 0], 1.0))
+            observe(Progress("running", p, live[:issued], 0, issued, 14, 0, [0, 0], 1.0))
             list(metrics.collect())
     live[:] = final
-    observe(Progress("running", p, live, 14, 14, [0, 0], 1.0))
+    observe(Progress("running", p, live, 0, 14, 14, 14, [0, 0], 1.0))
     seen = {family.name: family for family in metrics.collect()}
     measured = RunRecords(p.layout, final[2:], {})
     done = measured.with_outcome(Outcome.COMPLETED)

@@ -269,7 +269,7 @@ def progress():
     rows = np.zeros((40, plan.layout.width), np.int64)
     rows[:20, plan.layout.columns["outcome"]] = Outcome.COMPLETED
     rows[:20, plan.layout.columns["server.done"]] = np.arange(1, 21) * 1_000_000
-    return Progress("running", plan, rows, total=40, ended=20, depths=[3], elapsed_s=2.0)
+    return Progress("running", plan, rows, first=0, issued=len(rows), total=40, ended=20, depths=[3], elapsed_s=2.0)
 
 
 def drawn(renderable, width: int = 80) -> str:
@@ -290,7 +290,7 @@ def test_the_live_view_tells_progress_rate_queues_latency_and_time_left(progress
 def test_where_standard_error_is_no_terminal_there_is_a_plain_line_now_and_then(progress, capsys):
     lines = live._Lines()
     for elapsed_s in (0.0, 1.0, 2.0, 5.5, 6.0):
-        lines(Progress("running", progress.plan, progress.rows, 40, 20, [3], elapsed_s))
+        lines(Progress("running", progress.plan, progress.rows, 0, 40, 40, 20, [3], elapsed_s))
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) == 2
     assert shown[1].startswith("test: running: 20 of 40 requests")
@@ -304,7 +304,7 @@ def test_a_quiet_view_shows_nothing(progress, capsys):
 
 
 def test_before_the_first_request_there_is_no_latency_to_show(progress):
-    empty = Progress("running", progress.plan, progress.rows[:0], 40, 0, [0], 0.0)
+    empty = Progress("running", progress.plan, progress.rows[:0], 0, 0, 40, 0, [0], 0.0)
     assert "latency" not in drawn(live._block(empty))
-    starting = Progress("starting", progress.plan, progress.rows[:0], None, 0, [], 0.0)
+    starting = Progress("starting", progress.plan, progress.rows[:0], 0, 0, None, 0, [], 0.0)
     assert "starting workers" in drawn(live._block(starting))

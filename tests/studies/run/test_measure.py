@@ -111,7 +111,7 @@ def test_a_request_whose_last_stamps_a_killed_worker_never_wrote_has_not_complet
     stop = OpenPipeline.stop
 
     async def killing(pipeline: OpenPipeline, hurry: Any) -> None:
-        rows, columns = pipeline._executor.rows, pipeline.plan.layout.columns  # type: ignore[union-attr]
+        rows, columns = pipeline._executor.ring.rows, pipeline.plan.layout.columns  # type: ignore[union-attr]
         done = np.flatnonzero(rows[:, columns["outcome"]] == Outcome.COMPLETED)[-3:]
         for row, stamp in zip(done, ("s0.done", "s0.started", "s1.offered"), strict=True):
             rows[row, columns[stamp]] = 0
