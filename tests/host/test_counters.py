@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -26,19 +25,6 @@ intr 12345 0 1 2
 ctxt 236192
 btime 1795455766
 """
-
-
-@pytest.fixture
-def tree(tmp_path: Path):
-    """Write files below a root: tree({path: text}) returns the root."""
-
-    def write(contents: dict[str, str]) -> Path:
-        for path, text in contents.items():
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_text(text)
-        return tmp_path
-
-    return write
 
 
 def test_ticks_are_summed_over_the_given_cpus():

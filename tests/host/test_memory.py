@@ -21,19 +21,6 @@ MEMORY_V1 = Path("/sys/fs/cgroup/memory")
 ASK = "from harness.host.memory import usable_bytes; print(usable_bytes())"
 
 
-@pytest.fixture
-def tree(tmp_path):
-    """Write files, given by path below a root directory, and return the root."""
-
-    def write(contents: dict[str, str]) -> Path:
-        for path, text in contents.items():
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_text(text)
-        return tmp_path
-
-    return write
-
-
 def v2(path: str, limit: str, used: int, inactive: int = 0, active: int = 0) -> dict[str, str]:
     folder = f"sys/fs/cgroup{path}"
     return {
