@@ -30,10 +30,12 @@ from harness.records import Ints, Phase
 from harness.scenario import Delay, Scenario, load, with_overrides
 from harness.stats.quantiles import quantile
 from harness.stats.slo import latencies
-from harness.studies.capacity import Configuration, Goal, Limit, RunResult, State, Step, find
+from harness.studies.capacity import Goal, Limit, RunResult, State, Step, find
 from harness.studies.capacity.curve import Curve, Size, crossing
+from harness.studies.capacity.runs import open_load
 from harness.studies.predict.forecast import saturated
 from harness.studies.run.measure import measure
+from harness.studies.variants import AS_GIVEN, Variant
 from harness.twin import Pipeline, of_plan
 from harness.twin.pooling import pooled
 from harness.twin.services import whole_ns
@@ -183,14 +185,14 @@ class DrawnAtOnce:
 def near_exact(state: State, requests: int) -> float | None:
     """The twin with the distributions themselves and the hops that the search's runs had; None for other stages."""
     candidate, limits = state.candidates[0], state.goal.limits
-    plan = candidate.configuration.plan
+    plan = candidate.variant.plan
     if not all(isinstance(stage.options, Delay) for stage in plan.stages):
         return None
     pipeline = of_plan(plan, pooled([e.calibration for e in candidate.runs]).overheads)
     services = DrawnAtOnce(plan)
     size = Size(requests=requests // 20, replications=20)
     throughput = saturated(pipeline, services, 1).throughput_rps
-    given = Curve(pipeline, services, candidate.configuration.load, limits, size, throughput)
+    given = Curve(pipeline, services, open_load(plan), limits, size, throughput)
     return crossing(given, candidate.estimate.rate_rps).rate_rps
 
 
@@ -209,7 +211,7 @@ def compare(case: Case, requests: int) -> str:
         say(f"{case.name}: carries {limit_rps:.4g}/s, p99 crosses {limit_ms:g} ms near {centre:.4g}/s")
         first = [measured(bench, case, s * centre, case.fine_s, SEEDS + 10 + i) for i, s in enumerate(FINE)]
         goal = Goal((Limit("p99", round(limit_ms * 1e6)),), run_s=RUN_S)
-        finding = find([Configuration((), resolve(case.scenario))], goal, bench, Path(folder), told)
+        finding = find([Variant(Path(), (), (), AS_GIVEN, resolve(case.scenario))], goal, bench, Path(folder), told)
         if finding.error is not None:
             raise finding.error
         second = [measured(bench, case, s * centre, case.fine_s, SEEDS + 20 + i) for i, s in enumerate(FINE)]
@@ -233,7 +235,7 @@ def told(state: State, step: Step | None) -> None:
     """Progress."""
     from rich.console import Console
 
-    from harness.report.screens.capacity import progress
+    from harness.report.live.capacity import progress
 
     progress(Console(stderr=True, highlight=False), state, step)
 

@@ -293,7 +293,7 @@ def test_a_study_has_one_report_of_its_own(sweep, more):
 
 def test_a_search_for_the_capacity_that_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "capacity.json").write_text("{}")
-    with pytest.raises(Exception, match="not the answer of a search for the capacity") as caught:
+    with pytest.raises(Exception, match="not a saved search for the capacity") as caught:
         invoke(tmp_path)
     assert caught.value.exit_code == 2
 

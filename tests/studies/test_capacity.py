@@ -28,18 +28,23 @@ from harness.commands import cli
 from harness.errors import HarnessError, StageFailed, UsageError
 from harness.plan import Plan, offered_rate, resolve
 from harness.records import Outcome, Phase, RunRecords
-from harness.report.screens import capacity as report
-from harness.scenario import with_overrides
+from harness.report.plots import capacity as plots
+from harness.report.screens import capacity as screen
+from harness.scenario import combinations, parse_axes, with_overrides
 from harness.stats.slo import latencies
 from harness.stats.summary import summarise_run
-from harness.store import list_runs
-from harness.studies.capacity import Configuration, Goal, Limit, RunResult, check_load, find, grid, limits_of, search
+from harness.store import list_runs, to_json
+from harness.studies import capacity
+from harness.studies.capacity import CapacityResult, Goal, Limit, RunResult, check_load, find, limits_of, load, search
 from harness.studies.capacity.curve import Size, crossing, curve
+from harness.studies.capacity.document import HighestRate
 from harness.studies.capacity.evidence import DRIFT, EARLIER, Evidence, combine, weigh
 from harness.studies.capacity.result import conclude
-from harness.studies.capacity.search import State
+from harness.studies.capacity.runs import load_overrides
 from harness.studies.capacity.slo import excess
+from harness.studies.capacity.state import State
 from harness.studies.predict.forecast import saturated
+from harness.studies.variants import Variant, label_of
 from harness.theory import Prediction
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.pipeline import START_NS
@@ -47,6 +52,7 @@ from harness.twin.services import GivenServices
 from tests.pipelines import plan, scenario
 from tests.properties import some
 
+ROOT = Path(__file__).parents[2]
 SERVICE_S = 0.005
 SIZE = Size(requests=8_000, replications=6, copies=5, resamples=40)
 POISSON = {"arrivals": "poisson", "rate": "1/s", "requests": 1, "warmup": 20}
@@ -69,10 +75,13 @@ def delay(name: str = "server", **options: Any) -> dict[str, Any]:
     return {"delay": {"name": name, "mean": f"{SERVICE_S * 1e3:g} ms", **PLENTY, **options}}
 
 
-def configurations(*stages: dict[str, Any], over: Sequence[str] = (), **keys: Any) -> list[Configuration]:
+def variants(*stages: dict[str, Any], vary: Sequence[str] = (), **keys: Any) -> list[Variant]:
     load = {**POISSON, **keys.pop("load", {})}
     given = scenario(*stages, load=load, **keys)
-    return [Configuration(settings, resolve(with_overrides(given, settings))) for settings in grid(over)]
+    return [
+        Variant(Path(), (), own, label_of(own), resolve(with_overrides(given, own)))
+        for own in combinations(parse_axes(vary), 256)
+    ]
 
 
 def goal(*limits: str, **keys: Any) -> Goal:
@@ -89,86 +98,95 @@ def mm1_rate(limit_s: float) -> float:
     return 1 / SERVICE_S - math.log(100) / limit_s
 
 
-# The answer
+def highest(state: State) -> HighestRate:
+    """The highest rate that a search has found."""
+    found = conclude(state).highest
+    assert found is not None
+    return found
+
+
+# The result
 
 
 @pytest.mark.parametrize("seed", some([1, 2], few=1))
 def test_the_capacity_of_mm1_is_the_exact_one(seed: int) -> None:
-    state = last(configurations(delay(), load={"seed": seed}), goal("p99=100ms"), twin)
-    answer = conclude(state)["answer"]
+    state = last(variants(delay(), load={"seed": seed}), goal("p99=100ms"), twin)
+    found = highest(state)
     exact = mm1_rate(0.1)
     assert state.status == "answered"
-    assert answer["rate_rps"] == pytest.approx(exact, rel=0.05)
-    assert answer["interval_rps"][0] < exact < answer["interval_rps"][1]
-    assert answer["half_width"] <= 0.05
-    assert answer["limited_by"] == "slo"
+    assert found.rate_rps == pytest.approx(exact, rel=0.05)
+    assert found.interval_rps[0] < exact < found.interval_rps[1]
+    assert found.half_width <= 0.05
+    assert found.limited_by == "slo"
     # p99 = ln 100 / (mu - lambda), with 10 % more load
-    assert answer["next"]["excess"] == pytest.approx(math.log(100) / (200 - 1.1 * exact) / 0.1, rel=0.2)
+    assert found.next is not None
+    assert found.next.excess == pytest.approx(math.log(100) / (200 - 1.1 * exact) / 0.1, rel=0.2)
 
 
 @pytest.mark.slow
 def test_several_limits_the_one_that_is_met_last_counts() -> None:
-    state = last(configurations(delay()), goal("p99=1s", "mean=15ms"), twin)
+    state = last(variants(delay()), goal("p99=1s", "mean=15ms"), twin)
     # the mean sojourn time of M/M/1 is 1 / (mu - lambda)
-    assert conclude(state)["answer"]["rate_rps"] == pytest.approx(200 - 1 / 0.015, rel=0.05)
+    assert highest(state).rate_rps == pytest.approx(200 - 1 / 0.015, rel=0.05)
 
 
 @pytest.fixture(scope="module")
-def two_workers() -> dict[str, Any]:
-    """The answer over one and two workers."""
-    state = last(configurations(delay(), over=["stages.server.workers=1,2"]), goal("p99=60ms"), twin)
+def two_workers() -> CapacityResult:
+    """One worker or two."""
+    state = last(variants(delay(), vary=["stages.server.workers=1,2"]), goal("p99=60ms"), twin)
     return conclude(state)
 
 
-def test_the_best_configuration_is_found_and_clearly_worse_ones_are_not_measured(two_workers: dict[str, Any]) -> None:
+def test_the_best_variant_is_found_and_clearly_worse_ones_are_not_measured(two_workers: CapacityResult) -> None:
     def p99(rate: float) -> float:
         found = theory.mmc(rate, SERVICE_S, 2)
         assert isinstance(found, Prediction)
         return found.sojourn.quantile_s(0.99)
 
     exact = brentq(lambda rate: p99(rate) - 0.06, 100, 399)
-    assert two_workers["answer"]["settings"] == ["stages.server.workers=2"]
-    assert two_workers["answer"]["rate_rps"] == pytest.approx(exact, rel=0.05)
-    rows = two_workers["configurations"]
-    assert [row["verdict"] for row in rows] == ["predicted lower", "best"]
-    assert rows[0]["predicted_rps"] == pytest.approx(mm1_rate(0.06), rel=0.1)
+    assert two_workers.highest is not None
+    assert two_workers.highest.overrides == ("stages.server.workers=2",)
+    assert two_workers.highest.rate_rps == pytest.approx(exact, rel=0.05)
+    one, two = two_workers.variants
+    assert (one.verdict, two.verdict) == ("predicted lower", "best")
+    assert one.predicted_rps == pytest.approx(mm1_rate(0.06), rel=0.1)
 
 
 @pytest.mark.study
-def test_configurations_within_the_noise_of_each_other_are_listed() -> None:
-    answer = conclude(
-        last(configurations(delay(), over=["stages.server.capacity=3000,4000"]), goal("p99=100ms", within=0.1), twin)
+def test_variants_within_the_noise_of_each_other_are_listed() -> None:
+    result = conclude(
+        last(variants(delay(), vary=["stages.server.capacity=3000,4000"]), goal("p99=100ms", within=0.1), twin)
     )
-    assert sorted(row["verdict"] for row in answer["configurations"]) == ["best", "no difference"]
-    assert any("Within the noise" in sentence for sentence in answer["sentences"])
+    assert sorted(variant.verdict for variant in result.variants) == ["best", "no difference"]
+    assert any("Within the noise" in sentence for sentence in result.findings)
 
 
 def test_service_that_is_longer_than_the_slo_is_told_apart_from_queueing() -> None:
-    state = last(configurations(delay()), goal("p99=15ms"), twin)  # p99 of the service alone is 23 ms
-    answer = conclude(state)
-    assert (state.status, answer["attainable"], answer["answer"]) == ("answered", False, None)
+    state = last(variants(delay()), goal("p99=15ms"), twin)  # p99 of the service alone is 23 ms
+    result = conclude(state)
+    assert (state.status, result.attainable, result.highest) == ("answered", False, None)
     assert len(state.candidates[0].runs) == 1
-    assert "No load keeps p99 <= 15 ms" in answer["sentences"][0]
+    assert "No load keeps p99 <= 15 ms" in result.findings[0]
 
 
 def test_an_slo_that_holds_as_far_as_there_is_a_steady_state_leaves_throughput_as_the_limit() -> None:
-    answer = conclude(last(configurations(delay()), goal("p99=100s"), twin))["answer"]
-    assert answer["limited_by"] == "throughput"
-    assert answer["rate_rps"] == pytest.approx(0.97 / SERVICE_S, rel=0.05)
-    assert answer["next"]["excess"] is None
-    assert answer["next"]["growth_rps"] == pytest.approx(1.1 * answer["rate_rps"] - 200, abs=6)
+    found = highest(last(variants(delay()), goal("p99=100s"), twin))
+    assert found.limited_by == "throughput"
+    assert found.rate_rps == pytest.approx(0.97 / SERVICE_S, rel=0.05)
+    assert found.next is not None and found.next.excess is None
+    assert found.next.growth_rps == pytest.approx(1.1 * found.rate_rps - 200, abs=6)
 
 
 @pytest.mark.slow
 def test_what_is_dropped_counts_against_the_slo() -> None:
     """M/M/1/4 that sheds: no latency is ever above 1 s, but more than 1 % are lost from some rate on."""
-    state = last(configurations(delay(capacity=4), on_full="shed"), goal("p99=1s"), twin)
+    state = last(variants(delay(capacity=4), on_full="shed"), goal("p99=1s"), twin)
 
     def loss(rate: float) -> float:
         found = theory.mm1k(rate, SERVICE_S, 4)
         return found.loss - 0.01
 
-    assert conclude(state)["answer"]["rate_rps"] == pytest.approx(brentq(loss, 10, 199), rel=0.05)
+    assert highest(state).rate_rps == pytest.approx(brentq(loss, 10, 199), rel=0.05)
 
 
 def test_where_batches_wait_to_fill_the_highest_load_counts_and_not_the_lowest() -> None:
@@ -217,7 +235,7 @@ def test_a_run_says_more_than_its_p99_and_how_much_it_says_is_true() -> None:
         planned = plan(delay(distribution="lognormal", cv=cv), load=load)
         found = weigh_of(planned, twin(planned).records, Limit("p99", 60_000_000))
         assert found.correlation > 0.999
-        errors.append(math.log(found.capacity_rps / exact))
+        errors.append(math.log(found.highest_rps / exact))
         stated.append(found.log_error)
         raw.append(math.log(found.measured))
     assert abs(np.mean(errors)) < 0.02
@@ -238,7 +256,7 @@ def test_latencies_that_the_twin_does_not_know_of_are_noise_and_not_certainty() 
     order = np.argsort(rows[:, 0], kind="stable")
     disturbed = weigh_of(planned, RunRecords(records.layout, rows[order], {}))
     assert disturbed.residual > 1.5
-    assert disturbed.capacity_rps < calm.capacity_rps
+    assert disturbed.highest_rps < calm.highest_rps
     assert disturbed.log_error > 1.5 * calm.log_error
 
 
@@ -246,7 +264,7 @@ def test_a_saturated_run_does_not_meet_anything() -> None:
     planned = plan(delay(), load={**POISSON, "rate": "230/s", "requests": 3000})
     found = weigh_of(planned, twin(planned).records)
     assert (found.saturated, found.verdict, found.raw) == (True, "not met", None)
-    assert found.capacity_rps == pytest.approx(mm1_rate(0.1), rel=0.1)
+    assert found.highest_rps == pytest.approx(mm1_rate(0.1), rel=0.1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -259,7 +277,7 @@ def test_an_interval_of_few_runs_holds_the_capacity_that_they_scatter_about(coun
     for _ in range(searches):
         spread = math.hypot(DRIFT, 0.02) * math.sqrt(EARLIER / rng.chisquare(EARLIER))
         capacities = 150 * np.exp(rng.normal(0, spread, count))
-        found = combine([replace(one, capacity_rps=x, rate_rps=x) for x in capacities])
+        found = combine([replace(one, highest_rps=x, rate_rps=x) for x in capacities])
         held += found.lo_rps <= 150 <= found.hi_rps
     assert held / searches == pytest.approx(0.95, abs=0.015)
 
@@ -289,7 +307,7 @@ def test_five_of_97_that_failed_are_no_p99_that_is_met() -> None:
     found = weigh_of(planned, failing(records, range(10, 97, 20)), limit)
     assert found.measured == math.inf
     assert found.verdict == "not met"
-    assert found.capacity_rps == 0
+    assert found.highest_rps == 0
     assert weigh_of(planned, failing(records, range(10, 97, 20)), Limit("p50", 10**9)).verdict == "met"
     # One of 97 is 1 %, within the noise of it: nobody knows.
     assert weigh_of(planned, failing(records, [50]), limit).verdict == "undecided"
@@ -300,7 +318,7 @@ def test_a_share_that_fails_at_any_load_moves_the_quantile_of_the_others_that_ha
     planned = plan(delay(), load={**POISSON, "rate": "120/s", "requests": 4000, "warmup": 0})
     found = weigh_of(planned, failing(twin(planned).records, range(0, 4000, 20)), Limit("p90", 60_000_000))
     exact = 1 / SERVICE_S + math.log(1 - 0.9 / 0.95) / 0.06
-    assert found.capacity_rps == pytest.approx(exact, rel=0.04)
+    assert found.highest_rps == pytest.approx(exact, rel=0.04)
     assert exact < 1 / SERVICE_S + math.log(1 - 0.9) / 0.06 - 10, "far from the one that ignores them"
 
 
@@ -313,46 +331,47 @@ def test_a_search_whose_requests_fail_says_so(tmp_path: Path) -> None:
         summary = summarise_run(planned, records, {"load": ran.summary["load"], "scheduled": None})
         return RunResult(records, summary, "")
 
-    finding = find(configurations(delay()), goal("p99=1s", within=0.2), with_failures, tmp_path, lambda s, step: None)
-    assert finding.answer["attainable"] is False
+    finding = find(variants(delay()), goal("p99=1s", within=0.2), with_failures, tmp_path, lambda s, step: None)
+    assert finding.result.attainable is False
     assert re.search(
-        r"5\.01 % of the requests were lost, most often .* refused\. They count as", finding.answer["sentences"][0]
+        r"5\.01 % of the requests were lost, most often .* refused\. They count as", finding.result.findings[0]
     )
-    saved = json.loads(Path(finding.answer["saved"]).read_text())
+    saved = json.loads(Path(str(finding.result.saved)).read_text())
     runs = saved["configurations"][0]["runs"]
     assert all(run["measured"] is None and "% of the requests were lost" in run["why"] for run in runs)
     out = io.StringIO()
-    report.show(Console(file=out, width=100), finding.answer)
+    screen.show(Console(file=out, width=100), finding.result)
     assert "infinite" in out.getvalue()
-    report.plot(finding.answer, tmp_path / "plot.png")
+    plots.save(finding.result, tmp_path / "plot.png")
 
 
 # How a search ends
 
 
-def test_a_configuration_that_fails_is_recorded_and_the_others_go_on() -> None:
+def test_a_variant_that_fails_is_recorded_and_the_others_go_on() -> None:
     def failing(planned: Plan, settings: Sequence[str]) -> RunResult:
         ran = twin(planned, settings)
         if "stages.server.workers=2" in settings:
             return RunResult(ran.records, ran.summary, "", StageFailed("worker died", where="server"))
         return ran
 
-    answer = conclude(
-        last(configurations(delay(), over=["stages.server.workers=1,2"]), goal("p99=100ms", within=0.1), failing)
+    result = conclude(
+        last(variants(delay(), vary=["stages.server.workers=1,2"]), goal("p99=100ms", within=0.1), failing)
     )
-    assert [row["verdict"] for row in answer["configurations"]] == ["best", "failed"]
-    assert answer["configurations"][1]["failed"] == "worker died"
-    assert answer["answer"]["rate_rps"] == pytest.approx(mm1_rate(0.1), rel=0.1)
+    assert [variant.verdict for variant in result.variants] == ["best", "failed"]
+    assert result.variants[1].failed == "worker died"
+    assert result.highest is not None
+    assert result.highest.rate_rps == pytest.approx(mm1_rate(0.1), rel=0.1)
 
 
-def test_a_search_whose_every_configuration_fails_ends_with_the_error(tmp_path: Path) -> None:
+def test_a_search_whose_every_variant_fails_ends_with_the_error(tmp_path: Path) -> None:
     def failing(planned: Plan, settings: Sequence[str]) -> RunResult:
         ran = twin(planned)
         return RunResult(ran.records, ran.summary, "", StageFailed("worker died", where="server"))
 
-    finding = find(configurations(delay()), goal("p99=100ms"), failing, tmp_path, lambda state, step: None)
+    finding = find(variants(delay()), goal("p99=100ms"), failing, tmp_path, lambda state, step: None)
     assert isinstance(finding.error, StageFailed)
-    assert finding.answer["status"] == "failed"
+    assert finding.result.status == "failed"
 
 
 @pytest.mark.parametrize("calls", [1, 3])
@@ -364,8 +383,8 @@ def test_a_search_that_is_interrupted_keeps_what_it_found(tmp_path: Path, calls:
         ran = twin(planned)
         return RunResult(ran.records, ran.summary, "", signal=signal.SIGINT if len(seen) == calls else 0)
 
-    finding = find(configurations(delay()), goal("p99=100ms"), interrupted, tmp_path, lambda state, step: None)
-    saved = json.loads(Path(finding.answer["saved"]).read_text())
+    finding = find(variants(delay()), goal("p99=100ms"), interrupted, tmp_path, lambda state, step: None)
+    saved = json.loads(Path(str(finding.result.saved)).read_text())
     assert finding.state.signal == signal.SIGINT
     assert saved["status"] == "interrupted"
     assert len(saved["configurations"][0]["runs"]) == calls - 1
@@ -380,13 +399,13 @@ def test_ctrl_c_between_two_runs_does_the_same(tmp_path: Path) -> None:
             signal.raise_signal(signal.SIGINT)
         return twin(planned)
 
-    finding = find(configurations(delay()), goal("p99=100ms"), interrupted, tmp_path, lambda state, step: None)
+    finding = find(variants(delay()), goal("p99=100ms"), interrupted, tmp_path, lambda state, step: None)
     assert finding.state.status == "interrupted"
-    assert json.loads(Path(finding.answer["saved"]).read_text())["answer"]["rate_rps"] > 0
+    assert json.loads(Path(str(finding.result.saved)).read_text())["answer"]["rate_rps"] > 0
 
 
-def test_a_spent_budget_leaves_the_bracket_so_far() -> None:
-    """A clock that goes by what each run would take: the budget ends the search before it is narrow enough."""
+def test_at_the_time_limit_the_interval_so_far_is_the_result() -> None:
+    """A clock that goes by what each run would take: the limit ends the search before the interval is narrow enough."""
     now = [0.0]
 
     def timed(planned: Plan, settings: Sequence[str]) -> RunResult:
@@ -394,18 +413,20 @@ def test_a_spent_budget_leaves_the_bracket_so_far() -> None:
         now[0] += float(np.ptp(ran.records.due)) / 1e9 + 2.0
         return ran
 
-    asked = goal("p99=100ms", within=0.005, budget_s=90.0)
-    state = last(configurations(delay()), asked, timed, clock=lambda: now[0])
-    answer = conclude(state, outlook=False)
+    asked = goal("p99=100ms", within=0.005, time_limit_s=90.0)
+    state = last(variants(delay()), asked, timed, clock=lambda: now[0])
+    result = conclude(state, outlook=False)
     assert state.status == "budget spent"
     assert 60 < state.elapsed_s < 100
-    assert answer["answer"]["interval_rps"][0] < mm1_rate(0.1) < answer["answer"]["interval_rps"][1]
-    assert "The budget was spent" in answer["sentences"][-1]
+    assert result.highest is not None
+    assert result.highest.interval_rps[0] < mm1_rate(0.1) < result.highest.interval_rps[1]
+    assert "The time limit was reached" in result.findings[-1]
 
 
-def test_runs_of_all_configurations_meet_the_same_arrivals_and_no_two_of_one_do() -> None:
-    one, two = configurations(delay(), over=["stages.server.workers=1,2"])
-    assert one.overrides(10, 100, 2)[-1] == two.overrides(10, 100, 2)[-1] != one.overrides(10, 100, 3)[-1]
+def test_runs_of_all_variants_meet_the_same_arrivals_and_no_two_of_one_do() -> None:
+    one, two = (variant.plan for variant in variants(delay(), vary=["stages.server.workers=1,2"]))
+    seed = load_overrides(one, 10, 100, 2)[-1]
+    assert seed == load_overrides(two, 10, 100, 2)[-1] != load_overrides(one, 10, 100, 3)[-1]
 
 
 # What people type
@@ -419,14 +440,17 @@ def test_runs_of_all_configurations_meet_the_same_arrivals_and_no_two_of_one_do(
         (["--slo", "p99=0ms"], "in no time"),
         (["--slo", "p99=1s", "--slo", "p99=2s"], "limited twice"),
         ([], "no slo"),
-        (["--slo", "p99=1s", "--over", "stages.server.workers"], "KEY=VALUE"),
-        (["--slo", "p99=1s", "--over", "stages.server.workers=1,,2"], "KEY=VALUE"),
-        (["--slo", "p99=1s", "--over", "load.rate=1/s,2/s"], "what is sought"),
-        (["--slo", "p99=1s", "--over", "stages.server.workers=0,1"], "expected at least 1, got 0"),
-        (["--slo", "p99=1s", "--set", "load.rate=3/s"], "what the search finds"),
+        (["--slo", "p99=1s", "--vary", "stages.server.workers"], "KEY=VALUE"),
+        (["--slo", "p99=1s", "--vary", "stages.server.workers=1,,2"], "expected a value"),
+        (["--slo", "p99=1s", "--vary", "load.rate=1/s,2/s"], "what is sought"),
+        (["--slo", "p99=1s", "--vary", "stages.server.workers=0,1"], "expected at least 1, got 0"),
+        (["--slo", "p99=1s", "--set", "load.rate=3/s"], "the search itself sets load.rate"),
         (["--slo", "p99=1s", "--set", "load.arrivals=closed"], "a closed load has no rate"),
-        (["--slo", "p99=1s", "--budget", "10"], "a duration with its unit"),
+        (["--slo", "p99=1s", "--time-limit", "10"], "a duration with its unit"),
         (["--set", "slo.max=1s"], "grows with the number of requests"),
+        # the names that these options had before
+        (["--slo", "p99=1s", "--over", "stages.server.workers=0,1"], "expected at least 1, got 0"),
+        (["--slo", "p99=1s", "--budget", "10"], "--time-limit 10: expected a duration with its unit"),
     ],
 )
 def test_bad_usage_is_refused_before_anything_runs(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -437,6 +461,18 @@ def test_bad_usage_is_refused_before_anything_runs(tmp_path: Path, arguments: li
             cli, ["capacity", str(file), "--out", str(tmp_path / "out"), *arguments], catch_exceptions=False
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_former_names_of_options_are_in_no_help() -> None:
+    told = CliRunner().invoke(cli, ["capacity", "--help"]).stdout
+    assert "--vary" in told and "--time-limit" in told
+    assert "--over" not in told and "--budget" not in told
+
+
+def test_a_list_is_one_value_of_a_key() -> None:
+    axes = parse_axes(["stages.preprocess.resize=[256,320],224"])
+    found = capacity.variants(ROOT / "scenarios/resnet18_cpu.yaml", (), axes)
+    assert [variant.label for variant in found] == ["preprocess.resize=[256,320]", "preprocess.resize=224"]
 
 
 @pytest.mark.parametrize("within", ["0", "51%", "five"])
@@ -453,13 +489,58 @@ def test_a_closed_load_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_the_screen_fits_and_the_plot_is_drawn(columns: int, tmp_path: Path, two_workers: dict[str, Any]) -> None:
+def test_the_screen_fits_and_the_plot_is_drawn(columns: int, tmp_path: Path, two_workers: CapacityResult) -> None:
     text = io.StringIO()
-    report.show(Console(file=text, width=columns, highlight=False), two_workers)
+    screen.show(Console(file=text, width=columns, highlight=False), two_workers)
     assert "server.workers=2" in text.getvalue()
     assert max(map(len, text.getvalue().splitlines())) <= columns
-    report.plot(two_workers, tmp_path / "plot.png")
+    plots.save(two_workers, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
+
+
+# What is saved
+
+
+def test_the_keys_of_the_file_are_those_that_readers_know(two_workers: CapacityResult) -> None:
+    told = json.loads(to_json(two_workers.as_json()))
+    assert list(told) == [
+        "schema_version", "kind", "scenario", "slo", "within", "status", "attainable", "answer", "configurations",
+        "measured_s", "elapsed_s", "sentences", "saved",
+    ]  # fmt: skip
+    assert {"settings", "rate_rps", "interval_rps", "throughput_rps", "bottleneck", "next", "curve"} < set(
+        told["answer"]
+    )
+    best = told["configurations"][1]
+    assert {"name", "settings", "predicted_rps", "measured_rps", "interval_rps", "verdict", "runs"} < set(best)
+    assert {"capacity_rps", "long_run_interval", "measured", "lost"} < set(best["runs"][0])
+
+
+def test_what_is_saved_is_read_back_the_same(tmp_path: Path, two_workers: CapacityResult) -> None:
+    (tmp_path / "capacity.json").write_text(to_json(two_workers.as_json()))
+    assert load(tmp_path) == two_workers
+
+
+def test_a_search_of_0_1_0_is_read_shown_and_drawn(tmp_path: Path) -> None:
+    (saved,) = (ROOT / "tests/saved/0.1.0/tiny").glob("capacity-*")
+    result = load(saved)
+    assert result.highest is not None and result.shown is not None
+    assert result.highest.overrides == ("stages.infer.workers=2",)
+    assert result.shown.name == "infer.workers=2"
+    told, written = json.loads(to_json(result.as_json())), json.loads((saved / "capacity.json").read_text())
+    assert told == written
+    text = io.StringIO()
+    screen.show(Console(file=text, width=100), result)
+    assert "275/s  95 % interval 251 … 302/s (± 9.5%)" in text.getvalue()
+    plots.save(result, tmp_path / "plot.svg")
+    assert "infer.workers=2" in (tmp_path / "plot.svg").read_text()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema_version": 99}', '{"schema_version": 1, "kind": "sweep"}'])
+def test_a_file_that_is_no_search_is_an_error_that_names_it(text: str, tmp_path: Path) -> None:
+    (tmp_path / "capacity.json").write_text(text)
+    with pytest.raises(UsageError, match="search for the capacity") as error:
+        load(tmp_path)
+    assert str(tmp_path / "capacity.json") in str(error.value)
 
 
 # Real runs

@@ -6,7 +6,6 @@ A study is more than one run, and has a screen of its own; the report carries th
 from __future__ import annotations
 
 import io
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.errors import UsageError
 from harness.report.console import Screen
 from harness.report.figures import WIDEST
 
@@ -62,15 +60,14 @@ def _comparison(path: Path) -> Study:
 
 
 def _capacity(path: Path) -> Study:
-    from harness.report.screens import capacity
+    from harness.report.plots import capacity as plots
+    from harness.report.screens import capacity as screen
+    from harness.studies import capacity
 
-    try:
-        found: dict[str, Any] = json.loads((path / "capacity.json").read_text(encoding="utf-8"))
-        text = _screen(lambda console: capacity.show(console, found))
-        plots = {"capacity": _svg(lambda file, **keys: capacity.plot(found, file))} if found["answer"] else {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"not the answer of a search for the capacity: {error}", where=str(path)) from None
-    return Study(path, "capacity", found["scenario"], text, plots)
+    found = capacity.load(path)
+    figure = plots.draw(found) if found.highest else None
+    drawn = {} if figure is None else {"capacity": _svg(figure.savefig)}
+    return Study(path, "capacity", found.scenario, _screen(lambda console: screen.show(console, found)), drawn)
 
 
 def _screen(show: Callable[[Console], None]) -> str:

@@ -1,21 +1,27 @@
 """The highest load that keeps an SLO: the twin says where to look, measured runs decide.
 
-slo             limits as one figure, the excess: the worst statistic over what it may be
-configurations  what is varied, and which configurations share their service times
-curve           the twin's excess over the rate, and where it crosses 1
-evidence        what one measured run says about the capacity, and what several say together
-search          which run to measure next, as a pure function of what is known; the loop over an injected `measure`
-answer          what came of it, for JSON, the screen and the plot
-recorded        a search whose answer so far is on disk after every run
+slo        limits as one figure, the excess: the worst statistic over its limit
+runs       the variants among which a search chooses, and the load of a measured run
+curve      the twin's excess over the rate, and where it crosses 1
+evidence   what one measured run says about the highest rate, and what several say together
+state      what is asked for, and all that a search knows
+search     which run to measure next, as a pure function of the state; the loop over an injected `measure`
+document   the result as a typed document
+result     makes it
+findings   the result in words
+recorded   a search whose result so far is on disk after every run
 """
 
-from harness.studies.capacity.configurations import Configuration, check_load, check_settings, grid
-from harness.studies.capacity.recorded import Finding, find
-from harness.studies.capacity.search import Goal, Measure, RunResult, State, Step, search
+from harness.studies.capacity.document import CapacityResult
+from harness.studies.capacity.recorded import Finding, find, load
+from harness.studies.capacity.runs import check_load, variants
+from harness.studies.capacity.search import search
 from harness.studies.capacity.slo import Limit, limits_of
+from harness.studies.capacity.state import Candidate, Goal, Measure, RunResult, State, Step
 
 __all__ = [
-    "Configuration",
+    "Candidate",
+    "CapacityResult",
     "Finding",
     "Goal",
     "Limit",
@@ -24,9 +30,9 @@ __all__ = [
     "State",
     "Step",
     "check_load",
-    "check_settings",
     "find",
-    "grid",
     "limits_of",
+    "load",
     "search",
+    "variants",
 ]

@@ -21,12 +21,10 @@ from harness.twin.pipeline import START_NS
 from harness.twin.services import Services
 
 SHARES = (0.97, 0.93, 0.88, 0.82, 0.75, 0.65, 0.55, 0.45, 0.35, 0.25, 0.15, 0.07, 0.02)
-"""Of the saturated throughput, from above: excess may fall with the load at first, while batches wait to fill.
-
-Closer to 1 latencies depend on every percent of the service times: there the limit is the throughput.
-"""
+"""Shares of the saturated rate, tried from above: the excess may fall with the load at first, while batches wait to
+fill. Closer to 1 latencies depend on every percent of the service times, and the limit is the throughput."""
 BEYOND = (10.0, 5.0, 3.0, 2.0, 1.6, 1.4, 1.25, 1.15, 1.08, 1.02)
-"""The same for pipelines that shed: they have a steady state at every load."""
+"""The same for pipelines that shed, which have a steady state at every load."""
 WARMUP_SHARE = 0.1
 RESOLUTION = 2e-3
 
@@ -35,9 +33,9 @@ LimitedBy = Literal["slo", "throughput", "service"]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is simulated: for a point of a curve replications of so many requests, the first tenth left out.
+    """How much is simulated: for each point of a curve `replications` of so many requests, less the first tenth.
 
-    copies: of the service samples, each with a curve of its own. resamples: of the pairs of latencies.
+    copies: bootstrap copies of the service samples. resamples: of the pairs of measured and replayed latencies.
     """
 
     requests: int = 25_000
@@ -51,8 +49,8 @@ class Size:
 class Curve:
     """Excess of the twin over the rate; every rate meets the same draws of arrivals and service times.
 
-    throughput_rps: what the pipeline carries saturated. factor: what measured latencies are to those of the twin.
-    lost: the share of the requests, at any rate, that is lost without the twin's knowing of it and so infinitely late.
+    saturated_rps: throughput of the saturated pipeline. factor: measured latencies over those of the twin. lost: share
+    of the requests that is lost at any rate, as far as the twin cannot know; they are infinitely late.
     """
 
     pipeline: Pipeline
@@ -60,13 +58,13 @@ class Curve:
     load: OpenLoad
     limits: Sequence[Limit]
     size: Size
-    throughput_rps: float
+    saturated_rps: float
     factor: float = 1.0
     lost: float = 0.0
 
     def excess(self, rate_rps: float) -> float:
         """Infinite without a steady state."""
-        if not self.pipeline.shed and rate_rps >= self.throughput_rps:
+        if not self.pipeline.shed and rate_rps >= self.saturated_rps:
             return math.inf
         parts = []
         for seed in np.random.SeedSequence(self.size.seed).spawn(self.size.replications):
@@ -83,18 +81,18 @@ class Curve:
 def curve(
     plan: Plan, calibration: Calibration, limits: Sequence[Limit], size: Size, factor: float = 1.0, lost: float = 0.0
 ) -> Curve:
-    """The curve of a Plan with measured service times of all its stages; for the others see `Curve`."""
+    """The curve of a Plan with measured service times of all its stages. factor, lost: see `Curve`."""
     assert not isinstance(plan.load, Closed)
     pipeline = of_plan(plan, calibration.overheads)
-    throughput_rps = saturated(pipeline, calibration, size.seed).throughput_rps
-    return Curve(pipeline, calibration, plan.load, limits, size, throughput_rps, factor, lost)
+    saturated_rps = saturated(pipeline, calibration, size.seed).throughput_rps
+    return Curve(pipeline, calibration, plan.load, limits, size, saturated_rps, factor, lost)
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """The highest rate that keeps the limits; 0 where none does, then `least` is the smallest excess, at `least_rps`.
+    """The highest rate that keeps the limits; 0 where none does: `least` is then the smallest excess, at `least_rps`.
 
-    limited_by: throughput, where the limits hold as far as there is a steady state; service, where they hold nowhere.
+    limited_by: throughput where the limits hold up to saturation, service where they hold at no rate.
     """
 
     rate_rps: float
@@ -104,7 +102,7 @@ class Crossing:
 
 
 def crossing(given: Curve, near_rps: float | None = None) -> Crossing:
-    """Find it near a rate, where one is given and it is there; else from above, first roughly."""
+    """Find the crossing: near a rate, if one is given and it is there; else from above, first roughly."""
     found = None if near_rps is None else _near(given, near_rps)
     if found is None:
         rough = _from_above(replace(given, size=smaller(given.size, 5)))
@@ -116,7 +114,7 @@ def _near(given: Curve, near_rps: float) -> Crossing | None:
     """The crossing within 30 % of a rate, if there is one."""
     low, high = near_rps / 1.3, near_rps * 1.3
     if not given.pipeline.shed:
-        high = min(high, SHARES[0] * given.throughput_rps)
+        high = min(high, SHARES[0] * given.saturated_rps)
     if low < high and given.excess(low) <= 1.0 < given.excess(high):
         return Crossing(_between(given, low, high), "slo", 1.0, low)
     return None
@@ -126,7 +124,7 @@ def _from_above(given: Curve) -> Crossing:
     shares = (*BEYOND, *SHARES) if given.pipeline.shed else SHARES
     seen: list[tuple[float, float]] = []
     for share in shares:
-        rate_rps = share * given.throughput_rps
+        rate_rps = share * given.saturated_rps
         found = given.excess(rate_rps)
         if found <= 1.0:
             if not seen:

@@ -1,4 +1,4 @@
-"""What one measured run says about the capacity of its configuration, and what several runs say together.
+"""What one measured run says about the highest rate of its variant, and what several runs say together.
 
 Two things make the p99 of a run uncertain: which requests happened to meet, and what the pipeline is. The first is
 much the larger, and it is known: the twin is given the very arrivals and service times of the run, and tells what
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,37 +23,40 @@ from harness.stats.intervals import inflation
 from harness.stats.proportions import share
 from harness.stats.slo import latencies
 from harness.studies.capacity.curve import Crossing, Curve, LimitedBy, Size, crossing, curve, slope, smaller
+from harness.studies.capacity.document import Purpose, RunVerdict
 from harness.studies.capacity.slo import Floats, Limit, excess, interval
 from harness.studies.predict.forecast import saturated
 from harness.twin.calibration import Calibration, calibrate
 from harness.twin.replay import replay
 
-Verdict = Literal["met", "not met", "undecided"]
-
 DRIFT = 0.03
-"""Standard deviation by which a machine's own speed differs from run to run, taken to be known as well as from EARLIER
-runs. docs/twin.md has what was seen."""
+"""Standard deviation of a machine's speed from run to run, relative. docs/twin.md has what was seen."""
 EARLIER = 4
+"""How many earlier runs are taken to have shown DRIFT."""
 FAR = 0.25
-"""Added uncertainty of a run's capacity, as a share of how far that capacity is from the run's own rate."""
+"""Added uncertainty of a run's highest rate, as a share of its distance from the rate of the run."""
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A measured run. Excesses are relative to the limits, see `slo`.
+    """A measured run. An excess is the worst statistic over its limit, see `slo`; lost requests are infinitely late.
 
-    measured, raw: as it stands, and the dependence-aware interval from these latencies alone (None: too few). lost: the
-    share of its requests that was lost and of which the twin does not know; all its figures count these as infinitely
-    late.
-    replayed, correlation: the twin with the same arrivals and service times. long_run, long_run_interval: without the
-    luck of the arrivals. capacity_rps: 0 where no rate keeps the limits. log_error: standard error of its logarithm
-    that comes from the run's length.
+    settings: the overrides of its variant.
+    rate_rps: offered. seconds: how long requests were offered and served.
+    measured: the excess of its requests. raw: the dependence-aware interval of that (None: too few requests).
+    lost: share of the requests that was lost, as far as the twin cannot know.
+    replayed: excess of the twin with the same arrivals and service times. correlation: of measured and replayed
+    latencies.
+    long_run, long_run_interval: the excess without the luck of the arrivals.
+    highest_rps: the highest rate that keeps the limits, by this run alone; 0 where none does. log_error: standard error
+    of its logarithm, as far as it comes from the length of the run.
+    saturated_rps: throughput of the saturated pipeline, by the twin.
     """
 
     settings: tuple[str, ...]
     path: str
-    purpose: str
+    purpose: Purpose
     rate_rps: float
     requests: int
     seconds: float
@@ -64,14 +67,19 @@ class Evidence:
     correlation: float
     long_run: float
     long_run_interval: tuple[float, float]
-    verdict: Verdict
+    verdict: RunVerdict
     saturated: bool
-    capacity_rps: float
-    throughput_rps: float
+    highest_rps: float
+    saturated_rps: float
     limited_by: LimitedBy
     log_error: float
     summary: Mapping[str, Any]
     calibration: Calibration
+
+    @property
+    def lost_requests(self) -> int:
+        """How many of its requests were dropped or failed."""
+        return int(self.summary["requests"]["dropped"] + self.summary["requests"]["failed"])
 
     @property
     def residual(self) -> float:
@@ -88,7 +96,7 @@ def weigh(
     *,
     settings: tuple[str, ...],
     path: str,
-    purpose: str,
+    purpose: Purpose,
 ) -> Evidence:
     """Make evidence of a run. Raises ValueError when no measured request completed."""
     calibration = calibrate(plan, records)
@@ -133,8 +141,8 @@ def weigh(
         long_run_interval=ends,
         verdict=_verdict(ends, raw, backlog_grew),
         saturated=backlog_grew,
-        capacity_rps=crosses.rate_rps,
-        throughput_rps=own.throughput_rps,
+        highest_rps=crosses.rate_rps,
+        saturated_rps=own.saturated_rps,
         limited_by=crosses.limited_by,
         log_error=log_error,
         summary=summary,
@@ -144,7 +152,7 @@ def weigh(
 
 @dataclass(frozen=True)
 class Estimate:
-    """A capacity with its interval, all 0 where no rate keeps the limits. half: of the interval, relative."""
+    """The highest rate with its 95 % interval, all 0 where no rate keeps the limits. half: half its width, relative."""
 
     rate_rps: float
     lo_rps: float
@@ -156,20 +164,19 @@ NONE = Estimate(0.0, 0.0, 0.0, 0.0)
 
 
 def combine(evidence: Sequence[Evidence]) -> Estimate:
-    """The capacity that runs of one configuration have in common.
+    """The highest rate by several runs of one variant; NONE when most of them say that no rate keeps the limits.
 
-    A mean of logarithms, weighted by each run's variance: its own sampling error, the machine's drift, and its
-    distance from the answer. The interval is Student's with the Birge ratio, the runs' dispersion over what these
-    variances expect (Birge, Physical Review 40, 1932), shrunk towards 1 as if EARLIER runs had shown it to be 1: so
-    that two runs that agree by chance are not taken for certainty. NONE when most runs say that no rate keeps the
-    limits.
+    A mean of logarithms, weighted by each run's variance: its own sampling error, the machine's drift, and the distance
+    of its rate from the result. The interval is Student's with the Birge ratio, the dispersion of the runs over what
+    these variances expect (Birge, Physical Review 40, 1932). The ratio is shrunk towards 1 as if EARLIER runs had shown
+    it to be 1, so that two runs that agree by chance give no false certainty.
     """
     from scipy.special import stdtrit
 
-    reached = [e for e in evidence if e.capacity_rps > 0]
+    reached = [e for e in evidence if e.highest_rps > 0]
     if not reached or 2 * len(reached) < len(evidence):
         return NONE
-    logs = np.log([e.capacity_rps for e in reached])
+    logs = np.log([e.highest_rps for e in reached])
     distance = np.log([e.rate_rps for e in reached]) - logs
     variance = DRIFT**2 + np.square([e.log_error for e in reached]) + np.square(FAR * distance)
     weight = 1 / variance
@@ -181,12 +188,12 @@ def combine(evidence: Sequence[Evidence]) -> Estimate:
 
 
 def lost_share(evidence: Sequence[Evidence]) -> float:
-    """What share of the requests of several runs was lost without the twin's knowing of it."""
+    """Share of the requests of several runs that was lost, as far as the twin cannot know."""
     return sum(e.lost * e.requests for e in evidence) / sum(e.requests for e in evidence)
 
 
-def _verdict(ends: tuple[float, float], raw: tuple[float, float] | None, saturated: bool) -> Verdict:
-    """Of one run at its own rate. Latencies that decide by themselves overrule the twin."""
+def _verdict(ends: tuple[float, float], raw: tuple[float, float] | None, saturated: bool) -> RunVerdict:
+    """Whether one run met the limits at its own rate. Where its latencies alone decide, they overrule the twin."""
     if raw is not None and not saturated:
         if raw[0] > 1:
             return "not met"
@@ -206,7 +213,8 @@ def _residual_error(
 ) -> float:
     """Standard error of the logarithm of measured over replayed excess, by a moving block bootstrap of the pairs.
 
-    Blocks are as long as requests depend on one another about the median, from n^(1/3) to n/10.
+    The length of a block is the inflation of the median (how many requests carry the information of one independent
+    one), from n^(1/3) to n/10.
     """
     n = len(ours)
     length = int(np.clip(inflation(ours, 0.5), round(n ** (1 / 3)), max(n // 10, 1)))
@@ -219,7 +227,7 @@ def _residual_error(
 
 
 def _of_lost(own: Curve, rate_rps: float, requests: int) -> tuple[float, float]:
-    """The excess at a rate with each end of the interval of the share of so many requests that was lost."""
+    """The excess at a rate for both ends of the interval on the share that was lost of so many requests."""
     found = share(round(own.lost * requests), requests)
     return replace(own, lost=found.lo).excess(rate_rps), replace(own, lost=found.hi).excess(rate_rps)
 
@@ -227,10 +235,10 @@ def _of_lost(own: Curve, rate_rps: float, requests: int) -> tuple[float, float]:
 def _service_error(
     own: Curve, calibration: Calibration, requests: int, crosses: Crossing, rng: np.random.Generator
 ) -> float:
-    """Standard error of the logarithm of the capacity that comes from the few services that were measured.
+    """Standard error of the logarithm of the highest rate, as far as it comes from the few services that were measured.
 
-    From copies of the samples, redrawn in blocks, each with a curve of its own; where requests were lost, their share
-    of so many `requests` is drawn anew, too.
+    From bootstrap copies of the samples, drawn in blocks, each with a curve of its own. Where requests were lost, the
+    share that is lost of so many `requests` is drawn anew, too.
     """
     if not crosses.rate_rps:
         return 0.0
@@ -242,15 +250,15 @@ def _service_error(
     moved = []
     for _ in range(own.size.copies):
         copy = calibration.resampled(rng)
-        throughput_rps = saturated(own.pipeline, copy, own.size.seed).throughput_rps
+        saturated_rps = saturated(own.pipeline, copy, own.size.seed).throughput_rps
         lost = float(rng.binomial(requests, own.lost)) / requests if own.lost else 0.0
-        found = crossing(replace(rough, services=copy, throughput_rps=throughput_rps, lost=lost), middle).rate_rps
+        found = crossing(replace(rough, services=copy, saturated_rps=saturated_rps, lost=lost), middle).rate_rps
         moved.append(math.log(max(found, middle / 2) / middle))
     return float(np.std(moved))
 
 
 def _span_s(records: RunRecords) -> float:
-    """How long requests were offered and served, the calibration of the rate included, s."""
+    """How long requests were offered and served, those that saturated the pipeline included, s."""
     return float(max(records.completed.max(), records.due.max()) - records.due.min()) / 1e9
 
 

@@ -1,19 +1,21 @@
-"""A search whose answer so far is on disk after every run, so that nothing that ends it costs what it had found."""
+"""A search whose result so far is on disk after every run, so that nothing that ends it costs what it had found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.errors import HarnessError, SaveError
 from harness.interruption import held
 from harness.store import new_folder, to_json
-from harness.studies.capacity.configurations import Configuration
+from harness.studies.capacity.document import SCHEMA_VERSION, CapacityResult
 from harness.studies.capacity.result import conclude
-from harness.studies.capacity.search import Candidate, Goal, Measure, State, Step, search
+from harness.studies.capacity.search import search
+from harness.studies.capacity.state import Candidate, Goal, Measure, State, Step
+from harness.studies.document import read
 from harness.studies.sweep.folder import replace as replace_file
+from harness.studies.variants import Variant
 
 FILE = "capacity.json"
 Observe = Callable[[State, Step | None], None]
@@ -21,57 +23,63 @@ Observe = Callable[[State, Step | None], None]
 
 @dataclass(frozen=True)
 class Finding:
-    """How a search ended. answer: see `answer.conclude`, with `saved`, its file; error: what ended it."""
+    """How a search ended. error: what ended it, or why every variant failed."""
 
     state: State
-    answer: dict[str, Any]
+    result: CapacityResult
     error: HarnessError | None = None
 
 
-def find(configurations: Sequence[Configuration], goal: Goal, measure: Measure, out: Path, observe: Observe) -> Finding:
-    """Search, and keep the answer in a folder of its own beside the runs. Never raises a HarnessError.
+def load(folder: Path) -> CapacityResult:
+    """The result of a saved search. Raises UsageError."""
+    return read(CapacityResult, folder / FILE, "a saved search for the capacity", SCHEMA_VERSION)
+
+
+def find(variants: Sequence[Variant], goal: Goal, measure: Measure, out: Path, observe: Observe) -> Finding:
+    """Search, and keep the result in a folder of its own beside the runs. Raises no HarnessError.
 
     A signal ends the search, during a run as well as between two.
     """
-    file = _File(out / configurations[0].plan.scenario.name)
-    state = State(goal, tuple(map(Candidate, configurations)))
-    answer: dict[str, Any] = {}
+    file = _File(out / variants[0].plan.scenario.name)
+    state = State(goal, tuple(map(Candidate.of, variants)))
+    result: CapacityResult | None = None
     try:
         with held() as interruption:
-            for state, step in search(configurations, goal, measure):
+            for state, step in search(variants, goal, measure):
                 observe(state, step)
-                answer = file.write(conclude(state, outlook=step is None and not state.signal))
+                result = file.write(conclude(state, outlook=step is None and not state.signal))
                 received = interruption.take()
                 if received and not state.signal:
                     return _stopped(state, file, received)
     except HarnessError as error:
-        return Finding(state, answer or conclude(state, outlook=False), error)
-    return Finding(state, answer, next((c.failed for c in state.candidates if state.status == "failed"), None))
+        return Finding(state, result or conclude(state, outlook=False), error)
+    failed = next((c.failed for c in state.candidates if state.status == "failed"), None)
+    return Finding(state, result or conclude(state, outlook=False), failed)
 
 
 def _stopped(state: State, file: _File, received: int) -> Finding:
-    """Between two runs."""
+    """The finding of a search that a signal ended between two runs."""
     if state.status == "searching":
         state = replace(state, status="interrupted")
     state = replace(state, signal=received)
-    answer = conclude(state, outlook=False)
+    result = conclude(state, outlook=False)
     try:
-        return Finding(state, file.write(answer))
+        return Finding(state, file.write(result))
     except SaveError as error:
-        return Finding(state, answer, error)
+        return Finding(state, result, error)
 
 
 class _File:
-    """The answer's file; its folder is made with the first answer, and later ones replace that one whole."""
+    """The file of the result. Its folder is made with the first result; later ones replace that one whole."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._path: Path | None = None
 
-    def write(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Write; return the answer with its place. Raises SaveError."""
+    def write(self, result: CapacityResult) -> CapacityResult:
+        """Write; return the result with its place. Raises SaveError."""
         if self._path is None:
-            self._path = new_folder(self._home, lambda folder: None, what="the answer", prefix="capacity-") / FILE
-        placed = {**answer, "saved": str(self._path)}
-        replace_file(self._path, (to_json(placed) + "\n").encode())
+            self._path = new_folder(self._home, lambda folder: None, what="the result", prefix="capacity-") / FILE
+        placed = result.model_copy(update={"saved": str(self._path)})
+        replace_file(self._path, (to_json(placed.as_json()) + "\n").encode())
         return placed
