@@ -128,14 +128,24 @@ def test_only_one_process_runs_a_sweep(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema_version": 99}', '{"schema_version": 1}'])
-@pytest.mark.parametrize("file", ["sweep.json", "index.json"])
-def test_a_folder_that_is_no_sweep_is_an_error_that_names_it(file, text, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "not {}: Expecting value"),
+        ("{", "not {}: Expecting property name"),
+        ("[]", "not {}: it is no mapping"),
+        ("{}", "not {}: it has no schema_version"),
+        ('{"schema_version": 99}', "{} of schema_version 99, and this is known up to 1"),
+        ('{"schema_version": 1}', "not {}: no proper "),
+    ],
+)
+@pytest.mark.parametrize(("file", "what"), [("sweep.json", "a sweep"), ("index.json", "the index of a sweep")])
+def test_a_folder_that_is_no_sweep_is_an_error_that_names_it(file, what, text, says, tmp_path):
     sweep = sweeps.begin(tmp_path, "stages.second.workers=1,2")
     (sweep.path / file).write_text(text)
-    with pytest.raises(UsageError, match="not a sweep") as error:
+    with pytest.raises(UsageError) as error:
         result(sweep)
-    assert str(sweep.path) in str(error.value)
+    assert f"{sweep.path / file}: {says.format(what)}" in str(error.value)
 
 
 def test_the_time_left_is_what_variants_took_before(tmp_path):

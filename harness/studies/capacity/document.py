@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from harness.documents import Document, Kind, Number, key
 from harness.studies.capacity.curve import LimitedBy
-from harness.studies.document import Document, Number, key
 
-SCHEMA_VERSION = 1
 Purpose = Literal["calibrate", "lower edge", "upper edge", "most hopeful"]
 """calibrate: to learn service times from. An edge: of the interval on the highest rate. most hopeful: where the SLO is
 missed by least."""
@@ -137,7 +136,7 @@ class VariantCapacity(Document):
 class CapacityResult(Document):
     """A search for the highest load that keeps an SLO, as far as it has come."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
     kind: Literal["capacity"] = "capacity"
     scenario: str
     slo: tuple[SloLimit, ...]
@@ -169,3 +168,6 @@ class CapacityResult(Document):
         best = next((variant for variant in self.variants if variant.verdict == "best"), None)
         measured = (variant for variant in self.variants if variant.runs)
         return best or max(measured, key=lambda variant: len(variant.runs), default=None)
+
+
+CAPACITY = Kind("a saved search for the capacity", CapacityResult)

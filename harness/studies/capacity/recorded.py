@@ -9,11 +9,10 @@ from pathlib import Path
 from harness.errors import HarnessError, SaveError
 from harness.interruption import held
 from harness.store import new_folder, to_json
-from harness.studies.capacity.document import SCHEMA_VERSION, CapacityResult
+from harness.studies.capacity.document import CAPACITY, CapacityResult
 from harness.studies.capacity.result import conclude
 from harness.studies.capacity.search import search
 from harness.studies.capacity.state import Candidate, Goal, Measure, State, Step
-from harness.studies.document import read
 from harness.studies.sweep.folder import replace as replace_file
 from harness.studies.variants import Variant
 
@@ -32,7 +31,7 @@ class Finding:
 
 def load(folder: Path) -> CapacityResult:
     """The result of a saved search. Raises UsageError."""
-    return read(CapacityResult, folder / FILE, "a saved search for the capacity", SCHEMA_VERSION)
+    return CAPACITY.read(folder / FILE)
 
 
 def find(variants: Sequence[Variant], goal: Goal, measure: Measure, out: Path, observe: Observe) -> Finding:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from harness.studies.document import Document, key
+from harness.documents import Document, key
 from harness.studies.predict.stage import OneStage
 
 Latencies = Mapping[str, float | None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from harness.studies.document import Document, key
+from harness.documents import Document, key
 from harness.studies.predict.document import Forecast, Interval
 from harness.studies.sweep.trials import Value
 

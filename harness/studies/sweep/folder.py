@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness import files
+from harness.documents import Document, Kind
 from harness.errors import SaveError, UsageError
 from harness.scenario import Scenario, dump, load
 from harness.store import SavedRun, list_runs
-from harness.studies.document import Document, read
-from harness.studies.sweep.spec import SCHEMA_VERSION, Spec
+from harness.studies.sweep.spec import SWEEP, Spec
 from harness.studies.sweep.trials import Trial
 
 SPEC, INDEX, CELLS, RUNS = "sweep.json", "index.json", "cells", "runs"
@@ -54,9 +54,12 @@ class Entry(Document):
 class SavedIndex(Document):
     """index.json."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
     machines: tuple[Machine, ...]
     entries: tuple[Entry, ...]
+
+
+INDEXED = Kind("the index of a sweep", SavedIndex)
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,12 @@ class SweepFolder:
     @property
     def spec(self) -> Spec:
         """What was asked. Raises UsageError."""
-        return read(Spec, self.path / SPEC, "a sweep", SCHEMA_VERSION)
+        return SWEEP.read(self.path / SPEC)
 
     @property
     def index(self) -> Index:
         """What has ended so far. Raises UsageError."""
-        found = read(SavedIndex, self.path / INDEX, "a sweep", SCHEMA_VERSION)
+        found = INDEXED.read(self.path / INDEX)
         return Index({entry.trial: entry for entry in found.entries}, found.machines)
 
     @property

@@ -9,15 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from harness.documents import Document, Kind, key
 from harness.errors import UsageError
 from harness.plan import Plan, resolve
 from harness.scenario import Axis, Scenario, combinations, dump, read, with_overrides
-from harness.studies.document import Document, key
 from harness.studies.sweep.trials import Trial, Value, shuffled_rounds
 from harness.studies.variants import Variant, label_of, plan_variants
 
-SCHEMA_VERSION = 1
-"""The newest sweep.json and index.json that are read here."""
 MOST_TRIALS = 10_000
 _OPTIONS = {
     "text": "the scenario file", "overrides": "--set", "axes": "--vary", "repeats": "--repeat", "seed": "--seed",
@@ -36,7 +34,7 @@ class SavedAxis(Document):
 class Spec(Document):
     """All that decides what a sweep measures: sweep.json."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
     scenario: str
     """Its name."""
     text: str
@@ -88,6 +86,9 @@ class Spec(Document):
     def differences(self, given: Mapping[str, Any]) -> list[str]:
         """The options whose given parts differ from this spec. A part that is None was not given."""
         return [_OPTIONS[name] for name, part in given.items() if part is not None and part != getattr(self, name)]
+
+
+SWEEP = Kind("a sweep", Spec)
 
 
 def prepare(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from harness.studies.document import key
+from harness.documents import key
 
 Value = int | float | str
 """A value of an axis, for tables and plots: see `Axis.scalars`."""
