@@ -51,10 +51,10 @@ class Registry(Generic[Kind]):
             raise kind
         return kind
 
-    def check(self, name: object) -> None:
-        """Raise PluginError if this is the name of a plug-in that cannot be loaded. Loads none of the project's own."""
-        if isinstance(name, str) and name in self._plugins:
-            self[name]
+    def problem(self, name: object) -> str:
+        """Why a plug-in of this name cannot be used; empty if it can, or if there is none."""
+        error = self._get(name) if isinstance(name, str) and name in self._plugins else None
+        return f"{error.what}. {error.hint}" if isinstance(error, PluginError) else ""
 
     @cached_property
     def _plugins(self) -> dict[str, list[EntryPoint]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, Union
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from harness.arrivals import Bursts, Closed, Constant, Gamma, OpenLoad, Poisson, Trace
 from harness.keys import MAX_CAPACITY, NAME, Keys
@@ -120,10 +120,12 @@ class Scenario(Keys):
             return {**raw, "stages": stages}
         return raw
 
-    @model_validator(mode="after")
-    def _executor_loads(self) -> Self:
-        EXECUTORS.check(self.executor)
-        return self
+    @field_validator("executor")
+    @classmethod
+    def _executor_loads(cls, name: str) -> str:
+        if problem := EXECUTORS.problem(name):
+            raise ValueError(problem)
+        return name
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -27,11 +27,7 @@ Problem = tuple[KeyPath, str]
 
 
 def validate(document: Document, overrides: Sequence[Override] = ()) -> Scenario:
-    """The Scenario that a document holds.
-
-    Raises ScenarioError, which lists every problem with its line or override, and PluginError where a plug-in that it
-    needs cannot be loaded.
-    """
+    """The Scenario that a document holds. Raises ScenarioError, which lists every problem with its line or override."""
     flat = dict(document.raw)
     problems: list[Problem] = []
     if isinstance(flat.get("stages"), list):
@@ -95,8 +91,7 @@ def _flat(stage: Any, path: KeyPath, problems: list[Problem]) -> Any:
         return stage
     kind, options = unfold(stage)
     if kind not in kinds:
-        STAGES.check(kind)
-        message = f"unknown stage{_nearest(str(kind), kinds)}; the kinds are {', '.join(kinds)}"
+        message = STAGES.problem(kind) or f"unknown stage{_nearest(str(kind), kinds)}; the kinds are {', '.join(kinds)}"
         problems.append(((*path, str(kind)), message))
         return stage
     if options is not None and not isinstance(options, dict):
@@ -127,8 +122,7 @@ def _problem(error: Mapping[str, Any], flat: dict[str, Any]) -> Problem:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         key = context["discriminator"].strip("'")
         value = given.get(key) if isinstance(given, dict) else None
-        ARRIVALS.check(value)
-        return (*path, key), _one_of(list(ARRIVALS.kinds), value)
+        return (*path, key), ARRIVALS.problem(value) or _one_of(list(ARRIVALS.kinds), value)
     if kind == "literal_error":
         return path, _one_of([a.strip("' ") for a in context["expected"].replace(" or ", ", ").split(",")], given)
     if kind == "value_error":
