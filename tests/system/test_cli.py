@@ -223,13 +223,13 @@ def test_a_crash_s_text_of_many_lines_is_told_in_one(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "tests/scenarios_bad/unknown_key.yaml"], "unknown_key.yaml:5: lod: unknown key (did you mean load?)"),
-        (["run", "tests/scenarios_bad/trace_that_goes_back.yaml"], "trace_that_goes_back.yaml:7: load.file: "),
+        (["run", "tests/scenario/bad/unknown_key.yaml"], "unknown_key.yaml:5: lod: unknown key (did you mean load?)"),
+        (["run", "tests/scenario/bad/trace_that_goes_back.yaml"], "trace_that_goes_back.yaml:7: load.file: "),
         (["run", "scenarios/mm1.yaml", "--set", "load.rate=5"], "--set load.rate=5: load.rate: expected a rate"),
         (["run", "smok"], "Did you mean scenarios/smoke.yaml?"),
         (["run", "scenarios/mm1.yaml", "--requests", "0"], "0 is not in the range"),
         (["run"], "Missing argument 'SCENARIO'"),
-        (["validate", "tests/scenarios_bad/not_yaml.yaml"], "not_yaml.yaml:5: not YAML"),
+        (["validate", "tests/scenario/bad/not_yaml.yaml"], "not_yaml.yaml:5: not YAML"),
         (["show", "last~5", "--out", "absent"], "there are no runs under absent"),
     ],
 )
@@ -261,7 +261,7 @@ def test_validate_accepts_all_scenarios_and_says_what_each_stage_hands_on():
 
 
 def test_validate_reports_every_file_and_ends_with_2_if_one_is_bad():
-    good, bad = ROOT / "scenarios" / "mm1.yaml", ROOT / "tests" / "scenarios_bad" / "no_cv.yaml"
+    good, bad = ROOT / "scenarios" / "mm1.yaml", ROOT / "tests" / "scenario" / "bad" / "no_cv.yaml"
     result = CliRunner().invoke(cli, ["validate", str(bad), str(good), "absent"])
     assert result.exit_code == 2
     assert f"{good}: ok" in result.stdout

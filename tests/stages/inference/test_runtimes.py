@@ -17,7 +17,7 @@ from harness.host.cpu import simd
 from harness.stages.inference.quantisation import samples
 from harness.stages.inference.runtimes import RUNTIMES
 from tests.runtimes.networks import SHAPE
-from tests.runtimes.opening import FACTORY, READS_ONNX, answers, expected, inputs, model_for, network, stage
+from tests.runtimes.opening import READS_ONNX, answers, expected, inputs, model_for, network, stage
 
 TWO_OUTPUTS = {"factory": "tests.runtimes.networks:two_outputs"}
 
@@ -30,6 +30,8 @@ def usable(runtime: str, folder: Path) -> dict[str, str]:
 
 
 COMPILES = pytest.param("torch.compile", marks=pytest.mark.slow)  # with g++, for 10 s
+
+
 EVERY = [COMPILES if name == "torch.compile" else name for name in RUNTIMES]
 
 
@@ -182,27 +184,3 @@ def test_cuda_answers_as_the_cpu_does_and_times_its_parts(runtime: str, tmp_path
     assert min(opened.part_ns) > 0
     if runtime != "onnxruntime":
         assert effective["peak_device_mb"] > 0
-
-
-def test_what_does_not_go_together_is_an_error_of_the_scenario() -> None:
-    for options, says in [
-        (
-            {"runtime": "torch", "model": {"onnx": "a.onnx"}},
-            "runtime torch takes no onnx model; onnxruntime or openvino",
-        ),
-        ({"precision": "int8"}, "precision: int8 goes with runtime onnxruntime or openvino"),
-        ({"runtime": "openvino", "device": "cuda"}, "device: cuda goes with runtime torch"),
-        ({"runtime": "openvino", "channels_last": True}, "channels_last goes with runtime torch"),
-        ({"model": {"onnx": "a.onnx"}, "weights": "b.pt"}, "brings its weights"),
-        ({"model": {"onnx": "a.onnx", "export": "b.pt2"}}, "exactly one of the keys"),
-        ({"model": {"factory": "no colon"}}, "should match pattern"),
-    ]:
-        with pytest.raises(ValueError, match=says):
-            stage(**options)
-
-
-def test_a_model_file_chooses_its_runtime() -> None:
-    forms = {"torchscript": "torchscript", "export": "torch.export", "onnx": "onnxruntime", "openvino": "openvino"}
-    for form, wanted in forms.items():
-        assert stage(model={form: "some.file"})._options.runtime == wanted
-    assert stage(model=FACTORY)._options.runtime == "torch"
