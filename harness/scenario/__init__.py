@@ -1,8 +1,6 @@
 """Scenario files: YAML in, one frozen, validated `Scenario` out. yaml is imported nowhere else.
 
-units       durations and rates as users write them (`5 ms`, `20/s`)
-keys        what every part of a scenario has in common
-loads, stages, model   every key that a scenario may hold, with its default and what it means
+model       every key that a scenario may hold; those of stages and loads come from harness.registry
 reading     text to plain data, with the line of each key
 overriding  what `--set` puts over it
 varying     what `--vary` makes of it: axes and their combinations

@@ -49,6 +49,8 @@ __all__ = [
     "Trace",
 ]
 
+DEFAULT_EXECUTOR = "process"
+
 if TYPE_CHECKING:
     Stage: TypeAlias = StageOptions
     Load: TypeAlias = OpenLoad | Closed
@@ -93,7 +95,7 @@ class Scenario(Keys):
     """Results are saved under it."""
     description: str = ""
     """One line for people."""
-    executor: ExecutorName = "process"
+    executor: ExecutorName = DEFAULT_EXECUTOR
     """`process`: a process for the producer and for each worker. `asyncio`: one process, compute in threads."""
     source: Source = Source()
     """The images."""

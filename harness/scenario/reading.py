@@ -18,9 +18,9 @@ SUFFIX = ".yaml"
 MOST_NODES = 100_000  # a few aliases of aliases can stand for billions of them
 
 
-@dataclass(frozen=True)
+@dataclass
 class Document:
-    """What a file holds. where: its name; lines: on which line each key path and each entry of a list stands."""
+    """What a file holds. where: its name. raw: what is set over it changes it. lines: of each key path and entry."""
 
     where: str
     raw: dict[str, Any]

@@ -7,6 +7,7 @@ import pytest
 from harness import scenario
 from harness.errors import ScenarioError
 from harness.studies.planning import plan_of
+from tests.scenario.files import LOAD
 
 
 @pytest.fixture
@@ -45,6 +46,14 @@ def base(write):
 def test_an_override_sets_any_key(base, override, found):
     assert found(scenario.load(base, [override]))
     assert found(scenario.with_overrides(scenario.load(base), [override]))
+
+
+def test_an_override_adds_to_a_word_that_stands_for_options(write):
+    words = write(f"name: words\n{LOAD}stages:\n  - preprocess: auto\n  - inference\n  - postprocess:\n")
+    settings = ["stages.preprocess.backend=torchvision", "stages.inference.classes=10", "stages.postprocess.top_k=3"]
+    preprocess, inference, postprocess = scenario.load(words, settings).stages
+    assert (preprocess.recipe, preprocess.backend) == ("auto", "torchvision")
+    assert (inference.classes, postprocess.top_k) == (10, 3)
 
 
 def test_overrides_are_applied_in_order(base):

@@ -10,6 +10,7 @@ from typing import Any
 from harness import files
 from harness.errors import SaveError, UsageError
 from harness.report.figures import ms
+from harness.scenario.model import DEFAULT_EXECUTOR
 from harness.text import printable
 
 STAGES = ("preprocess", "inference", "postprocess")
@@ -30,7 +31,7 @@ def row(run: str, summary: Mapping[str, Any]) -> Row:
     cores = f", {system['cores']:g} cores" if system.get("cores") else ""
     cells = {
         "run": run,
-        "scenario": summary["name"] + ("" if summary["executor"] == "process" else f", {summary['executor']}"),
+        "scenario": summary["name"] + ("" if summary["executor"] == DEFAULT_EXECUTOR else f", {summary['executor']}"),
         "platform": f"{system.get('cpu') or NONE}{cores}",
         "Python": system.get("python"),
         "torch": libraries.get("torch"),
