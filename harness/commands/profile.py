@@ -12,16 +12,20 @@ SCHEMA_VERSION = 1
 
 @click.command("profile")
 @click.argument("scenario", type=click.Path(path_type=Path))
-@click.option("--stage", "name", metavar="NAME", help="Which stage; the inference, unless given.")
-@click.option("--under-load/--alone", default=True, help="In its workers while the scenario runs (default), or alone.")
+@click.option("--stage", "name", metavar="NAME", help="Stage to profile.  [default: the inference]")
 @click.option(
-    "--calls", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many to sample in each worker."
+    "--under-load/--alone",
+    default=True,
+    help="Sample its workers while the scenario runs (default), or the stage alone.",
 )
-@click.option("--top", type=click.IntRange(min=1), default=15, show_default=True, help="How many operators to show.")
+@click.option(
+    "--calls", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Calls to sample in each worker."
+)
+@click.option("--top", type=click.IntRange(min=1), default=15, show_default=True, help="Operators to show.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key of the scenario; repeatable.")
 @click.option("--trace", type=click.Path(path_type=Path, dir_okay=False), help="Write a trace for ui.perfetto.dev.")
 @click.option("--flame", type=click.Path(path_type=Path, dir_okay=False), help="Write a flame view of Python (HTML).")
-@click.option("--json", "json_to", metavar="PATH", help="Write the answer as JSON to a file, or to - and nothing else.")
+@click.option("--json", "json_to", metavar="PATH", help="Write the result as JSON to a file, or to - and nothing else.")
 def command(
     scenario: Path, name: str | None, under_load: bool, calls: int, top: int, overrides: tuple[str, ...],
     trace: Path | None, flame: Path | None, json_to: str | None,
@@ -34,8 +38,8 @@ def command(
       harness profile scenarios/resnet18_cpu.yaml --alone --trace operators.json
       harness profile scenarios/resnet18_cpu.yaml --stage preprocess --flame preprocess.html
 
-    After some calls as they are come as many that torch.profiler, ONNX Runtime's or OpenVINO's own profiler watches,
-    and with --flame as many for pyinstrument. Being watched slows them down: it is no measurement, and not saved.
+    Some calls are timed as they are, as many with torch.profiler or the profiler of ONNX Runtime or OpenVINO, and with
+    --flame as many with pyinstrument. A profiler slows calls down, so nothing is saved as a measurement.
     """
     from harness import store
     from harness.commands import output
@@ -59,7 +63,7 @@ def command(
         output.say(text)
     else:
         report.show(output.screen(), found, top)
-        unwritten = output.write_json(json_to, text, "answer") if json_to else None
+        unwritten = output.write_json(json_to, text, "result") if json_to else None
     failed = error or unwritten
     if failed is not None:
         raise failed

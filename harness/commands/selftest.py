@@ -1,4 +1,4 @@
-"""`harness selftest`: is the instrument right on this machine?"""
+"""`harness selftest`: is the tool right on this machine?"""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from harness.errors import NOT_MET
 
 @click.command("selftest")
 @click.option(
-    "--requests", type=click.IntRange(min=200), default=1500, show_default=True, help="Of each delay pipeline."
+    "--requests",
+    type=click.IntRange(min=200),
+    default=1500,
+    show_default=True,
+    help="Requests of each pipeline of delays.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as JSON and nothing else.")
 def command(requests: int, as_json: bool) -> None:
-    """Prove the instrument here, in about two minutes.
+    """Check the tool on this machine, in about two minutes.
 
     \b
     Example:
       harness selftest
       harness selftest --requests 5000 --json
 
-    Real pipelines whose answer is known: what a hop costs, delay stages against exact queueing theory, every request
-    against its replay in the twin, a planted stall; and the twin against theory. Ends with exit code 3 when something
-    does not hold, or when the machine is too noisy to say.
+    Runs real pipelines with known results: the cost of a hop, delay stages against exact queueing theory, every request
+    against its replay in the twin, a planted stall; and the twin against theory. Exit code 3: a check failed, or the
+    machine is too noisy to tell.
     """
     from harness.report.screens import selftest as report
     from harness.studies.selftest import selftest

@@ -1,7 +1,7 @@
-"""Where a stage's service goes: its operators, as the profiler of its runtime sees them, and its Python code.
+"""Where the service time of a stage goes: its operators, by the profiler of its runtime, and its Python code.
 
-Under load the stage is sampled inside its workers while the scenario runs; alone it is given image after image. Either
-way what is sampled is slowed down, so nothing of it counts as a measurement and no run is saved.
+Under load, the stage is sampled inside its workers while the scenario runs; alone, it is given one batch after another.
+Either way sampling slows it down, so nothing of it counts as a measurement and no run is saved.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.errors import HarnessError, RunFailed, SaveError, UsageError
 from harness.executors.progress import Observer
@@ -24,15 +24,16 @@ from harness.outputs.serve import serve
 from harness.plan import Plan, StagePlan
 from harness.scenario.model import Inference
 from harness.stages.base import Sampling
+from harness.stages.profiling import Sample
 from harness.stages.source import load
 
 WARM_UP = 5
-"""Calls before those that are sampled, of a stage alone."""
+"""Calls before the sampled ones, of a stage alone."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """An operator, each call of the stage. share: of the time that the profiled calls took."""
+    """An operator: how often a call of the stage runs it, and how long it takes. share: of all profiled calls."""
 
     name: str
     device: str
@@ -43,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Profile:
-    """What was seen of a stage. plain_ms, profiled_ms: a call on average, as it is and while it was watched.
+    """Where the service time of a stage went. plain_ms, profiled_ms: mean of a call, without and with the profiler.
 
     plain_ms is None where the runtime's profiler cannot be off.
     """
@@ -58,9 +59,9 @@ class Profile:
     plain_ms: float | None
     profiled_ms: float
     operators: tuple[Row, ...]
-    """The longest first, all of them."""
+    """All of them, the longest first."""
     outside: float
-    """Share of the calls in no operator on the CPU: Python, copies, waiting."""
+    """Share of the profiled calls' time in no operator on the CPU: Python, copies, waiting."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ def stage_of(plan: Plan, name: str | None) -> StagePlan:
 def profile(
     plan: Plan, stage: StagePlan, calls: int, files: Files, *, alone: bool, observe: Observer = lambda progress: None
 ) -> tuple[Profile, HarnessError | None]:
-    """Sample so many calls of a stage in each of its workers; the error is why a file could not be written.
+    """Sample so many calls of a stage in each of its workers. The error says why a file could not be written.
 
-    Raises what ended the run, UsageError.
+    Raises UsageError, and the error that ended the run.
     """
     if files.flame is not None and find_spec("pyinstrument") is None:
         raise UsageError(
@@ -104,7 +105,7 @@ def profile(
                 raise execution.error
             if execution.status == "interrupted":
                 raise Interrupted(execution.signal)
-        samples = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.json"))]
+        samples = [Sample.read(path) for path in sorted(Path(folder).glob("*.json"))]
         if not samples:
             raise RunFailed(
                 f"there were not {calls + 1} calls to sample",
@@ -116,7 +117,7 @@ def profile(
 
 
 def _alone(plan: Plan, stage: StagePlan, sampling: Sampling) -> None:
-    """The stages up to this one in one process, each call with a full batch."""
+    """Serve full batches in this process, by the stages up to this one."""
     images = load(plan.scenario.source, plan.seed("content"), plan.seed("images"))
     try:
         batch = stage.batch_max
@@ -129,19 +130,17 @@ def _alone(plan: Plan, stage: StagePlan, sampling: Sampling) -> None:
         images.close()
 
 
-def _profile(
-    plan: Plan, stage: StagePlan, samples: Sequence[dict[str, Any]], mode: Literal["under load", "alone"]
-) -> Profile:
-    """All workers' samples together."""
+def _profile(plan: Plan, stage: StagePlan, samples: Sequence[Sample], mode: Literal["under load", "alone"]) -> Profile:
+    """The samples of all workers together."""
     counts: dict[tuple[str, str], int] = defaultdict(int)
     times: dict[tuple[str, str], float] = defaultdict(float)
     for sample in samples:
-        for operator in sample["operators"]:
-            key = operator["name"], operator["device"]
-            counts[key] += operator["count"]
-            times[key] += operator["self_us"]
-    profiled = [ns for sample in samples for ns in sample["profiled_ns"]]
-    plain = [ns for sample in samples for ns in sample["plain_ns"]]
+        for operator in sample.operators:
+            key = operator.name, operator.device
+            counts[key] += operator.count
+            times[key] += operator.self_us
+    profiled = [ns for sample in samples for ns in sample.profiled_ns]
+    plain = [ns for sample in samples for ns in sample.plain_ns]
     calls, total_us = len(profiled), sum(profiled) / 1e3
     rows = [
         Row(name, device, counts[name, device] / calls, us / 1e3 / calls, us / total_us)
@@ -152,10 +151,10 @@ def _profile(
         scenario=plan.scenario.name,
         stage=stage.name,
         mode=mode,
-        source=samples[0]["source"],
+        source=samples[0].source,
         workers=len(samples),
         calls=calls,
-        requests=sum(sample["items"] for sample in samples),
+        requests=sum(sample.items for sample in samples),
         plain_ms=sum(plain) / len(plain) / 1e6 if plain else None,
         profiled_ms=total_us / 1e3 / calls,
         operators=tuple(sorted(rows, key=lambda row: -row.self_ms)),
@@ -164,7 +163,7 @@ def _profile(
 
 
 def _keep(folder: str, files: Files) -> HarnessError | None:
-    """Copy the traces of all workers, as one, and a flame view to where they were asked for; return why that failed."""
+    """Copy the traces of all workers, as one, and a flame view to where the user wants them; return why that failed."""
     traces, flames = (sorted(Path(folder).glob(pattern)) for pattern in ("*.trace", "*.html"))
     for wanted, found, option in ((files.trace, traces, "--trace"), (files.flame, flames, "--flame")):
         if wanted is None:

@@ -1,4 +1,4 @@
-"""Proof that the instrument is right here: real runs whose answers are known, and the twin against theory."""
+"""Checks that the tool is right on this machine: real runs with known results, and the twin against theory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from harness.scenario import Scenario
 from harness.stats.budget import PRODUCER, budget
 from harness.stats.intervals import dependent
 from harness.stats.quantiles import quantile
-from harness.theory import Prediction
+from harness.theory import NoSteadyState, Prediction
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.replay import replay
 
-CONFIDENCE = 0.999  # of each interval: there are about twenty, and all are to hold
+CONFIDENCE = 0.999  # of each interval: there are about twenty, and all of them should hold
 SERVICE_MS = 3.0
-SHIFT_MS = 0.3  # what hand-over between processes may add to a latency, each stage
+SHIFT_MS = 0.3  # what the hop to each stage may add to a latency
 NOISY_STEAL, NOISY_LATENESS = 0.02, 0.1  # shares: of CPU time; of the mean service time, at p99
 
 Verdict = Literal["pass", "fail", "noise"]
@@ -33,7 +33,7 @@ Verdict = Literal["pass", "fail", "noise"]
 
 @dataclass(frozen=True)
 class Line:
-    """One expectation and what came of it. unit: of the figures; a noise line is a failure that noise explains."""
+    """One expectation and its outcome. unit: of the figures. verdict: noise is a failure that noise explains."""
 
     test: str
     expected: float
@@ -46,7 +46,7 @@ class Line:
 
 
 def selftest(requests: int = 1500) -> Iterator[Line]:
-    """Run everything; yield each line as it is known. requests: of each delay pipeline. Raises RunFailed."""
+    """Run all checks; yield each line as it is known. requests: of each pipeline of delays. Raises RunFailed."""
     yield from _floor()
     for utilisation in (0.3, 0.6):
         rate = utilisation / SERVICE_MS * 1e3
@@ -85,12 +85,12 @@ def _run(plan: Plan) -> tuple[Execution, RunRecords]:
 
 
 def _lateness_ns(execution: Execution) -> float:
-    """p99 of the producer's own lateness."""
+    """p99 of the producer's own lateness, ns."""
     return quantile(budget(execution.records).components[PRODUCER], 0.99)
 
 
 def _noise(execution: Execution) -> str:
-    """What disturbed a run enough to explain a deviation, or ''."""
+    """What disturbed a run enough to explain a deviation; empty when nothing did."""
     steal = execution.host.get("steal") or 0.0
     late_ms = _lateness_ns(execution) / 1e6
     found = []
@@ -105,7 +105,7 @@ def _noise(execution: Execution) -> str:
 
 
 def _floor() -> Iterator[Line]:
-    """What the instrument itself costs: a clock read, a hop, the producer's lateness."""
+    """What the tool itself costs: a clock read, a hop, the producer's lateness."""
     read_us = _timed(lambda: [clock.now_ns() for _ in range(10_000)]) / 10_000 * 1e6
     yield Line("clock, a read", 0.1, read_us, 0.0, 2.0, "us", "pass" if read_us < 2.0 else "fail")
     null = {"kind": "null", "payload": 602_112, "capacity": 16}
@@ -127,7 +127,9 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _queue(name: str, stages: list[dict[str, Any]], exact: Any, rate: float, requests: int) -> Iterator[Line]:
+def _queue(
+    name: str, stages: list[dict[str, Any]], exact: Prediction | NoSteadyState, rate: float, requests: int
+) -> Iterator[Line]:
     """A real pipeline of delays: its sojourn times against theory, and against their replay in the twin."""
     assert isinstance(exact, Prediction)
     plan = _plan("selftest", stages, {"arrivals": "poisson", "rate": f"{rate}/s", "requests": requests})

@@ -1,4 +1,4 @@
-"""What `harness profile` prints."""
+"""The screen of `harness profile`: the operators that take longest."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def show(console: Console, found: Profile, top: int) -> None:
     workers = f" of {found.workers} workers" if found.workers > 1 else ""
     sampled = f"{found.calls} calls{workers} with {found.requests} requests, by {found.source or 'no profiler'}"
     plain = f"{ms(found.plain_ms)} ms, " if found.plain_ms is not None else ""
-    took = f"a call takes {plain}{ms(found.profiled_ms)} ms while it is watched, on average"
+    took = f"a call takes {plain}{ms(found.profiled_ms)} ms with the profiler on, on average"
     console.print(Text(f"{sampled}; {took}", style="dim"), "", sep="\n")
     if not found.operators:
-        console.print("It calls no operators that a profiler knows. --flame FILE shows its Python code.")
+        console.print("It calls no operators that the profiler knows. --flame FILE shows its Python code.")
         return
     console.print(_table(console, found, top))
 

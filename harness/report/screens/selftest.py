@@ -1,4 +1,4 @@
-"""The screen of `harness selftest`: a line for each expectation, as it is known."""
+"""The screen of `harness selftest`: one line for each check, as soon as its result is known."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ROW = "{:35} {:>8} {:>8} {:>15} {}"
 
 
 def head(console: Console) -> None:
-    """The names of the columns."""
+    """Print the names of the columns."""
     console.print(Text("  " + ROW.format("", "expected", "measured", "to lie within", ""), style="dim"))
 
 
 def show(console: Console, line: Line) -> None:
-    """One line."""
+    """Print one line."""
     to = ".." if console.options.ascii_only else "…"
     within = f"{_figure(line.lo, line)} {to} {_figure(line.hi, line)}"
     cells = ROW.format(line.test, _figure(line.expected, line), _figure(line.measured, line), within, line.unit)
@@ -34,14 +34,16 @@ def _figure(value: float, line: Line) -> str:
 
 
 def conclude(console: Console, lines: Sequence[Line]) -> None:
-    """What it comes to."""
+    """Print the verdict of all lines."""
     failed, noisy = [line for line in lines if line.verdict == "fail"], [x for x in lines if x.verdict == "noise"]
     console.print()
     if failed:
-        console.print(Text(f"{len(failed)} of {len(lines)} failed: do not trust measurements here.", style="bold red"))
+        console.print(
+            Text(f"{len(failed)} of {len(lines)} failed: do not trust measurements on this machine.", style="bold red")
+        )
     if noisy:
         why = "; ".join(sorted({line.why for line in noisy}))
         text = f"The machine is too noisy to say for {len(noisy)} of {len(lines)}: {why}. Try again when it is quiet."
         console.print(Text(text, style="yellow"))
     if not failed and not noisy:
-        console.print(Text(f"All {len(lines)} hold: the instrument is right here.", style="green"))
+        console.print(Text(f"All {len(lines)} hold: the tool is right on this machine.", style="green"))

@@ -1,7 +1,7 @@
-"""A Stage around another one: a few calls as they are, as many with the operators watched, as many for the flame view.
+"""A Stage around another one: some calls as they are, as many with a profiler, as many for the flame view.
 
-It writes what it saw as soon as it has it: a Sample as JSON into the folder of its Sampling, a trace and a flame view
-beside it.
+It writes each result as soon as it is complete: a Sample as JSON into the folder of its Sampling, with a trace and a
+flame view beside it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from harness.stages.profiling.operators import Operator, profiler_for
 
 @dataclass
 class Sample:
-    """What one worker saw. plain_ns, profiled_ns: how long each call took; items: requests in the profiled calls.
+    """What one worker sampled. plain_ns, profiled_ns: how long each call took. items: requests in the profiled calls.
 
     plain_ns is empty where the runtime's profiler cannot be off.
     """
@@ -34,6 +34,12 @@ class Sample:
     profiled_ns: list[int] = field(default_factory=list)
     items: int = 0
     operators: list[Operator] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> Sample:
+        """What a worker has written."""
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**found, "operators": [Operator(**operator) for operator in found["operators"]]})
 
 
 class ProfiledStage:
@@ -112,7 +118,7 @@ class ProfiledStage:
         self._flame = None
 
     def close(self) -> None:
-        """What has been begun is kept, also when there were fewer calls than asked for."""
+        """Writes what was sampled so far, also when there were fewer calls than asked for."""
         if self._sample.profiled_ns and not self._file.exists():
             self._write_operators()
         if self._flame is not None:
