@@ -15,24 +15,24 @@ from harness.text import printable
 @contextlib.contextmanager
 def view() -> Iterator[Observer]:
     """An observer for a session, inside the kernel of a notebook. What it has shown is taken away at the end."""
-    display = import_module("IPython.display")
-    handle = display.DisplayHandle()
+    handle = import_module("IPython.display").DisplayHandle()
     shown = False
 
     def observe(progress: Progress) -> None:
         nonlocal shown
-        line = display.HTML(_line(progress))
-        handle.update(line) if shown else handle.display(line)
+        handle.update(_line(progress), raw=True) if shown else handle.display(_line(progress), raw=True)
         shown = True
 
     try:
         yield observe
     finally:
         if shown:
-            handle.update(display.HTML(""))
+            handle.update({"text/html": "", "text/plain": ""}, raw=True)
 
 
-def _line(progress: Progress) -> str:
+def _line(progress: Progress) -> dict[str, str]:
+    """HTML, and text for what shows no HTML."""
     done = f' value="{progress.ended}" max="{progress.total}"' if progress.total else ""
-    name = escape(printable(progress.plan.scenario.name))
-    return f"<progress{done}></progress> <b>{name}</b> {escape(printable(sentence(progress)))}"
+    name, where = printable(progress.plan.scenario.name), printable(sentence(progress))
+    html = f"<progress{done}></progress> <b>{escape(name)}</b> {escape(where)}"
+    return {"text/html": html, "text/plain": f"{name}: {where}"}
