@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from harness.studies.run.measure import Measured
 
-RESULTS = store.DEFAULT_ROOT
+RESULTS = str(store.DEFAULT_ROOT)
+"""The folder of all results, below the working directory."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def call(example: Example, folder: Path) -> str:
 
 def go_through(page: Path, folder: Path, *, studies: bool) -> None:
     for block in blocks(page):
-        if block.language == "yaml" and block.info.strip():
+        if block.language in ("yaml", "python") and block.info.strip():
             (folder / block.info.strip()).write_text(block.text)
         if block.language != "console" or (block.study and not studies):
             continue
