@@ -173,7 +173,7 @@ def _range(text: str, key: str, start: int, item: str) -> list[str]:
     if (before or middle) and not before == middle == unit:
         _refuse(text, f"expected one unit, after the step or after every number, in {item}", start)
     if step <= 0 or high < low:
-        _refuse(text, f"expected FROM below TO and a STEP above 0 in {item}", start)
+        _refuse(text, f"expected FROM not above TO, and STEP above 0, in {item}", start)
     if (high - low) / step >= MOST_VALUES:
         _refuse(text, f"{item} has more than {MOST_VALUES:,} values", start)
     unit = unit or ("/s" if key.endswith(".rate") else "")

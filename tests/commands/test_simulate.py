@@ -162,7 +162,7 @@ def test_batches_that_were_never_measured_are_pointed_out(saved: tuple[Path, Pat
         (["--vary", "load.rate=1..2/1"], "--vary goes with a scenario"),
         (["FILE", "--rate", "30/s"], "--set load.rate"),
         (["FILE", "--vary", "load.rate=9"], "--vary load.rate=9: load.rate: expected a rate"),
-        (["FILE", "--vary", "load.rate=9..1/1"], "FROM below TO"),
+        (["FILE", "--vary", "load.rate=9..1/1"], "FROM not above TO"),
         (
             ["FILE", "--vary", "load.seed=1..20/1", "--vary", "stages.second.workers=1..20/1"],
             "20 x 20 = 400 predictions",
