@@ -32,8 +32,11 @@ def test_a_saved_comparison_is_read_whole(path: Path) -> None:
 
 @pytest.mark.parametrize("path", COMPARISONS, ids=[path.parents[1].name for path in COMPARISONS])
 def test_a_saved_comparison_is_shown_on_every_medium(path: Path, tmp_path: Path) -> None:
-    shown = harness("compare", path)
+    shown, again = harness("compare", path), harness("show", path)
     assert shown.returncode == 0, shown.stderr
+    assert again.stdout == shown.stdout
+    assert json.loads(harness("show", path, "--json").stdout)["saved"] == str(path)
+    assert harness("show", path, "--band", "p90..p99").returncode == 2
     assert "b (infer.workers=2) is faster" in " ".join(shown.stdout.split())
     told = harness("report", path, "-o", tmp_path / "report.html")
     assert told.returncode == 0, told.stderr
