@@ -44,6 +44,12 @@ class Registry(Generic[Kind]):
         """Name -> kind, of all that can be loaded."""
         return {name: kind for name in self.names if not isinstance(kind := self._get(name), PluginError)}
 
+    @property
+    def distributions(self) -> list[tuple[str, str]]:
+        """Name and version of the packages with an entry point of this group."""
+        found = [point.dist for points in self._plugins.values() for point in points]
+        return sorted((dist.name, dist.version) for dist in found if dist)
+
     def __getitem__(self, name: str) -> Kind:
         """Raises PluginError for one that cannot be loaded, KeyError for a name that nothing has."""
         kind = self._get(name)
@@ -157,3 +163,9 @@ EXECUTORS: Registry[Any] = Registry(
     "",
     {"process": "harness.executors.process:KIND", "asyncio": "harness.executors.asyncio:KIND"},
 )
+REGISTRIES = (STAGES, ARRIVALS, EXECUTORS)
+
+
+def plugins() -> dict[str, str]:
+    """The installed packages that bring any, with their versions; none of them is imported."""
+    return {name: version for registry in REGISTRIES for name, version in registry.distributions}

@@ -66,6 +66,7 @@ def test_a_plugin_stands_behind_the_own_kinds_under_its_name(install: Install) -
     registry = fresh()
     assert registry.names == (*STAGES.names, "good") and list(registry.kinds) == list(registry.names)
     assert registry["good"].model_fields["kind"].default == "good"
+    assert registry.distributions == [("zeta", "2.5")]
 
 
 def test_a_plugin_is_imported_when_it_is_asked_for(install: Install) -> None:

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness import registry
+
 # Distributions whose version can change a result; the last seven are for those who have them installed.
 LIBRARIES = (
     "torch",
@@ -71,8 +73,11 @@ def python() -> dict[str, Any]:
 
 
 def libraries() -> dict[str, str | None]:
-    """The installed version of each of LIBRARIES, None where it is not installed; nothing is imported."""
-    return {name: _version(name) for name in LIBRARIES}
+    """The installed version of each of LIBRARIES, None where it is not installed, and of packages that bring plug-ins.
+
+    Nothing is imported.
+    """
+    return {name: _version(name) for name in LIBRARIES} | registry.plugins()
 
 
 def environment(variables: dict[str, str] | None = None) -> dict[str, str]:
