@@ -16,7 +16,7 @@ from harness.records import Layout
 from harness.scenario.model import Closed, OpenLoad, Scenario, StageOptions, Trace
 from harness.stages import Images, Payload, Sampling, StageContext, Tensor
 
-CALIBRATION_ROWS = 20_000
+SATURATION_ROWS = 20_000
 MOST_REQUESTS = 200_000_000  # of a load with a duration: as many as `requests` may ask for
 RING_ROWS = 1 << 17
 IN_FLIGHT_SHARE = 4
@@ -108,7 +108,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Plan:
-    """A scenario, resolved. Rows: the calibration's come first, then each block's warm-up and its measured requests."""
+    """A scenario, resolved. Rows: first those of saturation, then each block's warm-up and measured requests."""
 
     scenario: Scenario
     stages: tuple[StagePlan, ...]
@@ -156,7 +156,7 @@ class Plan:
     def ring_rows(self) -> int:
         """Rows that lie in memory during the run, a power of two: all of a short run's, else `memory_rows` or more.
 
-        All of a calibration's have to be there at its end, and those in flight are a fraction of them, so that
+        All rows of saturation have to be there at its end, and those in flight are a fraction of them, so that
         requests that overtake others do not fill it.
         """
         least = max(self.first_row, IN_FLIGHT_SHARE * self.in_flight, 1)
@@ -195,15 +195,15 @@ class Plan:
             )
 
     @property
-    def calibrates(self) -> bool:
-        """Whether a saturated calibration finds the rate first."""
+    def saturates_first(self) -> bool:
+        """Whether the run first saturates the pipeline: its load is a share of the saturated rate."""
         return not isinstance(self.load, Closed) and self.load.utilisation is not None
 
     @property
     def first_row(self) -> int:
-        """Row of the first warm-up request, behind the calibration's: they fill all queues, and show the rate then."""
+        """Row of the first warm-up request, after those of saturation, which fill all queues and then show the rate."""
         slots = sum(stage.capacity for stage in self.stages)
-        return max(CALIBRATION_ROWS, slots + CALIBRATION_ROWS // 2) if self.calibrates else 0
+        return max(SATURATION_ROWS, slots + SATURATION_ROWS // 2) if self.saturates_first else 0
 
     @property
     def first_measured(self) -> int:
@@ -242,7 +242,7 @@ class Plan:
     def describe_row(self, row: int) -> str:
         """A row's number as people count: within its phase and block, from 0."""
         if row < self.first_row:
-            return f"{row} of the calibration"
+            return f"{row} of the saturation"
         block, place = divmod(row - self.first_row, len(self.block(0)))
         within = f" of block {block}" if self.blocks > 1 else ""
         warmup = self.load.warmup
@@ -349,7 +349,7 @@ def resolve(scenario: Scenario) -> Plan:
         )
     filled = scenario.model_copy(update={"stages": tuple(stage.options for stage in planned)})
     plan = Plan(filled, tuple(planned), _measured(load))
-    if not isinstance(load, Closed) and plan.measured is None and not plan.calibrates:
+    if not isinstance(load, Closed) and plan.measured is None and not plan.saturates_first:
         plan.check_schedule(offered_rate(plan, None))
     return plan
 
@@ -369,14 +369,14 @@ def _measured(load: OpenLoad | Closed) -> int | None:
     return None if load.duration else wanted
 
 
-def offered_rate(plan: Plan, capacity_rps: float | None) -> float:
-    """The rate of an open load in requests per second, given the calibrated capacity where it is relative to that."""
+def offered_rate(plan: Plan, saturated_rps: float | None) -> float:
+    """The rate of an open load in requests per second, given the saturated rate where it is a share of that."""
     load = plan.load
     assert not isinstance(load, Closed)
     if load.rate is not None:
         return load.rate
     if load.utilisation is not None:
-        assert capacity_rps is not None
-        return load.utilisation * capacity_rps
+        assert saturated_rps is not None
+        return load.utilisation * saturated_rps
     assert isinstance(load, Trace)
     return trace_rate(trace_times(load) / 1e9)

@@ -55,7 +55,7 @@ class Run:
 
     @cached_property
     def scenario(self) -> Scenario:
-        """The scenario as it was run: every key, and the rate itself where it was found by calibration."""
+        """The scenario as it was run: every key, and the rate itself where the run measured it."""
         return scenarios.load(self.path / "resolved.yaml")
 
     def to_arrow(self) -> pyarrow.Table:

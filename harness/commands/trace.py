@@ -48,7 +48,7 @@ def command(run: str, output: Path, slowest: int, window: str | None, out: Path)
 
     saved = store.find(run, out)
     plan, records = resolve(load(saved.path / "resolved.yaml")), saved.records
-    records = records.select(records.column("phase") != Phase.CALIBRATION)
+    records = records.select(records.column("phase") != Phase.SATURATION)
     if not len(records):
         raise UsageError("the run has no requests to trace", where=str(saved.path))
     shown = None if window is None else _within(records, window)

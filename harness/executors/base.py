@@ -120,7 +120,7 @@ class Execution:
     status: Literal["completed", "failed", "interrupted"]
     workers: Sequence[WorkerReport]
     started_at: str
-    capacity_rps: float | None = None
+    saturated_rps: float | None = None
     offered_rps: float | None = None
     scheduled: int | None = None
     """Measured requests that were to be issued; None where only the run could tell."""

@@ -93,7 +93,7 @@ def execute_blocks(
 
     plans: one a side, with the same load, number of blocks, and number of measured requests in a block. Due times,
     and which image a request gets, depend on the block alone, so that they are the same for all sides. A load relative
-    to the capacity is relative to that of the first side; all are calibrated, so that all are equally warm.
+    to the capacity is relative to that of the first side; all are saturated first, so that all are equally warm.
 
     A signal (see harness.interruption) or the first side that fails ends it. Whatever happens, nothing that it started
     is left.
@@ -133,10 +133,10 @@ class _Turns:
             await pipeline.start(images.get(source))
             if pipeline.images is not None:
                 images[source] = pipeline.images
-        if plan.calibrates:
+        if plan.saturates_first:
             for pipeline in self._in_turn(range(len(self.pipelines))):
-                await pipeline.calibrate()
-        rate_rps = None if isinstance(plan.load, Closed) else offered_rate(plan, first.capacity_rps)
+                await pipeline.saturate()
+        rate_rps = None if isinstance(plan.load, Closed) else offered_rate(plan, first.saturated_rps)
         for pipeline in self.pipelines:
             pipeline.begin()
         for block in range(plan.blocks):

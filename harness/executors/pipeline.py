@@ -1,4 +1,4 @@
-"""A pipeline that is open: started once, calibrated if its load asks for it, given blocks of load, stopped."""
+"""A pipeline that is open: started once, saturated if its load asks for it, given blocks of load, stopped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REPORTED_SHARE = 1 / 16
 """Of the ring: when so many rows were issued since the last report, the next one is due."""
 MOST_READINGS = 1 << 16
 SHORTEST = 0.02
-"""Of the calibration: completions that lie closer together are one batch."""
+"""Share of the saturated time: completions that lie closer together are one batch."""
 
 
 class OpenPipeline:
@@ -49,7 +49,7 @@ class OpenPipeline:
         """destination: of records that are more than lie in memory."""
         self.plan = plan
         self.images: source.ImageSet | None = None
-        self.capacity_rps: float | None = None
+        self.saturated_rps: float | None = None
         self._reporter = Reporter(plan, observe, observe_every_s)
         self._destination = destination
         self._executor: Executor | None = None
@@ -111,20 +111,20 @@ class OpenPipeline:
         finally:
             thread.close()
 
-    async def calibrate(self) -> None:
-        """Saturate the pipeline for a while: `capacity_rps` is then known. Raises RunFailed."""
+    async def saturate(self) -> None:
+        """Measure `saturated_rps`: offer more than the pipeline can carry, for load.calibration. Raises RunFailed."""
         plan, executor = self.plan, self._running()
         assert not isinstance(plan.load, Closed)
-        self._recording().begin(plan.first_row, Phase.CALIBRATION, plan.first_row)
+        self._recording().begin(plan.first_row, Phase.SATURATION, plan.first_row)
         command = LoadCommand(0, plan.first_row, "saturate", stop_after_ns=plan.load.calibration, timed_from=0)
         await self._carry_out(command, "calibrating")
         issued = executor.ring.between(0, executor.issued)
         done = issued[issued[:, OUTCOME] == Outcome.COMPLETED]
         if not len(done):
             why = next(iter(executor.failures.values()), "no reason was given")
-            raise RunFailed(f"every request of the calibration failed: {why}", where="load.calibration")
+            raise RunFailed(f"every request that saturated the pipeline failed: {why}", where="load.calibration")
         last = plan.layout.base(-1) + DONE
-        self.capacity_rps = saturated_rate(done[:, last], issued[0, DUE], issued[-1, DUE])
+        self.saturated_rps = saturated_rate(done[:, last], issued[0, DUE], issued[-1, DUE])
 
     def begin(self) -> None:
         """From now on it is measured what the processes and the host do."""
@@ -189,7 +189,7 @@ class OpenPipeline:
             status=ending.status,
             workers=workers,
             started_at=self._started_at,
-            capacity_rps=self.capacity_rps,
+            saturated_rps=self.saturated_rps,
             offered_rps=self._offered_rps,
             error=ending.error,
             signal=ending.signal,
@@ -338,7 +338,7 @@ def saturated_rate(done_ns: NDArray[np.int64], first_due_ns: int, last_due_ns: i
         times = np.sort(done_ns)
     if len(times) < 2 or times[-1] - times[0] <= shortest:
         raise StalledError(
-            "the calibration was too short to find the capacity",
+            "load.calibration was too short to measure the saturated rate",
             where="load.calibration",
             hint="Make it longer, or set load.rate.",
         )

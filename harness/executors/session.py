@@ -50,9 +50,9 @@ def execute(
 async def _run(pipeline: OpenPipeline) -> None:
     plan = pipeline.plan
     await pipeline.start()
-    if plan.calibrates:
-        await pipeline.calibrate()
-    rate_rps = None if isinstance(plan.load, Closed) else offered_rate(plan, pipeline.capacity_rps)
+    if plan.saturates_first:
+        await pipeline.saturate()
+    rate_rps = None if isinstance(plan.load, Closed) else offered_rate(plan, pipeline.saturated_rps)
     pipeline.begin()
     await pipeline.play(0, rate_rps)
 

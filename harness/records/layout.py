@@ -35,7 +35,7 @@ class Phase:
 
     MEASURED: Final = 0
     WARMUP: Final = 1
-    CALIBRATION: Final = 2
+    SATURATION: Final = 2
 
 
 class Outcome:

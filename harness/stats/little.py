@@ -38,7 +38,7 @@ class InFlight:
 def in_flight(at_ns: Ints, counts: Ints, records: RunRecords) -> InFlight | None:
     """Compare counts, shape (m,), at times of the stamps' clock with a run's records; None without both.
 
-    records: of every request of the load, whatever became of it; a calibration that came before is left out.
+    records: of every request of the load, whatever became of it; those of saturation are left out.
     """
     if not len(at_ns):
         return None
@@ -47,7 +47,7 @@ def in_flight(at_ns: Ints, counts: Ints, records: RunRecords) -> InFlight | None
     count, first, last = 0, 0, 0
     for block in records.blocks():
         began = block.stage(0).accepted
-        entered = (began > 0) & (block.column("phase") != Phase.CALIBRATION)  # one that was dropped ended as it came
+        entered = (began > 0) & (block.column("phase") != Phase.SATURATION)  # one that was dropped ended as it came
         began = began[entered]
         if not len(began):
             continue

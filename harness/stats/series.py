@@ -141,7 +141,7 @@ def of_run(records: RunRecords, *, spans: int = SPANS) -> RunSeries | None:
     order = np.argsort(done.due, kind="stable")
     due_s, e2e_ms = _since(start, done.due[order]), split.e2e[order] / NS_PER_MS
     shown = thinned(due_s, e2e_ms, spans, keep=slow[order])
-    loaded = records.select(records.column("phase") != Phase.CALIBRATION)
+    loaded = records.select(records.column("phase") != Phase.SATURATION)
     lateness_ms = (done.issued - done.due)[order] / NS_PER_MS
     late = thinned(due_s, lateness_ms, spans // 5)
     edges = _edges(measured, done, start)

@@ -42,7 +42,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
         "dropped": outcomes[Outcome.DROPPED],
         "aborted": outcomes[Outcome.ABORTED],
         "warmup": found.issued[Phase.WARMUP],
-        "calibration": found.issued[Phase.CALIBRATION],
+        "calibration": found.issued[Phase.SATURATION],
     }
     status = str(facts.get("status", "completed"))
     verdicts = [

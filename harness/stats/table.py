@@ -13,7 +13,7 @@ from harness.stats.budget import PRODUCER, RESIDUAL, STAGE_COMPONENTS, budget
 if TYPE_CHECKING:
     import pyarrow
 
-PHASES = {Phase.MEASURED: "measured", Phase.WARMUP: "warmup", Phase.CALIBRATION: "calibration"}
+PHASES = {Phase.MEASURED: "measured", Phase.WARMUP: "warmup", Phase.SATURATION: "calibration"}
 _OUTCOMES = {Outcome.PENDING: "pending", **ENDED}
 _COMPONENTS = {
     "blocked": "waited for a free slot in front of {}",

@@ -38,7 +38,7 @@ class Replay:
 def replay(plan: Plan, records: RunRecords) -> Replay:
     """Replay the warm-up and the measured requests of a run. Raises ValueError when none of these completed."""
     calibration = calibrate(plan, records)
-    offered = records.select(records.column("phase") != Phase.CALIBRATION)
+    offered = records.select(records.column("phase") != Phase.SATURATION)
     service = tuple(_service(plan, offered, calibration, i) for i in range(len(plan.stages)))
     pipeline = of_plan(plan, calibration.overheads)
     if isinstance(plan.load, Closed):

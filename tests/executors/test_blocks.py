@@ -132,9 +132,9 @@ def test_the_rate_follows_the_capacity_of_the_first_side_and_all_are_calibrated(
     slow = {"delay": {"distribution": "constant", "mean": "4 ms"}}
     found = ended(execute_blocks(sides(slow, {"delay": DELAY}, executors=("asyncio", "asyncio"), load=load)))
     first, second = found.sides
-    assert first.capacity_rps and second.capacity_rps
-    assert second.capacity_rps > 1.5 * first.capacity_rps
-    assert first.offered_rps == second.offered_rps == pytest.approx(0.4 * first.capacity_rps)
+    assert first.saturated_rps and second.saturated_rps
+    assert second.saturated_rps > 1.5 * first.saturated_rps
+    assert first.offered_rps == second.offered_rps == pytest.approx(0.4 * first.saturated_rps)
     assert len(found.measured(1)) == 4
 
 

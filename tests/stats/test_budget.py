@@ -37,7 +37,7 @@ OFFERS = st.lists(
         due=st.integers(-60, 20),
         own=st.integers(0, 5),
         blocked=st.one_of(st.just(0), st.integers(0, 40)),
-        phase=st.sampled_from((Phase.MEASURED, Phase.WARMUP, Phase.CALIBRATION)),
+        phase=st.sampled_from((Phase.MEASURED, Phase.WARMUP, Phase.SATURATION)),
         outcome=st.sampled_from(ENDS),
     ),
     min_size=1,

@@ -34,7 +34,7 @@ def test_true_stamps_agree_with_the_count_to_the_last_request(requests, moments)
         row[STAMPS] = entered, 0 if dropped else entered, 0 if dropped else entered + stayed
         row[LAYOUT.columns["outcome"]] = outcome
     rows[0, STAMPS] = 1, 1, 2000
-    rows[0, LAYOUT.columns["phase"]] = Phase.CALIBRATION
+    rows[0, LAYOUT.columns["phase"]] = Phase.SATURATION
     at = np.sort(np.array(moments, np.int64))
     spans = [
         (entered, 10**9 if outcome == Outcome.ABORTED else entered + stayed)

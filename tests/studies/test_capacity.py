@@ -62,7 +62,7 @@ PLENTY = {"capacity": 4096}
 def twin(planned: Plan, settings: Sequence[str] = ()) -> RunResult:
     """The twin as an executor of the Plan: the same arrivals and draws that processes would have."""
     pipeline, services = of_plan(planned), GivenServices(planned)
-    limit = saturated(pipeline, services, 1).throughput_rps if planned.calibrates else None
+    limit = saturated(pipeline, services, 1).throughput_rps if planned.saturates_first else None
     rate_rps = offered_rate(planned, limit)
     due = planned.due_times(rate_rps) + START_NS
     drawn = services.draw(pipeline, len(due), np.random.default_rng(planned.load.seed + 1000))

@@ -251,11 +251,11 @@ def test_a_calibrated_load_offers_the_fraction_of_what_the_pipeline_carries(exec
         load={"arrivals": "poisson", "utilisation": 0.5, "calibration": "1 s", "requests": 100},
         executor=executor,
     )
-    assert execution.capacity_rps is not None
-    assert 300 < execution.capacity_rps < 510, "two every 4 ms, less what the hand-over costs"
-    assert execution.offered_rps == pytest.approx(0.5 * execution.capacity_rps)
+    assert execution.saturated_rps is not None
+    assert 300 < execution.saturated_rps < 510, "two every 4 ms, less what the hand-over costs"
+    assert execution.offered_rps == pytest.approx(0.5 * execution.saturated_rps)
     assert len(execution.records.of_phase(Phase.MEASURED)) == 100
-    assert len(execution.records.of_phase(Phase.CALIBRATION)) > 200
+    assert len(execution.records.of_phase(Phase.SATURATION)) > 200
 
 
 @both

@@ -161,7 +161,7 @@ class Metrics(Collector):
 
     def finish(self, records: RunRecords) -> None:
         """From now on serve the run's final figures. records: all of it."""
-        loaded, warmup = records.select(records.column("phase") != Phase.CALIBRATION), self._plan.load.warmup
+        loaded, warmup = records.select(records.column("phase") != Phase.SATURATION), self._plan.load.warmup
         state = self._new("ended")
         state.tally.add(loaded.rows, 0, warmup)
         self._state = replace(state, issued=max(0, len(loaded) - warmup))

@@ -70,7 +70,7 @@ class _Trace:
         self._rows = np.flatnonzero(shown).tolist()
         self._phase = records.column("phase")
         self._first = {
-            phase: int(np.argmax(self._phase == phase)) for phase in (Phase.MEASURED, Phase.WARMUP, Phase.CALIBRATION)
+            phase: int(np.argmax(self._phase == phase)) for phase in (Phase.MEASURED, Phase.WARMUP, Phase.SATURATION)
         }
         self._passed = np.sum([stage.done > 0 for stage in self._stages], axis=0)  # stages that a request got through
         self._origin = self._earliest()

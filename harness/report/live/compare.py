@@ -120,7 +120,7 @@ def _where(standing: Standing, sides: Sequence[Variant]) -> str:
     if progress.phase == "starting":
         return f"starting the workers of {side}"
     if progress.phase == "calibrating":
-        return f"calibrating {side}"
+        return f"saturating {side}"
     blocks = standing.total_turns // len(sides)
     block = len(standing.turns) // len(sides) + 1
     return f"block {block} of {blocks}, {side}: {progress.ended:,} of {progress.total or 0:,} requests"

@@ -125,7 +125,7 @@ def _load(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         text = f"{load['arrivals']}; offered {offered}, completed {completed}"
     capacity = load["calibrated_capacity_rps"]
     if capacity:
-        text += f"; capacity {rate(capacity)} by calibration"
+        text += f"; saturated rate {rate(capacity)}"
     parts = [f"{counts['completed']:,} completed of {counts['issued']:,}"]
     parts += [f"{counts[k]:,} {k}" for k in ("failed", "dropped") if counts[k]]
     if counts["warmup"]:

@@ -101,7 +101,7 @@ def weigh(
     """Make evidence of a run. Raises ValueError when no measured request completed."""
     calibration = calibrate(plan, records)
     repeated = replay(plan, records)
-    offered = records.select(records.column("phase") != Phase.CALIBRATION)
+    offered = records.select(records.column("phase") != Phase.SATURATION)
     measured = offered.column("phase") == Phase.MEASURED
     ours, twin = latencies(offered)[measured], latencies(repeated.records)[measured]
     failed = offered.outcome[measured] == Outcome.FAILED

@@ -199,7 +199,7 @@ def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any
     known = facts(execution, environment)
     return {
         "executor": execution.plan.scenario.executor,
-        "saturated_rps": execution.capacity_rps,
+        "saturated_rps": execution.saturated_rps,
         "checks": tuple(validity.checks_of(execution)),
         "requests": {name: int((measured.outcome == o).sum()) for o, name in ENDED.items()},
         **{key: known[key] for key in _OF_A_SIDE},

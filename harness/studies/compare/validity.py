@@ -30,8 +30,8 @@ def checks_of(execution: Execution) -> list[Check]:
 
 def _carried(execution: Execution) -> list[Check]:
     """Whether a calibrated side can carry what was offered."""
-    capacity_rps, offered_rps = execution.capacity_rps, execution.offered_rps
-    if capacity_rps is None or offered_rps is None or offered_rps < capacity_rps:
+    saturated_rps, offered_rps = execution.saturated_rps, execution.offered_rps
+    if saturated_rps is None or offered_rps is None or offered_rps < saturated_rps:
         return []
-    what = f"{checks.three(offered_rps)}/s are offered, and it carries {checks.three(capacity_rps)}/s"
+    what = f"{checks.three(offered_rps)}/s are offered, and it carries {checks.three(saturated_rps)}/s"
     return [Check("load", "invalid", f"{what}: its latency measures the length of a block")]

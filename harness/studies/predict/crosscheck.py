@@ -189,7 +189,7 @@ def _predicted(name: str, prediction: Prediction | NoSteadyState, found: Bottlen
 
 
 def _redrawn(plan: Plan, records: RunRecords, calibration: Calibration, seed: int) -> dict[str, float]:
-    offered = records.select(records.column("phase") != Phase.CALIBRATION)
+    offered = records.select(records.column("phase") != Phase.SATURATION)
     measured = offered.column("phase") == Phase.MEASURED
     pipeline = of_plan(plan, calibration.overheads)
     latencies: list[Ints] = []

@@ -125,7 +125,7 @@ def _range(predicted: NDArray[np.float64]) -> dict[str, list[float]]:
 def _simulated(run: _Scored, calibration: Calibration, rng: np.random.Generator) -> NDArray[np.int64]:
     """e2e latencies of the run's measured requests, with its arrivals and service times drawn, ns."""
     pipeline = of_plan(run.plan, calibration.overheads)
-    offered = run.records.select(run.records.column("phase") != Phase.CALIBRATION)
+    offered = run.records.select(run.records.column("phase") != Phase.SATURATION)
     service = calibration.draw(pipeline, len(offered), rng)
     twin = compiled.simulate(pipeline, Demand(service, np.ascontiguousarray(offered.due)))
     done = twin.select(offered.column("phase") == Phase.MEASURED).with_outcome(Outcome.COMPLETED)

@@ -163,7 +163,7 @@ def facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any
         "load": {
             "arrivals": plan.load.arrivals,
             "nominal_rps": execution.offered_rps,
-            "calibrated_capacity_rps": execution.capacity_rps,
+            "calibrated_capacity_rps": execution.saturated_rps,
             "concurrency": getattr(plan.load, "concurrency", None),
         },
         "startup_s": startup,
@@ -222,10 +222,10 @@ def _memory(execution: Execution) -> dict[str, Any]:
 
 
 def resolved(plan: Plan, execution: Execution) -> str:
-    """A scenario that runs the same again: every key, and the rate itself where it was found by calibration."""
+    """A scenario that runs the same again: every key, and the rate itself where the run measured it."""
     ran = plan.scenario
     head = [f"# {s.name}: {s.input} -> {s.output}, batches up to {s.batch_max}" for s in plan.stages]
-    if execution.capacity_rps is not None and execution.offered_rps is not None:
+    if execution.saturated_rps is not None and execution.offered_rps is not None:
         ran = scenario.with_overrides(ran, [f"load.rate={format_rate(execution.offered_rps)}"])
-        head.append(f"# calibrated capacity: {format_rate(execution.capacity_rps)}")
+        head.append(f"# saturated rate: {format_rate(execution.saturated_rps)}")
     return "\n".join(head) + "\n" + scenario.dump(ran)

@@ -310,7 +310,7 @@ def test_a_file_that_cannot_be_written_is_an_error_with_its_name(saved, tmp_path
 
 def test_the_calibration_is_left_out(saved, tmp_path):
     records = saved.records
-    records.column("phase")[:5] = Phase.CALIBRATION
+    records.column("phase")[:5] = Phase.SATURATION
     texts = {"resolved.yaml": (saved.path / "resolved.yaml").read_text()}
     other = save(tmp_path, "test", SUMMARY, records, texts)
     said, document = traced(other, tmp_path)
