@@ -38,7 +38,9 @@ TIME, RATE = _Quantity("time"), _Quantity("rate")
 @click.command("simulate")
 @click.argument("scenario", type=click.Path(path_type=Path), required=False)
 @click.option("--from", "reference", metavar="RUN", help="Take the service times from a saved run.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="What to change; repeatable.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="What would be if this key were set; repeatable."
+)
 @options.vary("Predict for each value.", former=["--sweep"])
 @click.option("--service", type=TIME, help="Mean service time of one stage, instead of a scenario.")
 @click.option("--rate", type=RATE, help="Poisson arrivals at it, such as 30/s.")
@@ -88,8 +90,8 @@ def command(
       harness simulate scenarios/resnet18_cpu.yaml --from last --set stages.inference.workers=2
       harness simulate scenarios/resnet18_cpu.yaml --from last --vary load.rate=4..20/2/s --plot p99.svg
 
-    Either one stage, described by its options, or a scenario: its delay stages say what their service takes, all
-    others need a run that measured it. The load stays as it was, unless --set changes it.
+    Give the options of one stage, or a scenario. A delay stage has the service times that the scenario gives it; those
+    of all other stages come from a measured run (--from). The load stays the same unless --set or --vary changes it.
     """
     from harness.commands import output
     from harness.studies.predict.forecast import Effort

@@ -25,6 +25,7 @@ import pytest
 from rich.console import Console
 
 from harness import records, store
+from harness.commands.compare import _variants as variants_of
 from harness.errors import ScenarioError, UsageError
 from harness.records import Phase
 from harness.report.plots import compare as compare_plot
@@ -397,6 +398,20 @@ def test_what_does_not_fit_together_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(IMAGES)
     with pytest.raises(ScenarioError, match=r"x.yaml:6: stages.preprocess: recipe: auto needs an inference stage"):
         variants(tmp_path / "x.yaml", "stages.preprocess.recipe=auto")
+
+
+def test_several_keys_make_a_side_of_every_combination(place: Path) -> None:
+    vary = ("stages.work.mean=1ms,2ms", "stages.work.workers=1..2/1")
+    with contextlib.chdir(place):
+        sides = prepare(variants_of(["pair.yaml"], ("load.seed=9",), dict.fromkeys("abcd", ()), vary))
+    assert [(side.name, side.label) for side in sides] == [
+        ("a", "work.mean=1ms, work.workers=1"),
+        ("b", "work.mean=1ms, work.workers=2"),
+        ("c", "work.mean=2ms, work.workers=1"),
+        ("d", "work.mean=2ms, work.workers=2"),
+    ]
+    assert {side.plan.load.seed for side in sides} == {9}
+    assert [side.plan.stages[0].workers for side in sides] == [1, 2, 1, 2]
 
 
 # What people see

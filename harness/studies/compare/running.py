@@ -27,16 +27,18 @@ from harness.studies.compare.document import (
     GateResult,
     Load,
     Side,
+    Status,
     Turn,
     findings_of,
     gate_of,
     pairs_of,
 )
-from harness.studies.compare.equivalence import Tolerance, examine
+from harness.studies.compare.equivalence import Equivalence, Tolerance, examine
 from harness.studies.compare.gate import Limit, alone, judge
 from harness.studies.compare.sides import common_stages
 from harness.studies.run.measure import facts
 from harness.studies.variants import Variant
+from harness.summary.facts import HostActivity
 
 _OF_A_SIDE = ("startup_s", "effective", "memory", "context_switches", "cpu_wait_s")
 
@@ -85,14 +87,8 @@ def compare(
         equivalence = examine(sides, question.tolerance, question.images, examining)
     except HarnessError as refused:
         raise _located(refused, sides) from None
-    known: dict[str, Any] = {
-        "schema_version": COMPARISON.version,
-        "kind": "comparison",
-        "name": sides[0].plan.scenario.name,
-        "equivalence": equivalence,
-    }
     if not equivalence.met:
-        return ComparisonResult(_not_measured(sides, {**known, "status": "not the same", "error": None}))
+        return ComparisonResult(_not_measured(sides, equivalence, "not the same", None))
     with held() as interruption:
         blocks = execute_blocks([side.plan for side in sides], observe)
         error = blocks.ending.error and _located(blocks.ending.error, sides)
@@ -100,12 +96,11 @@ def compare(
             comparisons = _compared(sides, blocks, question)
         except Exception as raised:  # what was measured is not saved yet
             comparisons, error = (), error or RunFailed(f"{type(raised).__name__}: {raised}", where="the statistics")
-        told = None if error is None else str(error)
         try:
-            document = _measured(sides, blocks, comparisons, question, {**known, "error": told}, environment)
-        except ValidationError as invalid:  # such as a stage that says something odd of itself
+            document = _measured(sides, equivalence, blocks, comparisons, question, error, environment)
+        except ValidationError as invalid:  # such as a stage that reads back something odd
             error = error or RunFailed(str(invalid), where="the document of the comparison")
-            document = _not_measured(sides, {**known, "status": "failed", "error": str(error)})
+            document = _not_measured(sides, equivalence, "failed", error)
         try:
             saved = folder.save(out, document, sides, blocks, error)
             document = document.model_copy(update={"saved": str(saved)})
@@ -114,26 +109,67 @@ def compare(
         return ComparisonResult(document, blocks, error, interruption.take())
 
 
-def _not_measured(sides: Sequence[Variant], known: Mapping[str, Any]) -> ComparisonDocument:
-    given = tuple(Side(**_given(side)) for side in sides)
-    return ComparisonDocument(**known, sides=given, comparisons=(), findings=(), gate=())
+def _not_measured(
+    sides: Sequence[Variant], equivalence: Equivalence, status: Status, error: HarnessError | None
+) -> ComparisonDocument:
+    return ComparisonDocument(
+        schema_version=COMPARISON.version,
+        kind="comparison",
+        name=sides[0].plan.scenario.name,
+        status=status,
+        error=None if error is None else str(error),
+        sides=tuple(Side(**_given(side)) for side in sides),
+        equivalence=equivalence,
+        comparisons=(),
+        findings=(),
+        gate=(),
+    )
 
 
 def _measured(
     sides: Sequence[Variant],
+    equivalence: Equivalence,
     blocks: Blocks,
     comparisons: Sequence[Comparison],
     question: Question,
-    known: Mapping[str, Any],
+    error: HarnessError | None,
     environment: Mapping[str, Any],
 ) -> ComparisonDocument:
-    pairs = pairs_of([side.name for side in sides], comparisons)
+    """What was executed and what came of it. Raises ValidationError."""
+    first, plan, letters = blocks.sides[0], sides[0].plan, [side.name for side in sides]
+    pairs = pairs_of(letters, comparisons)
     return ComparisonDocument(
-        **known,
-        **_of_blocks(sides, blocks, environment),
+        schema_version=COMPARISON.version,
+        kind="comparison",
+        name=plan.scenario.name,
+        status=blocks.ending.status,
+        error=None if error is None else str(error),
+        sides=tuple(
+            Side(**_given(side), **_used(execution, environment))
+            for side, execution in zip(sides, blocks.sides, strict=True)
+        ),
+        equivalence=equivalence,
         comparisons=pairs,
         findings=findings_of(pairs, {side.name: f"{side.name} ({side.label})" for side in sides}),
         gate=tuple(_gate(sides, comparisons, question.limits)),
+        started_at=first.started_at,
+        load=Load(
+            arrivals=plan.load.arrivals,
+            offered_rps=first.offered_rps,
+            utilisation_of_a=getattr(plan.load, "utilisation", None),
+            concurrency=getattr(plan.load, "concurrency", None),
+            seed=plan.load.seed,
+        ),
+        blocks=BlockCounts(
+            planned=plan.blocks, complete=blocks.complete, requests=plan.measured or 0, warmup=plan.load.warmup
+        ),
+        order=tuple("".join(letters[side] for side in order(len(sides), block)) for block in range(plan.blocks)),
+        turns=tuple(
+            Turn(block=turn.block, side=letters[turn.side], begun_ns=turn.begun_ns, ended_ns=turn.ended_ns)
+            for turn in blocks.turns
+        ),
+        environment=environment,
+        during=HostActivity.model_validate(dict(first.host)),
     )
 
 
@@ -157,37 +193,6 @@ def _located(error: HarnessError, sides: Sequence[Variant]) -> HarnessError:
     if side is None or not isinstance(error, ScenarioError):
         return error
     return located(error, read_scenario(side.path), side.overrides)
-
-
-def _of_blocks(sides: Sequence[Variant], blocks: Blocks, environment: Mapping[str, Any]) -> dict[str, Any]:
-    """What was executed: the load, the turns, how it ended, and what each side used."""
-    first, plan = blocks.sides[0], sides[0].plan
-    letters = [side.name for side in sides]
-    return {
-        "status": blocks.ending.status,
-        "started_at": first.started_at,
-        "load": Load(
-            arrivals=plan.load.arrivals,
-            offered_rps=first.offered_rps,
-            utilisation_of_a=getattr(plan.load, "utilisation", None),
-            concurrency=getattr(plan.load, "concurrency", None),
-            seed=plan.load.seed,
-        ),
-        "blocks": BlockCounts(
-            planned=plan.blocks, complete=blocks.complete, requests=plan.measured or 0, warmup=plan.load.warmup
-        ),
-        "order": tuple("".join(letters[side] for side in order(len(sides), block)) for block in range(plan.blocks)),
-        "turns": tuple(
-            Turn(block=turn.block, side=letters[turn.side], begun_ns=turn.begun_ns, ended_ns=turn.ended_ns)
-            for turn in blocks.turns
-        ),
-        "sides": tuple(
-            Side(**_given(side), **_used(execution, environment))
-            for side, execution in zip(sides, blocks.sides, strict=True)
-        ),
-        "environment": environment,
-        "during": dict(first.host),
-    }
 
 
 def _given(side: Variant) -> dict[str, Any]:
