@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.arrivals import due_times, trace_rate, trace_times
-from harness.errors import ScenarioError
+from harness.arrivals import OpenLoad, due_chunks, due_times, trace_rate, trace_times
+from harness.errors import PluginError, ScenarioError
 from harness.scenario.model import Bursts, Constant, Gamma, Poisson, Trace
 from tests.pipelines import plan
 
@@ -174,3 +176,36 @@ def test_a_trace_all_at_once_cannot_be_stretched(trace):
 def test_a_missing_trace_is_an_error():
     with pytest.raises(ScenarioError, match=r"load\.file: .*absent\.txt: cannot read the trace: No such file"):
         trace_times(Trace(file="absent.txt"))
+
+
+class Given(OpenLoad):
+    """What a plug-in might draw."""
+
+    arrivals: Literal["given"] = "given"
+    times: list[float]
+
+    def times_ns(self, rate_rps: float, count: int, rng: np.random.Generator) -> np.ndarray:
+        return np.array(self.times)
+
+
+@pytest.mark.parametrize("times", [[0.0, 0.0, 5.0, 5.0], [1.0, 2.0, 3.0, 1e9]])
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_kind_of_load_may_draw_any_schedule_that_ascends(times, size):
+    load = Given(rate="1/s", requests=4, times=times)
+    assert np.concatenate(list(due_chunks(load, 1.0, 4, seed(), size))).tolist() == times
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        ([1.0, 3.0, 2.0, 4.0], "do not ascend"),
+        ([-1.0, 0.0, 1.0, 2.0], "do not ascend"),
+        ([1.0, float("nan"), 2.0, 3.0], "do not ascend"),
+        ([1.0, 2.0, 3.0], "it made 3 due times of 4"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_kind_of_load_that_draws_no_schedule_is_refused(times, says, size):
+    load = Given.model_construct(rate=1.0, requests=4, times=times)
+    with pytest.raises(PluginError, match=f"load.arrivals: given: .*{says}"):
+        list(due_chunks(load, 1.0, 4, seed(), size))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from harness.errors import ScenarioError
+from harness.errors import PluginError, ScenarioError
 from harness.keys import Keys
 from harness.units import Duration, Rate
 
@@ -29,7 +29,7 @@ class AnyLoad(Keys):
     if TYPE_CHECKING:
         arrivals: str
     recorded: ClassVar[bool] = False
-    """Whether it brings due times of its own, so that it needs neither a rate nor a length."""
+    """Whether it brings due times of its own, so that it needs neither a rate nor a length: of Trace and its like."""
 
     requests: int | None = Field(default=None, ge=1, le=200_000_000)
     """Measured requests. Give this or `duration`."""
@@ -95,8 +95,19 @@ def due_times(load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedS
 def due_chunks(
     load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedSequence, size: int = CHUNK
 ) -> Iterator[NDArray[np.int64]]:
-    """The same due times in consecutive pieces of at most `size`, in memory that does not grow with `count`."""
-    return map(nanoseconds, load.chunks_ns(rate_rps, count, np.random.default_rng(seed), size))
+    """The same due times in consecutive pieces of at most `size`, in memory that does not grow with `count`.
+
+    Raises PluginError where a kind draws what is no schedule.
+    """
+    last_ns, drawn = 0.0, 0
+    for chunk in load.chunks_ns(rate_rps, count, np.random.default_rng(seed), size):
+        if len(chunk):
+            if not (chunk[0] >= last_ns and (chunk[1:] >= chunk[:-1]).all()):  # nor where one is not a number
+                raise PluginError("its due times do not ascend from 0", where=f"load.arrivals: {load.arrivals}")
+            last_ns, drawn = chunk[-1], drawn + len(chunk)
+        yield nanoseconds(chunk)
+    if drawn != count and not load.recorded:
+        raise PluginError(f"it made {drawn:,} due times of {count:,}", where=f"load.arrivals: {load.arrivals}")
 
 
 def sums(draw: Callable[[int], Floats], count: int, size: int) -> Iterator[Floats]:
