@@ -14,6 +14,9 @@ from harness.twin.dependence import block_length, positions, starts
 from harness.twin.pipeline import Overhead, Pipeline
 from harness.twin.services import pick, whole_ns
 
+MODELLED = 1 << 20
+"""Requests of a run that models are given: the first so many of a longer one. A million tell of service times and
+overheads what there is to tell, and what a model makes of them takes up to 1 kB each."""
 MIN_SAMPLES = 20
 """Batches of a size that are enough to draw from; fewer, and all batches are drawn from, scaled to that size."""
 
@@ -150,8 +153,25 @@ class Calibration:
         return replace(self, stages=tuple(stages), together=self.together[order])
 
 
+def modelled(records: RunRecords) -> RunRecords:
+    """The requests that models are given, in memory: all, or the first MODELLED ones, with what was issued before."""
+    if len(records) <= MODELLED:
+        return records
+    rows = np.empty((MODELLED, records.layout.width), np.int64)
+    first, failures = 0, {}
+    for block in records.blocks():
+        part = block.select(slice(0, MODELLED - first))
+        rows[first : first + len(part)] = part.rows
+        failures |= {first + row: reason for row, reason in part.failures.items()}
+        first += len(part)
+        if first == MODELLED:
+            break
+    return RunRecords(records.layout, rows, failures)
+
+
 def calibrate(plan: Plan, records: RunRecords) -> Calibration:
-    """Take the samples from a run's measured, completed requests. Raises ValueError when there are none."""
+    """Take the samples from a run's measured, completed requests, of those `modelled`. Raises ValueError without any."""
+    records = modelled(records)
     ended = records.with_outcome(Outcome.COMPLETED)
     measured = ended.of_phase(Phase.MEASURED)
     if not len(measured):

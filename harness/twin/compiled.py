@@ -6,9 +6,11 @@ elsewhere a simulation of events (`events`). Here are the tables that they work 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
-from harness.records import Ints, RunRecords
+from harness.records import OUTCOME, Ints, Outcome, RunRecords
 from harness.twin import events, recursion
 from harness.twin.pipeline import Demand, Pipeline, as_records, blank_rows
 
@@ -32,17 +34,70 @@ def fill(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:
 
 def by_recursion(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:
     """Fill rows by the recursion; only for one worker a stage and due times."""
-    stations, stages = pipeline.stations, len(pipeline.stations)
-    service, columns, sizes = _service(demand)
-    table = np.empty((stages, recursion.SHARES + 1), np.int64)
-    for i, s in enumerate(stations):
-        costs = s.batch_timeout_ns, s.hop_ns, s.turnaround_ns
-        table[i] = s.capacity, s.batch_max, *costs, columns[i], sizes[i], demand.shares
-    state = np.zeros((stages, recursion.LATER_READY + 1), np.int64)
-    members = np.zeros((stages, max(s.batch_max for s in stations)), np.int64)
-    left = np.zeros((stages, _power_of_two(max(s.capacity for s in stations))), np.int64)
-    stack = np.zeros(stages + 1, np.int64)
-    recursion.run(table, state, members, left, stack, service, rows, pipeline.shed)
+    following = _Recursion(pipeline)
+    following.go_on(demand, rows)
+    following.finish()
+
+
+def in_pieces(pipeline: Pipeline, demands: Iterable[Demand]) -> Iterator[Ints]:
+    """The rows of a run in pieces, as `simulate` has them: of more requests than there is memory for.
+
+    demands: of successive requests, whose due times go on from one to the next. Only for one worker a stage and due
+    times, where nobody overtakes: a request is complete as soon as those before it are.
+    """
+    following = _Recursion(pipeline)
+    held = np.empty((0, pipeline.layout.width), np.int64)
+    for demand in demands:
+        rows = np.concatenate([held, blank_rows(pipeline, demand)])
+        following.go_on(demand, rows, len(held))
+        pending = rows[:, OUTCOME] == Outcome.PENDING
+        complete = int(np.argmax(pending)) if pending.any() else len(rows)
+        following.forget(complete)
+        held = rows[complete:]
+        yield rows[:complete]
+    following.finish()
+    yield held
+
+
+class _Recursion:
+    """The recursion, for rows that may come in pieces."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        stations, stages = pipeline.stations, len(pipeline.stations)
+        self._shed = pipeline.shed
+        self._table = np.zeros((stages, recursion.OFFSET + 1), np.int64)
+        for i, s in enumerate(stations):
+            self._table[i, : recursion.COLUMN] = s.capacity, s.batch_max, s.batch_timeout_ns, s.hop_ns, s.turnaround_ns
+        self._state = np.zeros((stages, recursion.PRODUCER_FREE_AT + 1), np.int64)
+        self._members = np.zeros((stages, max(s.batch_max for s in stations)), np.int64)
+        self._left = np.zeros((stages, _power_of_two(max(s.capacity for s in stations))), np.int64)
+        self._stack = np.zeros(stages + 1, np.int64)
+        self._service = self._rows = np.empty((0, 0), np.int64)
+
+    def go_on(self, demand: Demand, rows: Ints, first: int = 0) -> None:
+        """Fill in the rows of a demand, whose due times are there; before them lie `first` that are not complete."""
+        service, columns, sizes = _service(demand)
+        self._service = np.concatenate([self._service[len(self._service) - first :], service]) if first else service
+        self._rows = rows
+        self._table[:, recursion.COLUMN], self._table[:, recursion.SIZES] = columns, sizes
+        self._table[:, recursion.SHARES] = demand.shares
+        recursion.run(*self._tables, first, self._shed)
+
+    def forget(self, complete: int) -> None:
+        """So many rows will not come again: the next one is the first from here on."""
+        self._table[:, recursion.OFFSET] += complete
+        self._members -= complete
+        later = self._state[:, recursion.LATER]
+        later[later > 0] -= complete
+        self._rows, self._service = self._rows[complete:], self._service[complete:]
+
+    def finish(self) -> None:
+        """No request comes behind the last ones: complete those."""
+        recursion.finish(*self._tables)
+
+    @property
+    def _tables(self) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]:
+        return self._table, self._state, self._members, self._left, self._stack, self._service, self._rows
 
 
 def by_events(pipeline: Pipeline, demand: Demand, rows: Ints) -> None:

@@ -5,13 +5,16 @@ it when it lies ready and the worker is free; the n-th request of a channel with
 has left; a batch ends with the first request that comes after its deadline. Neither a clock nor queues are needed.
 `events` is the model for everything else, and the two agree where both apply (the tests see to it).
 
-    stations   (stages, 8)          what the pipeline is
-    state      (stages, 9)          each worker, and the batch that it holds
+    stations   (stages, 9)          what the pipeline is
+    state      (stages, 10)         each worker, and the batch that it holds; in the first, the producer
     members    (stages, batch)      the rows of that batch
     left       (stages, ring)       when each slot of a channel was given back, by number of its request
     stack      (stages + 1,)        how many stages are handing on a batch, and which, first to last
     service    (n, columns)         service times; those of a stage begin at its COLUMN
     rows       (n, width)           the records
+
+Rows may come in several pieces: `run` fills in those from `first` on, and goes on from where it was. What a batch holds
+of the piece before lies in front of them. `finish` serves the batches that nobody joins any more.
 """
 
 from __future__ import annotations
@@ -35,21 +38,22 @@ from harness.twin.jit import jit
 FIRST, GROUP = FIRST_STAGE, PARTS
 COMPLETED, DROPPED = Outcome.COMPLETED, Outcome.DROPPED
 
-# Columns of `stations`.
-CAPACITY, BATCH_MAX, TIMEOUT, HOP, TURNAROUND, COLUMN, SIZES, SHARES = range(8)
+# Columns of `stations`. OFFSET: number of the first of `rows` among all.
+CAPACITY, BATCH_MAX, TIMEOUT, HOP, TURNAROUND, COLUMN, SIZES, SHARES, OFFSET = range(9)
 # Columns of `state`. FREE_AT: when the worker turns to its channel again. COME, GONE: requests that got a slot, and
 # that gave it back. TAKEN_AT: when the batch's first was taken. LATER: one more than the row that waits until the
 # batch before it is handed on, and since when it lies ready.
-FREE_AT, COME, GONE, TAKEN_AT, SIZE, HANDED_ON, DONE_AT, LATER, LATER_READY = range(9)
+FREE_AT, COME, GONE, TAKEN_AT, SIZE, HANDED_ON, DONE_AT, LATER, LATER_READY, PRODUCER_FREE_AT = range(10)
 
 
 @jit
 def run(
-    stations: Ints, state: Ints, members: Ints, left: Ints, stack: Ints, service: Ints, rows: Ints, shed: bool
-) -> None:
-    """Fill in the rows, whose due times are there."""
-    free_at = rows[0, DUE]
-    for row in range(len(rows)):
+    stations: Ints, state: Ints, members: Ints, left: Ints, stack: Ints, service: Ints, rows: Ints,
+    first: int, shed: bool,
+) -> None:  # fmt: skip
+    """Fill in the rows from `first` on, whose due times are there."""
+    free_at = state[0, PRODUCER_FREE_AT]
+    for row in range(first, len(rows)):
         offered = max(rows[row, DUE], free_at)
         rows[row, FIRST + OFFERED] = offered
         slot_at = left[0, (state[0, COME] - stations[0, CAPACITY]) & (left.shape[1] - 1)]
@@ -60,6 +64,12 @@ def run(
         free_at = max(offered, slot_at)
         rows[row, FIRST + ACCEPTED] = free_at
         _pass_on(stations, state, members, left, stack, service, rows, 0, row, free_at + stations[0, HOP])
+    state[0, PRODUCER_FREE_AT] = free_at
+
+
+@jit
+def finish(stations: Ints, state: Ints, members: Ints, left: Ints, stack: Ints, service: Ints, rows: Ints) -> None:
+    """Serve what waits for more in its batch: there is no more."""
     for stage in range(len(stations)):
         if state[stage, SIZE] > 0:
             deadline = state[stage, TAKEN_AT] + stations[stage, TIMEOUT]
@@ -111,7 +121,7 @@ def _enter(
         rows[row, base + TAKEN] = taken
         rows[row, base + STARTED] = started
         rows[row, base + DONE] = done
-        rows[row, base + BATCH] = row
+        rows[row, base + BATCH] = stations[stage, OFFSET] + row
         _leave(state, left, stage, done)
         state[stage, FREE_AT] = done + stations[stage, TURNAROUND]
         stage += 1
@@ -161,7 +171,7 @@ def _serve_batch(
         row = members[stage, i]
         rows[row, base + STARTED] = started
         rows[row, base + DONE] = done
-        rows[row, base + BATCH] = first
+        rows[row, base + BATCH] = stations[stage, OFFSET] + first
         _leave(state, left, stage, done)
     state[stage, FREE_AT] = state[stage, DONE_AT] = done
     if stage + 1 < len(stations):

@@ -14,7 +14,7 @@ from harness.plan import Plan
 from harness.records import Ints, Outcome, Phase, RunRecords, batches
 from harness.scenario.model import Closed
 from harness.twin import compiled
-from harness.twin.calibration import Calibration, calibrate
+from harness.twin.calibration import Calibration, calibrate, modelled
 from harness.twin.pipeline import Demand, of_plan
 from harness.twin.services import whole_ns
 
@@ -36,7 +36,9 @@ class Replay:
 
 
 def replay(plan: Plan, records: RunRecords) -> Replay:
-    """Replay the warm-up and the measured requests of a run. Raises ValueError when none of these completed."""
+    """Replay the warm-up and the measured requests of a run, of those `modelled`. Raises ValueError when none of these
+    completed."""
+    records = modelled(records)
     calibration = calibrate(plan, records)
     offered = records.select(records.column("phase") != Phase.SATURATION)
     service = tuple(_service(plan, offered, calibration, i) for i in range(len(plan.stages)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import strategies as st
 
-from harness.records import Outcome
+from harness.records import Outcome, RunRecords
 from harness.twin import Demand, Pipeline, compiled, model
 from harness.twin.pipeline import as_records, blank_rows
 from tests.properties import holds
@@ -48,6 +49,22 @@ def test_a_channel_never_holds_more_than_its_capacity(case: tuple[Pipeline, Dema
         change = np.repeat([-1, 1], len(records))
         held = np.cumsum(change[np.lexsort((change, times))])
         assert held.max(initial=0) <= station.capacity
+
+
+@holds(40, 200, cases(recursive=True), st.lists(st.integers(0, 12), min_size=1, max_size=6))
+def test_pieces_are_the_whole(case: tuple[Pipeline, Demand], lengths: list[int]) -> None:
+    pipeline, demand = case
+    assert demand.due_ns is not None
+    pieces, first = [], 0
+    for count in [*lengths, len(demand)]:
+        part = slice(first, first + count)
+        service = tuple(times[part] for times in demand.service_ns)
+        warmup = max(0, demand.warmup - first)
+        pieces.append(Demand(service, demand.due_ns[part], warmup=warmup, shares=demand.shares))
+        first += count
+    found = np.concatenate(list(compiled.in_pieces(pipeline, pieces)))
+    whole = compiled.simulate(pipeline, demand)
+    assert_same(whole, RunRecords(whole.layout, found))
 
 
 def assert_same(expected, found) -> None:  # type: ignore[no-untyped-def]
