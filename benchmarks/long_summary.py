@@ -53,12 +53,12 @@ SCENARIO = {
 }
 MEANS_NS = (700e3, 2000e3, 300e3)
 PARTS = {
-    "count": "all columns, first",
-    "follow_latencies": "latencies in order",
-    "look_again": "all columns, again",
-    "dependent": "intervals",
-    "ladder": "models",
-    "meaning": "what models say",
+    ("passes.py", "count"): "all columns, first",
+    ("passes.py", "follow_latencies"): "latencies in order",
+    ("passes.py", "look_again"): "all columns, again",
+    ("intervals.py", "dependent"): "intervals",
+    ("crosscheck.py", "ladder"): "models",
+    ("crosscheck.py", "meaning"): "what models say",
 }
 
 
@@ -97,9 +97,10 @@ def summarise(path: Path) -> dict[str, Any]:
         said = meaning(plan, records, rungs)
     stats: dict[tuple[str, int, str], Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     seconds = {
-        PARTS[name]: cumulative
-        for (file, _, name), (_, _, _, cumulative, _) in stats.items()
-        if name in PARTS and "harness" in file
+        part: stats[key][3]
+        for (file, function), part in PARTS.items()
+        for key in stats
+        if Path(key[0]).name == file and key[2] == function
     }
     return {
         "rows": len(records),

@@ -137,7 +137,9 @@ class RunRecords:
         return self.column("outcome")
 
     def select(self, chosen: Chosen) -> RunRecords:
-        """The rows that a mask of shape (n,) or a slice picks."""
+        """The rows that a mask of shape (n,) or a slice picks; these records themselves where a mask picks all."""
+        if not isinstance(chosen, slice) and chosen.all():
+            return self
         return RunRecords.of(self.layout, self._source.select(chosen))
 
     def of_phase(self, phase: int) -> RunRecords:

@@ -158,7 +158,8 @@ def modelled(records: RunRecords) -> RunRecords:
     if len(records) <= MODELLED:
         return records
     rows = np.empty((MODELLED, records.layout.width), np.int64)
-    first, failures = 0, {}
+    first = 0
+    failures: dict[int, str] = {}
     for block in records.blocks():
         part = block.select(slice(0, MODELLED - first))
         rows[first : first + len(part)] = part.rows
@@ -170,7 +171,7 @@ def modelled(records: RunRecords) -> RunRecords:
 
 
 def calibrate(plan: Plan, records: RunRecords) -> Calibration:
-    """Take the samples from a run's measured, completed requests, of those `modelled`. Raises ValueError without any."""
+    """Take the samples from the measured, completed ones of the requests `modelled`. Raises ValueError without any."""
     records = modelled(records)
     ended = records.with_outcome(Outcome.COMPLETED)
     measured = ended.of_phase(Phase.MEASURED)

@@ -132,6 +132,7 @@ def as_records(pipeline: Pipeline, demand: Demand, rows: Ints) -> RunRecords:
     """The requests that were issued. One that never ended (which no model should leave behind) is aborted."""
     layout = replace(pipeline.layout, load="open" if demand.concurrency == 0 else "closed")
     outcome = layout.columns["outcome"]
-    issued = rows[rows[:, layout.base(0) + OFFERED] > 0]
+    were_issued = rows[:, layout.base(0) + OFFERED] > 0
+    issued = rows if were_issued.all() else rows[were_issued]
     issued[issued[:, outcome] == Outcome.PENDING, outcome] = Outcome.ABORTED
     return RunRecords(layout, issued, {})

@@ -35,11 +35,13 @@ class Replay:
         return float(np.corrcoef(self.measured_ns, self.replayed_ns)[0, 1])
 
 
-def replay(plan: Plan, records: RunRecords) -> Replay:
-    """Replay the warm-up and the measured requests of a run, of those `modelled`. Raises ValueError when none of these
-    completed."""
+def replay(plan: Plan, records: RunRecords, calibration: Calibration | None = None) -> Replay:
+    """Replay the warm-up and the measured ones of the requests `modelled`. Raises ValueError when none completed.
+
+    calibration: of the same run, where it is there.
+    """
     records = modelled(records)
-    calibration = calibrate(plan, records)
+    calibration = calibration or calibrate(plan, records)
     offered = records.select(records.column("phase") != Phase.SATURATION)
     service = tuple(_service(plan, offered, calibration, i) for i in range(len(plan.stages)))
     pipeline = of_plan(plan, calibration.overheads)

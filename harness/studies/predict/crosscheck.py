@@ -14,11 +14,11 @@ from harness.plan import Plan, StagePlan, resolve
 from harness.records import Ints, Outcome, Phase, RunRecords, batches
 from harness.scenario import load
 from harness.scenario.model import Closed
-from harness.stats.quantiles import quantile
+from harness.stats.quantiles import rank
 from harness.store import SavedRun
 from harness.theory import NoSteadyState, Prediction
-from harness.twin import Demand, compiled, of_plan
-from harness.twin.calibration import Calibration, calibrate
+from harness.twin import Demand, Pipeline, compiled, of_plan
+from harness.twin.calibration import Calibration, calibrate, modelled
 from harness.twin.replay import replay
 
 LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -54,22 +54,30 @@ def ladder(plan: Plan, records: RunRecords, seed: int = 1) -> list[dict[str, Any
 
     M/M/1 at the bottleneck, M/G/1 with the measured service times, Allen-Cunneen with the measured variability, the
     twin with this run's arrivals and service times drawn from the measured ones, and the twin with both as they were.
+    Of a long run they see the requests that `modelled` says, and the measured figures are those of the same requests.
     Empty for a closed load, and where too little completed. A model that does not apply has None for its figures and
     says why in `note`; there, too, stands how far Allen-Cunneen is off in itself, as a number in `p99_bias`.
     """
-    done = records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
-    if isinstance(plan.load, Closed) or len(done) < 10 or np.ptp(done.due) == 0:
+    records = modelled(records)
+    observed = _observed(plan, records)
+    if observed is None:
         return []
+    measured, found = observed
     calibration = calibrate(plan, records)
-    measured = _levels(done.completed - done.due)
-    found = bottleneck(plan, done)
-    repeated = replay(plan, records)
     rungs = [
         *_closed_forms(found),
         _rung("twin, service drawn anew", "simulation", _redrawn(plan, records, calibration, seed)),
-        {**_rung("twin, replayed", "simulation", _levels(repeated.replayed_ns)), "correlation": repeated.correlation},
+        _replayed(plan, records, calibration),
     ]
     return [{**rung, "error": _errors(rung["e2e_ms"], measured)} for rung in rungs]
+
+
+def _observed(plan: Plan, records: RunRecords) -> tuple[dict[str, float], Bottleneck] | None:
+    """The measured levels, and the busiest stage; None where there is nothing that models could be held against."""
+    done = records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
+    if isinstance(plan.load, Closed) or len(done) < 10 or np.ptp(done.due) == 0:
+        return None
+    return _levels(done.completed - done.due), bottleneck(plan, done)
 
 
 def meaning(plan: Plan, records: RunRecords, rungs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -77,6 +85,7 @@ def meaning(plan: Plan, records: RunRecords, rungs: Sequence[Mapping[str, Any]])
     by_name = {rung["model"]: rung for rung in rungs}
     if not rungs:
         return []
+    issued, records = len(records), modelled(records)
     done = records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
     found, replayed, redrawn = bottleneck(plan, done), by_name["twin, replayed"], by_name["twin, service drawn anew"]
     said = [_of_replay(replayed)]
@@ -95,6 +104,8 @@ def meaning(plan: Plan, records: RunRecords, rungs: Sequence[Mapping[str, Any]])
         reasons = _beyond_mm1(plan, done, found)
         over = "over" if first["error"]["p99"] > 0 else "under"
         said.append(f"{first['model']} alone {over}estimates p99 by {abs(first['error']['p99']):.0%}: {reasons}.")
+    if issued > len(records):
+        said.append(f"The models were given the first {len(records):,} of {issued:,} requests.")
     return said
 
 
@@ -139,7 +150,7 @@ def of_run(run: SavedRun) -> dict[str, Any]:
     """The ladder of a saved run and what it means."""
     plan, records = resolve(load(run.path / "resolved.yaml")), run.records
     rungs = ladder(plan, records)
-    done = records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
+    done = modelled(records).of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
     return {
         "kind": "ladder",
         "run": str(run.path),
@@ -192,13 +203,26 @@ def _redrawn(plan: Plan, records: RunRecords, calibration: Calibration, seed: in
     offered = records.select(records.column("phase") != Phase.SATURATION)
     measured = offered.column("phase") == Phase.MEASURED
     pipeline = of_plan(plan, calibration.overheads)
-    latencies: list[Ints] = []
+    latencies = np.empty(REPLICATIONS * len(offered), np.int64)
+    count = 0
     for child in np.random.SeedSequence(seed).spawn(REPLICATIONS):
         service = calibration.draw(pipeline, len(offered), np.random.default_rng(child), block=1)
-        twin = compiled.simulate(pipeline, Demand(service, np.ascontiguousarray(offered.due)))
-        kept = twin.select(measured).with_outcome(Outcome.COMPLETED)
-        latencies.append(kept.completed - kept.due)
-    return _levels(np.concatenate(latencies))
+        found = _simulated(pipeline, Demand(service, np.ascontiguousarray(offered.due)), measured)
+        latencies[count : count + len(found)] = found
+        count += len(found)
+    return _levels(latencies[:count])
+
+
+def _simulated(pipeline: Pipeline, demand: Demand, measured: NDArray[np.bool_]) -> Ints:
+    twin = compiled.simulate(pipeline, demand)
+    latencies: Ints = (twin.completed - twin.due)[measured & (twin.outcome == Outcome.COMPLETED)]
+    return latencies
+
+
+def _replayed(plan: Plan, records: RunRecords, calibration: Calibration) -> dict[str, Any]:
+    again = replay(plan, records, calibration)
+    levels = _levels(again.replayed_ns)
+    return {**_rung("twin, replayed", "simulation", levels), "correlation": again.correlation}
 
 
 def _shares_s(done: RunRecords, index: int) -> NDArray[np.float64]:
@@ -232,7 +256,9 @@ def _rung(model: str, kind: str, levels: Mapping[str, float] | None) -> dict[str
 
 
 def _levels(latency_ns: Ints) -> dict[str, float]:
-    return {key: quantile(latency_ns, q) / 1e6 for key, q in LEVELS.items()}
+    ranks = {key: rank(len(latency_ns), q) - 1 for key, q in LEVELS.items()}
+    ordered = np.partition(latency_ns, list(ranks.values()))
+    return {key: float(ordered[k]) / 1e6 for key, k in ranks.items()}
 
 
 def _errors(levels: Mapping[str, float] | None, measured: Mapping[str, float]) -> dict[str, float | None]:
