@@ -1,4 +1,4 @@
-"""Images with or without labels: a folder with a folder a class, as ImageFolder has it, or a scenario's source."""
+"""Images with or without labels: a folder with one folder per class, as for ImageFolder, or a scenario's source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WNIDS = Path(__file__).with_name("imagenet_wnids.txt")
 
 @dataclass(frozen=True)
 class Files:
-    """Images that are read when they are asked for: a folder may hold more than fits into memory."""
+    """Images that are read when they are needed: a folder may hold more than fits into memory."""
 
     paths: tuple[Path, ...]
     source: Source
@@ -35,7 +35,7 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Any:
-        """As an ImageSet: pixels, or a memoryview of a file's bytes. Raises RequestError, ScenarioError."""
+        """Pixels, or a memoryview of a file's bytes, as from an ImageSet. Raises RequestError, ScenarioError."""
         found = read(self.paths[index], self.source)
         if isinstance(found, str):
             raise RequestError(found)
@@ -47,10 +47,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, their names and, where they are labelled, the index of each one's class, shape (images,).
+    """Images and their names, and labels where there are any: indices of classes, shape (images,).
 
-    classes: names of classes by index. mapped_by: where the indices come from. outside: images that lie in no class's
-    folder, and are left out.
+    classes: names of classes by index. mapped_by: where the indices come from. outside: how many images were left out
+    because they lie in no class's folder.
     """
 
     images: ImageSet | Files
@@ -61,7 +61,7 @@ class Dataset:
     outside: int = 0
 
     def sample(self, limit: int | None, seed: np.random.SeedSequence) -> Dataset:
-        """At most `limit` of the images, drawn at random, in their order."""
+        """At most `limit` of the images, drawn at random, in the given order."""
         if limit is None or limit >= len(self.names):
             return self
         drawn = np.sort(np.random.default_rng(seed).permutation(len(self.names))[:limit])
@@ -77,21 +77,23 @@ class Dataset:
 
 
 def of_source(plan: Plan) -> Dataset:
-    """The images that the scenario itself runs with; without labels. Raises ScenarioError."""
+    """The images of the scenario's own source, without labels. Raises ScenarioError."""
     images = load(plan.scenario.source, plan.seed("content"), plan.seed("images"))
     return Dataset(images, tuple(entry.name for entry in images.entries))
 
 
 def of_folder(folder: Path, source: Source, outputs: int, class_map: Path | None, *, labelled: bool = True) -> Dataset:
-    """The images in a folder, taken as `source` takes its own.
+    """The images in a folder, read as `source` says.
 
-    Where there are folders with images in it, each is a class. Its index comes from `class_map`: lines or a JSON list
-    of folder names in the order of the outputs, or a JSON object from folder name to index. Without one: from
+    Each folder in it that holds images is a class. The index of a class comes from `class_map`: lines or a JSON list of
+    folder names in the order of the outputs, or a JSON object from folder name to index. Without one it comes from
     ImageNet's wnids, or from the order of the sorted names as in ImageFolder, if there are as many as `outputs`.
-    labelled: False takes all images below the folder as they are. Raises UsageError.
+    labelled: False uses all images below the folder without labels. Raises UsageError.
     """
     if not folder.is_dir():
-        raise UsageError("there is no such folder", where=f"--data {folder}", hint="It is to hold a folder a class.")
+        raise UsageError(
+            "there is no such folder", where=f"--data {folder}", hint="It has to hold one folder per class."
+        )
     source = source.model_copy(update={"images": str(folder)})
     folders = {p.name: _below(p) for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")}
     everything = _below(folder)
@@ -101,7 +103,7 @@ def of_folder(folder: Path, source: Source, outputs: int, class_map: Path | None
         )
     if not (labelled and any(folders.values())):
         if class_map is not None:
-            raise UsageError(f"there is no folder a class in {folder}", where=f"--classes {class_map}")
+            raise UsageError(f"there are no folders with images in {folder}", where=f"--classes {class_map}")
         return Dataset(Files(tuple(everything), source), _names(everything, folder))
     indices, mapped_by = _indices(list(folders), outputs, class_map, folder)
     paths = [path for name in folders for path in folders[name]]

@@ -88,7 +88,7 @@ class AccuracyDocument(Document):
     scenario: str
     """Its name."""
     reference: str
-    """What preprocesses and what infers in the reference."""
+    """Backend of its preprocessing, runtime and precision."""
     data: str
     """The images: a folder, or what the scenario's source says."""
     images: int

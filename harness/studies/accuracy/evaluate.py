@@ -1,7 +1,7 @@
 """All images through the reference and through every variant.
 
-The reference is what weights are trained and judged with: float32 in torch's eager mode behind torchvision's own
-preprocessing. Each goes through the stages that `run` measures, in a process of its own.
+The reference is the stack that weights are trained and evaluated with: float32 in torch's eager mode after
+torchvision's own preprocessing. Each variant runs the stages that `run` measures, in a process of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REFERENCE = "reference"
 REASONS = 3
 
 Observer = Callable[[str, int, int], None]
-"""Called with a variant's label, how many images are through it, and how many there are."""
+"""Called with a variant's label, the number of images done, and the number of images."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def evaluate(
 
 
 def reference(plan: Plan) -> Plan:
-    """The same model, float32 on the CPU in torch's eager mode, behind torchvision's preprocessing.
+    """The same model, float32 on the CPU in torch's eager mode, after torchvision's preprocessing.
 
-    A model that is a file of another runtime runs in that one; a preprocessing of the user's own stays.
+    A model that is a file of another runtime runs in that one; a user's own preprocessing stays.
     """
     stages = []
     for stage in plan.scenario.stages:
@@ -117,7 +117,7 @@ def reference(plan: Plan) -> Plan:
 
 
 def describe(plan: Plan) -> str:
-    """What preprocesses and what infers, such as "torchvision, torch float32"."""
+    """Backend of the preprocessing, runtime and precision: "torchvision, torch float32"."""
     parts = [s.options.factory or s.options.backend for s in plan.stages if isinstance(s.options, Preprocess)]
     inference = inference_of(plan).options
     assert isinstance(inference, Inference)
@@ -134,7 +134,7 @@ def inference_of(plan: Plan) -> StagePlan:
 
 
 def stages_of(plan: Plan) -> tuple[StagePlan, ...]:
-    """All up to the inference, and the postprocess where that follows."""
+    """The stages up to the inference, and a postprocess that follows it."""
     last = inference_of(plan).index
     following = plan.stages[last + 1 : last + 2]
     return (*plan.stages[: last + 1], *(s for s in following if isinstance(s.options, Postprocess)))

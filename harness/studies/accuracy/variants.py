@@ -1,4 +1,4 @@
-"""The variants of an evaluation: every combination of the values that go together."""
+"""The variants of an evaluation: every valid combination of the varied values."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MOST_VARIANTS = 256
 
 
 def combine(path: Path, overrides: Sequence[str], axes: Sequence[Axis]) -> tuple[list[Variant], list[str]]:
-    """A variant for each combination, and what was left out because its values do not go together.
+    """A variant for each valid combination, and for each other one why it is not valid.
 
-    Without axes: the scenario as given. Raises ScenarioError for a value that goes with nothing, UsageError.
+    Without axes: the scenario as given. Raises ScenarioError for a value that is valid in no combination, UsageError.
     """
     variants: list[Variant] = []
     left_out = []

@@ -111,7 +111,7 @@ def judge(limit: Limit, comparison: Comparison) -> Judgement:
     outcome: Outcome = "failed" if all(beyond) else "undecided" if any(beyond) else "kept"
     told = f"{_write(limit, estimate)} ({comparison.confidence:.0%} interval {_write(limit, low)} to"
     told += f" {_write(limit, high)})"
-    ending = f": this run cannot tell{_longer(effect)}" if outcome == "undecided" else ""
+    ending = f": this run cannot decide{_longer(effect)}" if outcome == "undecided" else ""
     return Judgement(limit, outcome, estimate, interval, f"{limit.text}: {outcome}: {told}{ending}")
 
 

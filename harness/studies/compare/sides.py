@@ -20,7 +20,7 @@ NAMES = "abcdefgh"
 
 
 def plan_side(path: Path, common: Sequence[str], own: Sequence[str], option: str, label: str = "") -> Variant:
-    """A scenario with overrides for all sides and for this one alone. Raises UsageError for a load of its own.
+    """A scenario with overrides for all sides and for this one alone. Raises UsageError, also for a load of its own.
 
     option: with which the user gave `own`.
     """
@@ -35,10 +35,11 @@ def plan_side(path: Path, common: Sequence[str], own: Sequence[str], option: str
 
 
 def prepare(variants: Sequence[Variant], *, blocks: int | None = None, requests: int | None = None) -> list[Variant]:
-    """The variants as sides: named a, b, ..., in blocks, all with the first one's load. Raises UsageError.
+    """Make the variants sides of one comparison: named a, b, ..., in blocks, all with the first one's load.
 
-    blocks: by default FEWEST_BLOCKS, or as many more as let each side go first equally often. requests: measured in all
-    blocks of a side, by default those of the load; a block gets its share, rounded up.
+    blocks: of each side; by default FEWEST_BLOCKS, or the next number for which each side goes first equally often.
+    requests: measured ones of a side in all its blocks together, by default those of the load; each block gets its
+    share, rounded up. Raises UsageError.
     """
     if not 2 <= len(variants) <= MOST_SIDES:
         raise UsageError(f"a comparison has 2 to {MOST_SIDES} sides, not {len(variants)}")
@@ -62,7 +63,7 @@ def _block_load(scenario: Scenario, blocks: int, requests: int | None) -> Load:
         raise UsageError(
             "a comparison counts requests, and the load has a duration",
             where=f"{scenario.name}: load.duration",
-            hint="Give --requests N, for each side in all.",
+            hint="Give --requests N: of each side, in all its blocks together.",
         )
     total = requests or given.requests
     return given.model_copy(update={"requests": total and math.ceil(total / blocks), "duration": None})

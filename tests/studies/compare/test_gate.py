@@ -130,7 +130,7 @@ def test_what_it_rests_on_is_told() -> None:
     assert message == "e2e.p99 > +3%: failed: +8.00% (95% interval +4.00% to +12.00%)"
     message = judge(parse_limit("e2e.p99 > 105ms", STAGES), comparison()).message
     assert message == (
-        "e2e.p99 > 105ms: undecided: 108.0 ms (95% interval 103.0 ms to 113.0 ms): this run cannot tell;"
+        "e2e.p99 > 105ms: undecided: 108.0 ms (95% interval 103.0 ms to 113.0 ms): this run cannot decide;"
         " about 20,000 requests a side could"
     )
 
