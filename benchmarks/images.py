@@ -8,7 +8,7 @@ import numpy as np
 from harness.kernels.torchvision_import import import_torchvision
 from numpy.typing import NDArray
 
-from harness.scenario.model import Calibration, Inference, Preprocess
+from harness.scenario.model import Inference, Preprocess, QuantisationImages
 from harness.stages.inference import Setup
 from harness.stages.inference.quantisation import samples
 
@@ -18,7 +18,7 @@ STATISTICS_FROM = 64
 
 def parts_of_photographs(count: int, seed: int) -> NDArray[np.float32]:
     """Inputs (count, 3, 224, 224): scikit-image's photographs, whole and in random parts, preprocessed."""
-    options = Inference(precision="int8", runtime="onnxruntime", calibration=Calibration(samples=count))
+    options = Inference(precision="int8", runtime="onnxruntime", calibration=QuantisationImages(samples=count))
     return samples(Setup(options, (3, SIDE, SIDE), 1, 0, Preprocess()), seed)
 
 

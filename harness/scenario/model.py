@@ -15,7 +15,7 @@ from harness.keys import MAX_CAPACITY, NAME, Keys
 from harness.registry import ARRIVALS, EXECUTORS, STAGES
 from harness.stages import Batch, StageOptions
 from harness.stages.delay import Delay, Stall
-from harness.stages.inference.options import Calibration, Inference, OwnModel
+from harness.stages.inference.options import Inference, OwnModel, QuantisationImages
 from harness.stages.null import Null
 from harness.stages.postprocess import Postprocess
 from harness.stages.preprocess import Preprocess
@@ -26,7 +26,6 @@ __all__ = [
     "MAX_CAPACITY",
     "Batch",
     "Bursts",
-    "Calibration",
     "Closed",
     "Constant",
     "Deadlines",
@@ -40,6 +39,7 @@ __all__ = [
     "Poisson",
     "Postprocess",
     "Preprocess",
+    "QuantisationImages",
     "Scenario",
     "Slo",
     "Source",

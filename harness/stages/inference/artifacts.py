@@ -99,11 +99,11 @@ def _exported_factory(setup: Setup) -> Path:
 
 
 def _quantised(setup: Setup, model: Path) -> Path:
-    """The int8 file made from a float32 one, identified by that file's content, the calibration and the libraries."""
+    """The int8 file made from a float32 one, identified by its content, the quantisation images and the libraries."""
     options = setup.options
     if setup.preprocess is None:
         raise ScenarioError(
-            "int8 is calibrated through the preprocessing in front of the model, and there is none",
+            "int8 quantisation needs the preprocessing in front of the model, and there is none",
             where="stages.inference.precision",
         )
     if options.runtime == "openvino":
@@ -114,8 +114,8 @@ def _quantised(setup: Setup, model: Path) -> Path:
         "model": hash_of(model),
         "weights": hash_of(model.with_suffix(".bin")) if model.suffix == ".xml" else None,
         "runtime": options.runtime,
-        "images": [(str(path), *_identity(path)) for path in paths(Source(images=options.calibration.images))],
-        "samples": options.calibration.samples,
+        "images": [(str(path), *_identity(path)) for path in paths(Source(images=options.quantisation_images.images))],
+        "samples": options.quantisation_images.samples,
         "preprocess": setup.preprocess.model_dump(mode="json", exclude={"name", "workers", "capacity", "threads"}),
         "shape": setup.shape,
         "vnni": has_vnni(),

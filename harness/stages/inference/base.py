@@ -24,8 +24,8 @@ class Setup:
     """What a runtime is opened from.
 
     shape: (3, height, width) of an input. max_batch: the largest batch that it will be given. seed: of random weights.
-    preprocess: what stands in front of the model; int8 is calibrated through it. profiling: a folder for the times of
-    operators, which the runtime keeps if it is given.
+    preprocess: the preprocessing in front of the model, also for the quantisation images of int8. profiling: a folder
+    for the times of operators, which the runtime keeps if it is given.
     """
 
     options: Inference

@@ -85,7 +85,7 @@ Output = Annotated[
 ]
 
 
-class Calibration(Keys):
+class QuantisationImages(Keys):
     """Images that int8 quantisation takes the ranges of activations from, through the scenario's preprocessing."""
 
     images: Annotated[str, FileName(("photos",))] = "photos"
@@ -111,8 +111,8 @@ class Inference(BatchingOptions):
     """Which output is the answer where the model has several: its place or its name. Others are not asked for."""
     precision: Literal["float32", "bf16", "int8"] = "float32"
     """`bf16` where the processor computes in it; `int8` by static quantisation after training."""
-    calibration: Calibration = Calibration()
-    """Of int8."""
+    quantisation_images: QuantisationImages = Field(default=QuantisationImages(), alias="calibration")
+    """The images for `int8`."""
     device: Literal["cpu", "cuda"] = "cpu"
     """What the model runs on."""
     channels_last: bool = False

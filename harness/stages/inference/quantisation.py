@@ -22,13 +22,13 @@ from harness.stages.inference.base import Setup
 from harness.stages.inference.extras import need
 from harness.stages.preprocess import PreprocessStage
 
-SMALLEST_PART = 0.4  # of a side, for the parts of images that fill up a calibration
-CALIBRATION_SEED = 0
+SMALLEST_PART = 0.4  # of a side, for the parts of images that make up the number of samples
+SAMPLES_SEED = 0
 
 
 def write(setup: Setup, model: Path, folder: Path) -> None:
     """Quantise a float32 file into `folder`."""
-    inputs = samples(setup, CALIBRATION_SEED)
+    inputs = samples(setup, SAMPLES_SEED)
     if setup.options.runtime == "openvino":
         _with_nncf(model, inputs, folder / IR)
     else:
@@ -36,8 +36,8 @@ def write(setup: Setup, model: Path, folder: Path) -> None:
 
 
 def samples(setup: Setup, seed: int) -> NDArray[np.float32]:
-    """The calibration inputs, shape (samples, 3, height, width): each image whole, then random parts of all in turn."""
-    options, preprocess = setup.options.calibration, setup.preprocess
+    """The inputs, shape (samples, 3, height, width): each image whole, then random parts of all images in turn."""
+    options, preprocess = setup.options.quantisation_images, setup.preprocess
     drawn = np.random.SeedSequence(seed)
     images = source.load(source.Source(images=options.images), drawn)
     output = Tensor(setup.shape, np.float32)
@@ -58,7 +58,9 @@ def _parts(images: source.ImageSet, seed: np.random.SeedSequence) -> Iterator[ND
         except RequestError:
             continue
     if not readable:
-        raise ScenarioError("none of the calibration's images can be read", where="stages.inference.calibration.images")
+        raise ScenarioError(
+            "none of the images for quantisation can be read", where="stages.inference.calibration.images"
+        )
     yield from readable
     rng = np.random.default_rng(seed)
     while True:
