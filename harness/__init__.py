@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.api.results import Interrupted
     from harness.api.runs import Run, open_run, run, runs
     from harness.api.scenarios import load_scenario
+    from harness.api.searching import Search, capacity, open_search
     from harness.api.sweeping import Sweep, open_sweep, resume_sweep, sweep
     from harness.errors import HarnessError, RunFailed, SaveError, ScenarioError, StageFailed, StalledError, UsageError
     from harness.scenario import Scenario
@@ -36,14 +37,17 @@ __all__ = [
     "SaveError",
     "Scenario",
     "ScenarioError",
+    "Search",
     "StageFailed",
     "StalledError",
     "Sweep",
     "UsageError",
+    "capacity",
     "compare",
     "crosscheck",
     "load_scenario",
     "open_run",
+    "open_search",
     "open_sweep",
     "resume_sweep",
     "run",
@@ -72,6 +76,11 @@ _HOMES = {
         "runs",
     ),
     "harness.api.scenarios": ("load_scenario",),
+    "harness.api.searching": (
+        "Search",
+        "capacity",
+        "open_search",
+    ),
     "harness.api.sweeping": (
         "Sweep",
         "open_sweep",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,10 @@ import click
 
 from harness import interruption
 from harness.commands import options
-from harness.errors import NOT_MET, ScenarioError, UsageError
+from harness.errors import NOT_MET
 
 if TYPE_CHECKING:
-    from harness.plan import Plan
-    from harness.studies.capacity import CapacityResult, Measure, RunResult
+    from harness.studies.capacity import CapacityResult
 
 
 @click.command("capacity")
@@ -60,22 +58,26 @@ def command(
     runs decide. Without --slo the scenario's own limits hold. Exit code 3: no load keeps the SLO, or the interval is
     still wider than --within. Ctrl-C ends the search and shows what was found.
     """
+    from harness.api.searching import seconds
     from harness.commands import output
     from harness.report.console import Screen
+    from harness.report.live import run as live
     from harness.report.live.capacity import progress
     from harness.scenario import find, parse_axes
     from harness.studies import capacity
+    from harness.studies.capacity.measured import measuring
 
     output.check_json(json_to)
     variants = capacity.variants(find(scenario), overrides, parse_axes(vary))
     goal = capacity.Goal(
         limits=capacity.limits_of(variants[0].plan.scenario, limits),
         within=within,
-        run_s=_seconds("--run-length", run_length),
-        time_limit_s=float("inf") if time_limit is None else _seconds("--time-limit", time_limit),
+        run_s=seconds("--run-length", run_length),
+        time_limit_s=float("inf") if time_limit is None else seconds("--time-limit", time_limit),
     )
     console = Screen(stderr=True, quiet=quiet)
-    measure = _measure(find(scenario), overrides, out, quiet)
+    unseen = quiet or not sys.stderr.isatty()
+    measure = measuring(find(scenario), overrides, out, lambda plan: live.view(plan, quiet=unseen))
     finding = capacity.find(variants, goal, measure, out, lambda state, step: progress(console, state, step))
     _deliver(finding.result, json_to, plot)
     if finding.error is not None:
@@ -84,32 +86,6 @@ def command(
         raise SystemExit(interruption.exit_code(finding.state.signal))
     if finding.state.status != "answered" or not finding.result.attainable:
         raise SystemExit(NOT_MET)
-
-
-def _measure(path: Path, overrides: Sequence[str], out: Path, quiet: bool) -> Measure:
-    """Runs a Plan on its executor and saves the run as any other."""
-    from harness.report.live import run as live
-    from harness.studies import capacity
-    from harness.studies.planning import with_line
-    from harness.studies.run.measure import measure
-
-    text = path.read_text(encoding="utf-8")
-
-    def run(plan: Plan, settings: Sequence[str]) -> RunResult:
-        every = (*overrides, *settings)
-        given = "".join(f"# --set {setting}\n" for setting in every) + text
-        with live.view(plan, quiet=quiet or not sys.stderr.isatty()) as observe:
-            done = measure(plan, given, out, observe)
-        if done.save_error is not None:
-            raise done.save_error
-        execution = done.execution
-        error, summary = done.error, done.summary or {}
-        if isinstance(error, ScenarioError):
-            error = with_line(error, path, every)
-        stopped = execution.signal if execution.status == "interrupted" else 0
-        return capacity.RunResult(execution.records, summary, summary.get("saved", ""), error, stopped)
-
-    return run
 
 
 def _deliver(result: CapacityResult, json_to: str | None, plot: Path | None) -> None:
@@ -129,15 +105,3 @@ def _deliver(result: CapacityResult, json_to: str | None, plot: Path | None) -> 
     unwritten = output.write_json(json_to, text, "result") if json_to not in (None, "-") else None
     if unwritten is not None:
         raise unwritten
-
-
-def _seconds(option: str, text: str) -> float:
-    from harness.units import parse_duration
-
-    try:
-        value = parse_duration(text) / 1e9
-    except ValueError as error:
-        raise UsageError(f"expected {error}", where=f"{option} {text}") from None
-    if value < 1:
-        raise UsageError("expected at least 1 s", where=f"{option} {text}")
-    return value
