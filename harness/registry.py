@@ -113,6 +113,8 @@ class Registry(Generic[Kind]):
         base = _attribute(self._base)
         if not (isinstance(loaded, base) or (isinstance(loaded, type) and issubclass(loaded, base))):
             return f"is no {base.__name__} of {base.__module__}"
+        if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
+            return f"lacks {' and '.join(missing)}"
         if self._tag:
             key = getattr(loaded, "model_fields", {}).get(self._tag)
             if key is None or key.default != name:

@@ -23,6 +23,12 @@ from harness.stages import StageOptions
 
 class Good(StageOptions):
     kind: Literal["good"] = "good"
+
+    def spec(self, given):
+        raise NotImplementedError
+
+    def build(self, context):
+        raise NotImplementedError
 """
 Install = Callable[..., None]
 
@@ -92,9 +98,11 @@ def test_a_plugin_is_imported_when_it_is_asked_for(install: Install) -> None:
         ("", "Missing", "cannot be loaded: AttributeError"),
         ("Good = 3", "Good", "is no StageOptions of harness.stages.options"),
         (GOOD.replace('"good"', '"other"'), "Good", "lacks the key `kind: Literal['good'] = 'good'`"),
-        ("from harness.stages import StageOptions as Good", "Good", "lacks the key `kind: Literal['good'] = 'good'`"),
+        (GOOD.replace("kind: ", "sort: "), "Good", "lacks the key `kind: Literal['good'] = 'good'`"),
+        (GOOD.replace("def spec", "def specify"), "Good", "lacks spec"),
+        ("from harness.stages import StageOptions as Good", "Good", "lacks build and spec"),
     ],
-    ids=["import", "raises", "syntax", "attribute", "type", "tag", "no_tag"],
+    ids=["import", "raises", "syntax", "attribute", "type", "tag", "no_tag", "method", "methods"],
 )
 def test_one_that_cannot_be_used_is_an_error_with_its_name_and_version(
     install: Install, code: str, value: str, why: str, request: pytest.FixtureRequest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,13 +49,13 @@ class StageOptions(Keys):
     threads: int = Field(default=1, ge=1, le=1024)
     """Compute threads of each worker."""
 
+    @abstractmethod
     def spec(self, given: Payload) -> StageSpec:
         """What the stage makes of `given`. Raises ScenarioError when it cannot take that."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, context: StageContext) -> Stage:
         """A worker's instance, not yet open. Libraries that only the work needs are imported from here on."""
-        raise NotImplementedError
 
     def resolved(self, stages: Sequence[StageOptions]) -> StageOptions:
         """With what it takes from the other stages of the scenario filled in. Raises ScenarioError."""
