@@ -87,6 +87,7 @@ class OpenPipeline:
                     self._destination,
                     yields=not kind_of(plan).shares_interpreter,
                 )
+                await self._recorder.open()
                 await executor.start()
         except TimeoutError:
             waited_for = "every worker was" if self._executor else "the images were"

@@ -6,6 +6,7 @@ has no more than a quarter of them in the end, has no file and no thread: its re
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -38,6 +39,7 @@ from harness.records import (
 )
 from harness.records.growing import RESERVE_BYTES, GrowingFile
 
+OPENING_S = 0.005
 PIECE = 8192
 """Rows that are taken out at once: some hundred microseconds."""
 TAKE, KEEP, HURRY = 1 / 4, 1 / 8, 3 / 4
@@ -113,6 +115,13 @@ class Recorder:
         """The first row that is still in the ring."""
         return self._taken
 
+    async def open(self) -> None:
+        """Make file and thread ready now, where they will be needed, so that nothing of it is done during the load."""
+        if self._plan.least_rows > self._ring.size:
+            self._start(0)
+            while not self._idle.is_set():
+                await asyncio.sleep(OPENING_S)
+
     def begin(self, last: int, phase: int, until: int, due: Iterable[Ints] = ()) -> None:
         """The rows up to `last` come next, those up to `until` for `phase` and the others to be measured.
 
@@ -134,12 +143,7 @@ class Recorder:
             self._hurry()
         upto = min(ended, issued - int(KEEP * size))
         if lying > TAKE * size and upto > self._taken and self._idle.is_set():
-            self._idle.clear()
-            self._upto = upto
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-                self._thread.start()
-            self._wake.set()
+            self._start(upto)
 
     def finish(self, issued: int) -> RunRecords:
         """The records of all issued requests, once nothing stamps any more. One that had not ended is aborted.
@@ -164,6 +168,14 @@ class Recorder:
             self._file.discard()
             raise
         return read(self._file.release(), "the records")[0]
+
+    def _start(self, upto: int) -> None:
+        self._idle.clear()
+        self._upto = upto
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+            self._thread.start()
+        self._wake.set()
 
     # -------------------------------------------------------------- in the thread
 
@@ -211,6 +223,7 @@ class Recorder:
         if self._file is None or self._writer is None:
             self._file = self._destination.open()
             self._writer = RecordsWriter(self._file, self._plan.layout, self._meta)
+            self._writer.warm_up()
         return self._file, self._writer
 
     def _final(self, rows: Ints) -> int:
