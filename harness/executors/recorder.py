@@ -221,9 +221,14 @@ class Recorder:
 
     def _opened(self) -> tuple[GrowingFile, RecordsWriter]:
         if self._file is None or self._writer is None:
-            self._file = self._destination.open()
-            self._writer = RecordsWriter(self._file, self._plan.layout, self._meta)
-            self._writer.warm_up()
+            file = self._destination.open()
+            try:
+                writer = RecordsWriter(file, self._plan.layout, self._meta)
+                writer.warm_up()
+            except BaseException:
+                file.discard()
+                raise
+            self._file, self._writer = file, writer
         return self._file, self._writer
 
     def _final(self, rows: Ints) -> int:
