@@ -39,6 +39,8 @@ def command(run: str, output: Path, slowest: int, window: str | None, out: Path)
     A track for each worker and each queue, queue depths, and the slowest requests cut into their components. Of a run
     with more than 20,000 requests it holds those around the slowest ones, unless --window says which.
     """
+    import numpy as np
+
     from harness import store
     from harness.plan import resolve
     from harness.records import Phase
@@ -52,11 +54,11 @@ def command(run: str, output: Path, slowest: int, window: str | None, out: Path)
     if not len(records):
         raise UsageError("the run has no requests to trace", where=str(saved.path))
     shown = None if window is None else _within(records, window)
-    marked = timeline.slowest(records, slowest if shown is None else len(records))
+    marked = timeline.slowest(records if shown is None else records.select(shown), slowest)
+    if shown is not None:
+        marked = np.flatnonzero(shown)[marked].tolist()
     if shown is None and len(records) > MOST:
         shown = timeline.around(records, marked or timeline.slowest(records, 1), MOST)
-    if shown is not None:
-        marked = [row for row in marked if shown[row]][:slowest]
     found = trace.events(records, marked, shown)
     trace.write(output, found, {"run": saved.path.name, "scenario": plan.scenario.name, "requests": len(records)})
     count = len(records) if shown is None else int(shown.sum())
@@ -77,9 +79,9 @@ def _within(records: RunRecords, window: str) -> Mask:
         raise UsageError(f"expected {error}", where=f"--window {window}") from None
     if end < begin:
         raise UsageError("expected two durations, the later one last", where=f"--window {window}", hint="2s..4s")
-    origin = int(records.due.min())
+    origin = min(int(block.due.min()) for block in records.blocks(["due"]))
     shown = timeline.in_flight(records, origin + begin, origin + end)
     if not shown.any():
-        last = (int(timeline.ended(records).max()) - origin) / 1e9
+        last = (max(int(timeline.ended(block).max()) for block in records.blocks()) - origin) / 1e9
         raise UsageError(f"nothing was in flight then; the run lasted {last:.3g} s", where=f"--window {window}")
     return shown

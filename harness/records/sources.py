@@ -137,7 +137,10 @@ class Selection:
     def select(self, chosen: Chosen) -> Selection:
         """Some of the rows, in order."""
         mask = np.zeros(len(self._whole), np.bool_)
-        mask[np.arange(len(self._whole))[self._chosen][chosen]] = True
+        mask[self._chosen] = True
+        picked = np.zeros(self._count, np.bool_)
+        picked[chosen] = True
+        mask[mask] = picked
         return Selection(self.layout, self._whole, mask)
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Source]:

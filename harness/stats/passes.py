@@ -97,6 +97,15 @@ class Latencies:
         self._order = order
         self._done = f"{records.layout.names[-1]}.done"
 
+    @classmethod
+    def of(cls, records: RunRecords) -> Latencies:
+        """The e2e latencies of a run, which is read once for that."""
+        order = OrderStatistics()
+        found = cls(records, "due", order)
+        for values in found.blocks():
+            order.add(values)
+        return found
+
     def __len__(self) -> int:
         return self._order.count
 

@@ -34,15 +34,50 @@ def ended(records: RunRecords) -> Ints:
 
 def slowest(records: RunRecords, count: int) -> list[int]:
     """The indices of the measured requests that took longest from due to completed, the slowest first."""
-    eligible = np.flatnonzero((records.column("phase") == Phase.MEASURED) & (records.outcome == Outcome.COMPLETED))
-    latency = (records.completed - records.due)[eligible]
-    return [int(i) for i in eligible[np.argsort(-latency, kind="stable")[:count]]]
+    rows = latencies = np.empty(0, np.int64)
+    first = 0
+    for block in records.blocks(["phase", "outcome", "due", f"{records.layout.names[-1]}.done"]):
+        eligible = np.flatnonzero((block.column("phase") == Phase.MEASURED) & (block.outcome == Outcome.COMPLETED))
+        rows = np.append(rows, first + eligible)
+        latencies = np.append(latencies, (block.completed - block.due)[eligible])
+        best = np.argsort(-latencies, kind="stable")[:count]
+        rows, latencies = rows[best], latencies[best]
+        first += len(block)
+    return [int(row) for row in rows]
 
 
 def in_flight(records: RunRecords, begin_ns: int, end_ns: int) -> Mask:
     """Which requests were due and had not ended at some time of the interval, shape (n,)."""
-    mask: Mask = (records.due <= end_ns) & (ended(records) >= begin_ns)
-    return mask
+    masks = [(block.due <= end_ns) & (ended(block) >= begin_ns) for block in records.blocks()]
+    return np.concatenate(masks) if masks else np.empty(0, np.bool_)
+
+
+def meanwhile(records: RunRecords, shown: Mask) -> Mask:
+    """Which requests were in flight while any of the shown ones was, these included, shape (n,).
+
+    One that never ended was in flight until the end.
+    """
+    begins, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    first = 0
+    for block in records.blocks():
+        mask = shown[first : first + len(block)]
+        if mask.any():
+            begins.append(block.due[mask])
+            ends.append(ended(block)[mask])
+        first += len(block)
+    begin, end = np.concatenate(begins), np.concatenate(ends)
+    order = np.argsort(begin, kind="stable")
+    begin, end = begin[order], np.maximum.accumulate(end[order])
+    found = np.zeros(len(records), np.bool_)
+    first = 0
+    for block in records.blocks():
+        left = ended(block)
+        left[(block.outcome == Outcome.ABORTED) | (block.outcome == Outcome.PENDING)] = np.iinfo(np.int64).max
+        begun = np.searchsorted(begin, left, side="right")  # so many of the shown were due before it ended
+        last = end[np.maximum(begun - 1, 0)] if len(end) else left
+        found[first : first + len(block)] = (begun > 0) & (last >= block.due)
+        first += len(block)
+    return found | shown
 
 
 def around(records: RunRecords, chosen: Collection[int], most: int) -> Mask:

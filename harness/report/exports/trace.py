@@ -26,6 +26,8 @@ from harness.stats.budget import blocked_spans
 Event = dict[str, Any]
 SLOWEST, PRODUCER, FIRST_STAGE = 1, 2, 3
 """Process ids; 0 means the idle task to Perfetto."""
+SHORT = 1 << 18
+"""Of a longer run only what was in flight meanwhile is read, and only workers that served then have a track."""
 THREADS = 1000
 """Thread ids of process p begin at p * THREADS."""
 METADATA, END, SLICE, BEGIN, INSTANT, COUNTER = range(6)
@@ -61,17 +63,33 @@ def _open(path: Path) -> TextIO:
     return path.open("w", encoding="utf-8", errors="backslashreplace")
 
 
+def _first_of_phases(records: RunRecords) -> dict[int, int]:
+    """The first request of each phase; 0 where there is none."""
+    found: dict[int, int] = {}
+    first = 0
+    for block in records.blocks(["phase"]):
+        for phase, at in zip(*np.unique(block.column("phase"), return_index=True), strict=True):
+            found.setdefault(int(phase), first + int(at))
+        first += len(block)
+    return found
+
+
 class _Trace:
     def __init__(self, records: RunRecords, slowest: Sequence[int], shown: timeline.Mask) -> None:
+        self._first = _first_of_phases(records)
+        self._number = np.arange(len(records))  # of each request among all
+        if len(records) > SHORT:
+            needed = timeline.meanwhile(records, shown)
+            self._number = np.flatnonzero(needed)
+            chosen = records.select(needed)
+            records, shown = RunRecords(records.layout, chosen.rows, chosen.failures), shown[needed]
+            slowest = np.searchsorted(self._number, slowest).tolist()
         self._records = records
         self._stages = records.stages
         self._rank = {row: rank for rank, row in enumerate(slowest, 1)}
         self._shown = shown
         self._rows = np.flatnonzero(shown).tolist()
         self._phase = records.column("phase")
-        self._first = {
-            phase: int(np.argmax(self._phase == phase)) for phase in (Phase.MEASURED, Phase.WARMUP, Phase.SATURATION)
-        }
         self._passed = np.sum([stage.done > 0 for stage in self._stages], axis=0)  # stages that a request got through
         self._origin = self._earliest()
         self._found: list[tuple[tuple[int, ...], Event]] = []
@@ -201,7 +219,7 @@ class _Trace:
     def _called(self, row: int) -> str:
         """A request's number within its phase, from 0, as everywhere in the reports."""
         phase = int(self._phase[row])
-        return f"{'request' if phase == Phase.MEASURED else 'warm-up'} {row - self._first[phase]}"
+        return f"{'request' if phase == Phase.MEASURED else 'warm-up'} {self._number[row] - self._first[phase]}"
 
     # ------------------------------------------------------------------ events
 
@@ -222,14 +240,27 @@ class _Trace:
 
     def _flow(self, phase: str, pid: int, tid: int, row: int, begin: int, end: int) -> None:
         """A step of a request's flow, bound to the slice from begin to end that was added just before."""
-        event = {"ph": phase, "cat": "request", "name": "request", "id": row + 1, "pid": pid, "tid": tid}
+        event = {
+            "ph": phase,
+            "cat": "request",
+            "name": "request",
+            "id": int(self._number[row]) + 1,
+            "pid": pid,
+            "tid": tid,
+        }
         self._add(begin, SLICE, {**event, "bp": "e"} if phase == "f" else event, end - begin)
 
     def _interval(self, pid: int, name: str, row: int, begin: int, end: int) -> None:
         """An asynchronous event: many of one name may overlap and are drawn as one track."""
         if begin <= 0 or end <= begin:
             return
-        event = {"cat": "wait", "name": name, "pid": pid, "tid": pid * THREADS, "id2": {"local": f"{row + 1:#x}"}}
+        event = {
+            "cat": "wait",
+            "name": name,
+            "pid": pid,
+            "tid": pid * THREADS,
+            "id2": {"local": f"{int(self._number[row]) + 1:#x}"},
+        }
         self._add(begin, BEGIN, {"ph": "b", **event, "args": {"request": self._called(row)}})
         self._add(end, END, {"ph": "e", **event})
 

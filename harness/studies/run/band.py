@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from harness.stats.attribution import attribute, parse_band
-from harness.stats.budget import budget
+from harness.stats.attribution import attribute_blocks, parse_band
+from harness.stats.budget import splits
+from harness.stats.passes import Latencies
 from harness.store import SavedRun
 
 
@@ -16,12 +17,15 @@ def of_run(run: SavedRun, text: str) -> dict[str, Any]:
     text: as `harness.stats.attribution.parse_band` has it. Raises UsageError.
     """
     edges = parse_band(text)
-    split = budget(run.records)
-    found = attribute(split, *edges)
+    records = run.records
+    latencies = Latencies.of(records)
+    found = attribute_blocks(
+        lambda: (split for _, _, split in splits(records)), len(latencies), latencies.ranked, *edges
+    )
     return {
         "kind": "band",
         "run": str(run.path),
         "band": text,
-        "completed": len(split.e2e),
+        "completed": len(latencies),
         "attribution": None if found is None else asdict(found),
     }

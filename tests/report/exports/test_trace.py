@@ -6,15 +6,17 @@ import gzip
 import json
 from collections import Counter
 from itertools import pairwise
+from unittest import mock
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import strategies as st
 
 from harness.commands import cli
 from harness.commands.trace import command
 from harness.errors import SaveError, UsageError
-from harness.records import Layout, Outcome, Phase, RunRecords, ready
+from harness.records import Layout, Outcome, Phase, RunRecords, ready, sources
 from harness.report.exports import trace
 from harness.scenario import dump
 from harness.stats import timeline
@@ -317,3 +319,33 @@ def test_the_calibration_is_left_out(saved, tmp_path):
     assert "60 requests" in said
     names = {event["name"] for event in document["traceEvents"] if event.get("cat") == "issue"}
     assert names == {f"issue request {number}" for number in range(60)}
+
+
+# Of a long run only what was in flight meanwhile is read
+
+
+@holds(30, 200, cases(), st.integers(0, 9), st.integers(1, 12))
+def test_what_is_read_of_a_long_run_says_the_same(case, place, count):
+    records = simulated(case)
+    middle = int(np.quantile(records.due, place / 10))
+    shown = timeline.in_flight(records, middle, middle + 20 * count)
+    slowest = [row for row in timeline.slowest(records, len(records)) if shown[row]][:3]
+    whole = trace.events(records, slowest, shown)
+    with mock.patch.object(trace, "SHORT", 0), mock.patch.object(sources, "BLOCK_ROWS", 7):
+        part = trace.events(records, slowest, shown)
+    assert [e for e in part if e["ph"] != "M"] == [e for e in whole if e["ph"] != "M"]
+    assert all(e in whole for e in part)
+
+
+@holds(30, 200, cases(), st.integers(0, 9))
+def test_what_was_in_flight_meanwhile(case, place):
+    records = simulated(case)
+    shown = np.zeros(len(records), np.bool_)
+    shown[:: place + 1] = True
+    due, ended = records.due, timeline.ended(records)
+    due_shown, ended_shown = due[shown], ended[shown]
+    expected = [
+        bool(((due_shown <= end) & (ended_shown >= begin)).any()) for begin, end in zip(due, ended, strict=True)
+    ]
+    with mock.patch.object(sources, "BLOCK_ROWS", 5):
+        assert timeline.meanwhile(records, shown).tolist() == expected
