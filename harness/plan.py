@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.arrivals import due_chunks, trace_rate, trace_times
 from harness.errors import ScenarioError
 from harness.records import Layout
+from harness.registry import EXECUTORS
 from harness.scenario.model import Closed, OpenLoad, Scenario, StageOptions, Trace
 from harness.stages import Images, Payload, Sampling, StageContext, Tensor
 
@@ -346,6 +347,12 @@ def resolve(scenario: Scenario) -> Plan:
             "a closed load never meets a full channel that it could shed at",
             where=f"{scenario.name}: on_full",
             hint="Use on_full: block, or an open load.",
+        )
+    if load.cpus is not None and EXECUTORS[scenario.executor].shares_interpreter:
+        raise ScenarioError(
+            f"with executor {scenario.executor} the producer has no process of its own that could be pinned",
+            where=f"{scenario.name}: load.cpus",
+            hint="Leave it out, or use executor: process.",
         )
     filled = scenario.model_copy(update={"stages": tuple(stage.options for stage in planned)})
     plan = Plan(filled, tuple(planned), _measured(load))

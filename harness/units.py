@@ -1,8 +1,9 @@
-"""Durations and rates as people write them; whole nanoseconds and requests per second inside."""
+"""Durations, rates, sizes and CPUs as people write them; whole nanoseconds and requests per second inside."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ _PER_SECOND = {"s": 1.0, "min": 1 / 60, "h": 1 / 3600}
 _LONGEST_NS = 366 * 24 * 3600 * 10**9
 SLOWEST_RPS, FASTEST_RPS = 1e-6, 1e9
 _NUMBER = r"(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
-LARGEST_SIDE = 65_535
+LARGEST_SIDE, LAST_CPU = 65_535, 65_535
+_CPUS = re.compile(r"([0-9]{1,6})(?:\s*-\s*([0-9]{1,6}))?")
 _DURATION = re.compile(rf"{_NUMBER}\s*({'|'.join(_NS)})")
 _RATE = re.compile(rf"{_NUMBER}\s*/\s*({'|'.join(_PER_SECOND)})")
 
@@ -62,6 +64,52 @@ def parse_size(value: Any) -> int | tuple[int, int]:
         raise ValueError(f"a size in pixels, up to {LARGEST_SIDE:,}, or [height, width]")
     return value if sides is not value else (sides[0], sides[1])
 
+
+def parse_cpus(value: Any) -> tuple[int, ...]:
+    """2 -> (2,), `0-1,4` -> (0, 1, 4), [0, `4-6`] -> (0, 4, 5, 6): ascending, each once. Raises ValueError.
+
+    The text is the kernel's list format (cpuset(7)), without its strides.
+    """
+    items = value if isinstance(value, list | tuple) else [value]
+    found: set[int] = set()
+    for text in (part for item in items for part in (item.split(",") if isinstance(item, str) else [item])):
+        match = None if isinstance(text, bool) else _CPUS.fullmatch(str(text).strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last <= LAST_CPU:
+            raise ValueError(f"numbers of CPUs up to {LAST_CPU:,}, such as 2, 2-3 or 0-1,4")
+        found.update(range(first, last + 1))
+    if not found:
+        raise ValueError("one CPU at least, such as 2, 2-3 or 0-1,4")
+    return tuple(sorted(found))
+
+
+def format_cpus(cpus: Sequence[int]) -> str:
+    """Ascending numbers of CPUs as the kernel writes them: `0-3,8`. `parse_cpus` reads it back."""
+    runs: list[list[int]] = []
+    for cpu in cpus:
+        if runs and cpu == runs[-1][1] + 1:
+            runs[-1][1] = cpu
+        else:
+            runs.append([cpu, cpu])
+    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
+
+
+Cpus = Annotated[
+    tuple[int, ...],
+    BeforeValidator(parse_cpus),
+    PlainSerializer(format_cpus),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": LAST_CPU},
+                {"type": "string", "pattern": r"^[0-9][0-9, -]*$"},
+                {"type": "array", "items": {"type": ["integer", "string"]}, "minItems": 1},
+            ],
+            "examples": ["2-3"],
+        }
+    ),
+]
+"""Numbers of CPUs, ascending."""
 
 Size = Annotated[
     int | tuple[int, int],

@@ -1,4 +1,4 @@
-"""Durations and rates are read as people write them, to the nanosecond, and nothing else is."""
+"""Durations, rates and CPUs are read as people write them, to the nanosecond, and nothing else is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.units import format_duration, format_rate, parse_duration, parse_rate
+from harness.units import LAST_CPU, format_cpus, format_duration, format_rate, parse_cpus, parse_duration, parse_rate
 
 YEAR_NS = 365 * 24 * 3600 * 10**9
 
@@ -69,3 +69,27 @@ def test_a_rate_that_cannot_be_offered_is_refused(text):
 @given(st.floats(1e-6, 1e9))
 def test_a_rate_is_read_back_to_the_last_bit(rps):
     assert parse_rate(format_rate(rps)) == rps
+
+
+CPUS = st.sets(st.integers(0, 40) | st.integers(0, LAST_CPU), min_size=1, max_size=20)
+
+
+@given(CPUS)
+def test_a_list_of_cpus_is_read_back_as_it_was_written_however_it_is_given(cpus):
+    written = format_cpus(sorted(cpus))
+    assert parse_cpus(written) == parse_cpus(list(cpus)) == parse_cpus(written.split(",")) == tuple(sorted(cpus))
+    assert parse_cpus(f" {written} ".replace(",", " , ").replace("-", " - ")) == tuple(sorted(cpus))
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), min_size=1, max_size=9))
+def test_ranges_of_cpus_may_overlap_and_come_in_any_order(ranges):
+    text = ",".join(f"{first}-{first + more}" for first, more in ranges)
+    assert set(parse_cpus(text)) == {cpu for first, more in ranges for cpu in range(first, first + more + 1)}
+
+
+@pytest.mark.parametrize(
+    "given", ["", "3-2", "a", "1,,2", "-1", -1, 1.5, True, None, [], [[2]], "0-7:1/2", str(LAST_CPU + 1), "0-99999999"]
+)
+def test_what_is_no_list_of_cpus_is_refused_with_an_example(given):
+    with pytest.raises(ValueError, match="such as 2, 2-3 or 0-1,4"):
+        parse_cpus(given)

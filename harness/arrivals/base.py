@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from harness.errors import PluginError, ScenarioError
 from harness.keys import Keys
-from harness.units import Duration, Rate
+from harness.units import Cpus, Duration, Rate
 
 CHUNK = 1 << 16
 """Due times that are made at once."""
@@ -39,6 +39,8 @@ class AnyLoad(Keys):
     """Requests that run first, under the same load, and are kept apart."""
     seed: int = Field(default=1, ge=0)
     """Of everything that is drawn: arrivals, images, service times and random weights each get a seed of their own."""
+    cpus: Cpus | None = None
+    """CPUs that the producer may run on: `0`, `0-1`, `0,4` or `[0, 4-6]`. Else any. Only where it is a process."""
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

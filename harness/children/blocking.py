@@ -30,11 +30,14 @@ class BlockingChild(ChildProcess):
         *,
         mark: str = "",
         threads: int = 1,
+        cpus: Iterable[int] = (),
         fds: Iterable[int] = (),
         duties: Iterable[Duty] = (),
         until: float = math.inf,
     ) -> None:
-        super().__init__(module, instructions, mark=mark or new_mark(), threads=threads, fds=fds, duties=duties)
+        super().__init__(
+            module, instructions, mark=mark or new_mark(), threads=threads, cpus=cpus, fds=fds, duties=duties
+        )
         self._own_mark = not mark
         self.until = until
 

@@ -35,8 +35,8 @@ class ChildProcess:
     """A module that runs as a process of its own and leads a process group. Raises OSError when it cannot be started.
 
     module: has a `main`, which makes a SupervisorLink. instructions: makes what it is told first from the descriptor
-    that it is to write its events to. threads: compute threads, in its environment before it imports anything. fds:
-    what it inherits. mark: of all that it starts, see harness.lifeline.
+    that it is to write its events to. threads: compute threads, in its environment before it imports anything. cpus:
+    those that it may run on, any without. fds: what it inherits. mark: of all that it starts, see harness.lifeline.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class ChildProcess:
         *,
         mark: str,
         threads: int = 1,
+        cpus: Iterable[int] = (),
         fds: Iterable[int] = (),
         duties: Iterable[Duty] = (),
     ) -> None:
@@ -60,10 +61,11 @@ class ChildProcess:
             self.events_fd, theirs = os.pipe()
             undo.callback(os.close, self.events_fd)
             os.set_blocking(self.events_fd, False)
+            arguments = (module, str(os.getpid()), ",".join(map(str, cpus)) or "any", *duties)
             try:
                 self.first_message = pack(instructions(theirs))
                 self.process = subprocess.Popen(
-                    [sys.executable, "-X", "faulthandler", "-m", "harness.children", module, str(os.getpid()), *duties],
+                    [sys.executable, "-X", "faulthandler", "-m", "harness.children", *arguments],
                     stdin=subprocess.PIPE,
                     stdout=self._log,
                     stderr=self._log,

@@ -32,12 +32,13 @@ class WatchedChild(ChildProcess):
         *,
         mark: str,
         threads: int = 1,
+        cpus: Iterable[int] = (),
         fds: Iterable[int] = (),
         duties: Iterable[Duty] = (),
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self._loop.create_future()
-        super().__init__(module, instructions, mark=mark, threads=threads, fds=fds, duties=duties)
+        super().__init__(module, instructions, mark=mark, threads=threads, cpus=cpus, fds=fds, duties=duties)
         self._take, self._broken = take, broken
         self._unsent = bytearray(self.first_message)
         os.set_blocking(self.stdin_fd, False)

@@ -70,7 +70,7 @@ def command(
     from harness.studies.accuracy.dataset import of_folder, of_source
     from harness.studies.accuracy.evaluate import inference_of
     from harness.studies.accuracy.variants import combine
-    from harness.studies.planning import plan_of, with_line
+    from harness.studies.planning import check_here, plan_of, with_line
 
     output.check_json(json_to)
     if data is None and (class_map is not None or unlabelled):
@@ -78,6 +78,7 @@ def command(
         raise UsageError(f"{option} says what the folders of --data are", hint="Add --data FOLDER.")
     variants, left_out = combine(find(scenario), overrides, parse_axes(vary))
     path, plan = plan_of(scenario, overrides)
+    check_here(path, plan, overrides)
     limits = Limits(top1=min_top1, agreement=min_agreement, drop=max_drop)
     try:
         if data is None:

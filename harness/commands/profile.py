@@ -46,11 +46,12 @@ def command(
     from harness.errors import ScenarioError
     from harness.report.live import run as live
     from harness.report.screens import profile as report
-    from harness.studies.planning import plan_of, with_line
+    from harness.studies.planning import check_here, plan_of, with_line
     from harness.studies.profile import Files, profile, stage_of
 
     output.check_json(json_to)
     path, plan = plan_of(scenario, overrides)
+    check_here(path, plan, overrides)
     stage = stage_of(plan, name)
     try:
         with live.view(plan, quiet=json_to == "-" or not under_load) as observe:

@@ -48,12 +48,13 @@ def command(
     """
     from harness.commands import output
     from harness.report.live import run as live
-    from harness.studies.planning import plan_of, with_line
+    from harness.studies.planning import check_here, plan_of, with_line
     from harness.studies.run.measure import measure
 
     output.check_json(json_to)
     settings = (*overrides, f"load.requests={requests}") if requests else overrides
     path, plan = plan_of(scenario, settings)
+    check_here(path, plan, settings)
     given = "".join(f"# --set {s}\n" for s in settings) + path.read_text(encoding="utf-8")
     metrics = None
     if metrics_port is not None:

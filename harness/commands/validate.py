@@ -16,22 +16,28 @@ from harness.errors import UsageError
 def command(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     """Check scenario files: every key, and that the stages fit together. Nothing is run.
 
+    CPUs that a file pins to have to be usable on this machine.
+
     \b
     Example:
       harness validate scenarios/*.yaml
 
     Ends with exit code 2 when a file is not valid.
     """
-    from harness.studies.planning import plan_of
+    from harness import pinning
+    from harness.studies.planning import check_here, plan_of
 
     wrong = 0
     for file in files:
         try:
             path, plan = plan_of(file, overrides)
+            check_here(path, plan, overrides)
         except UsageError as error:
             wrong += 1
             output.tell(str(error))
         else:
+            for conflict in pinning.conflicts(pinning.pinned(plan)):
+                output.tell(f"{path}: warning: {conflict}")
             chain = " -> ".join(f"{s.name} ({s.output})" for s in plan.stages)
             output.say(f"{path}: ok: {plan.stages[0].input if plan.reads_images else 'requests'} -> {chain}")
     if wrong:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import host
+from harness import host, pinning
 from harness.clock import now_ns
 from harness.errors import RunFailed, SaveError, StalledError
 from harness.executors.asyncio.thread import ComputeThread
@@ -70,6 +70,7 @@ class OpenPipeline:
     async def start(self, images: source.ImageSet | None = None) -> None:
         """Load the images, unless they are given, and start every worker. Raises what any of them met."""
         plan = self.plan
+        pinning.check_usable(plan)
         self._reporter.starting()
         try:
             async with asyncio.timeout(plan.scenario.deadlines.startup / 1e9):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.children.link import SupervisorLink
+from harness.host import placement
 from harness.memory import attach
 from harness.stages import BatchingStage, RequestError, Stage, StageContext, build
 
@@ -31,6 +32,7 @@ class Instructions:
     kept: int
     fd: int
     nbytes: int
+    pinned: bool = False
 
 
 class Serial:
@@ -98,7 +100,8 @@ class _Child:
         for name, stage in zip(told.names, self._serial.stages, strict=True):
             tell("opening", stage=name)
             opened = stage.open()
-            tell("opened", stage=name, startup_s=dict(opened.startup_s), effective=dict(opened.effective))
+            pinned = placement.told(placement.of_process()) if told.pinned else {}
+            tell("opened", stage=name, startup_s=dict(opened.startup_s), effective={**opened.effective, **pinned})
         tell("ready", stage="")
         told_s = time.monotonic()
         for first in range(0, len(told.images), self._serial.group):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import pinning
 from harness.children.blocking import BlockingChild
 from harness.children.process import Event
 from harness.children.verdict import verdict
@@ -52,9 +53,11 @@ def serve(
 ) -> Outputs:
     """Take all images through these stages, the first ones of a Plan, and keep the outputs of the one at `kept`.
 
-    images: an ImageSet, or anything that is indexed and raises RequestError. observe is called with the number of
-    images that are through. Raises what the process met as a HarnessError; the process has ended when this returns.
+    One process serves all stages, on the CPUs of that one if it is pinned. images: an ImageSet, or anything that is
+    indexed and raises RequestError. observe is called with the number of images that are through. Raises what the
+    process met as a HarnessError; the process has ended when this returns.
     """
+    pinning.check_usable(plan)
     count, output = len(images), stages[kept].output
     nbytes = count * (8 + output.nbytes)
     usable = usable_bytes()
@@ -71,13 +74,15 @@ def serve(
         values = np.frombuffer(memory, output.dtype, int(np.prod(shape)), offset=count * 8).reshape(shape)
         answers[:] = -1
         names = tuple(stage.name for stage in stages)
-        told = Instructions(-1, names, tuple(map(plan.context, stages)), images, kept, fd, nbytes)
+        cpus = stages[kept].options.cpus
+        contexts = tuple(map(plan.context, stages))
+        told = Instructions(-1, names, contexts, images, kept, fd, nbytes, pinned=cpus is not None)
         threads = max(stage.options.threads for stage in stages)
         failures: dict[int, str] = {}
         effective: dict[str, Mapping[str, Any]] = {}
         startup_s: dict[str, Mapping[str, float]] = {}
         begun = time.monotonic()
-        for event in _events(told, threads, plan.scenario.deadlines):
+        for event in _events(told, threads, cpus, plan.scenario.deadlines):
             match event["event"]:
                 case "opened":
                     effective[event["stage"]], startup_s[event["stage"]] = event["effective"], event["startup_s"]
@@ -95,7 +100,7 @@ def serve(
     return Outputs(values, answers, served, failures, effective, startup_s, time.monotonic() - begun)
 
 
-def _events(told: Instructions, threads: int, deadlines: Deadlines) -> Iterator[Event]:
+def _events(told: Instructions, threads: int, cpus: tuple[int, ...] | None, deadlines: Deadlines) -> Iterator[Event]:
     """The events of a process until it is done. Raises what ended it before that.
 
     Raises StalledError when it is not ready, or no image through, within the deadline.
@@ -106,6 +111,7 @@ def _events(told: Instructions, threads: int, deadlines: Deadlines) -> Iterator[
         "harness.outputs.child",
         lambda events_fd: replace(told, events_fd=events_fd),
         threads=threads,
+        cpus=cpus or (),
         fds=(told.fd, *((told.images.fd,) if isinstance(told.images, ImageSet) else ())),
         duties=("may-hang", "clears-up"),
         until=time.monotonic() + allowed_ns / 1e9,

@@ -56,3 +56,16 @@ def scheduling(told: Mapping[str, Any]) -> str:
         parts.append(f"slice {told['slice_us'] / 1e3:.2g} ms")
     share = told.get("share")
     return ", ".join(parts) + (f", for {share:.0%} of the requests" if share is not None and share < 0.995 else "")
+
+
+def placement(effective: Mapping[str, Mapping[str, Any]]) -> str:
+    """Where pinned workers run, as each read back; workers that share their CPUs by the name of their stage."""
+    places: dict[str, str] = {}
+    for worker, told in effective.items():
+        if told.get("cpus"):
+            nodes = ",".join(map(str, told.get("numa_nodes", ())))
+            where = f"CPU {told['cpus']}" + (f" (NUMA node {nodes})" if nodes else "")
+            stage = worker.rpartition("-")[0] or worker
+            name = stage if places.get(stage, where) == where else worker
+            places[name] = where
+    return ", ".join(f"{name} {where}" for name, where in places.items())

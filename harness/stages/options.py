@@ -12,7 +12,7 @@ from pydantic import Field
 
 from harness.keys import MAX_CAPACITY, STAGE_NAME, Keys
 from harness.stages.base import Payload, Stage, StageContext, StageSpec
-from harness.units import Duration
+from harness.units import Cpus, Duration
 
 
 class Batch(Keys):
@@ -48,6 +48,8 @@ class StageOptions(Keys):
     """Slots of the channel in front of the stage: requests that wait for it and those in its service hold one each."""
     threads: int = Field(default=1, ge=1, le=1024)
     """Compute threads of each worker."""
+    cpus: Cpus | None = None
+    """CPUs that its workers may run on, all of them on all of these: `2`, `2-3`, `0-1,4` or `[0, 4-6]`. Else any."""
 
     @abstractmethod
     def spec(self, given: Payload) -> StageSpec:

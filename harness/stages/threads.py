@@ -9,17 +9,24 @@ it is not loaded yet when the factory is called, and afterwards the number is th
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
+from harness.host import placement
 from harness.stages.base import Opened, Stage
+from harness.stages.options import StageOptions
 
 
-def opened(stage: Stage, threads: int) -> Opened:
-    """Open a stage in the thread that will compute for it. `effective` then has `library_threads`, by library."""
-    tell_torch(threads)
+def opened(stage: Stage, options: StageOptions, cpus: Callable[[], tuple[int, ...]]) -> Opened:
+    """Open a stage in the thread that will compute for it. `effective` then has `library_threads`, by library.
+
+    cpus: reads those that the worker may run on, which `effective` has of a stage that is pinned.
+    """
+    tell_torch(options.threads)
     found = stage.open()
     counts = read_back()
-    return replace(found, effective={**found.effective, "library_threads": counts}) if counts else found
+    pinned = placement.told(cpus()) if options.cpus else {}
+    return replace(found, effective={**found.effective, **({"library_threads": counts} if counts else {}), **pinned})
 
 
 def tell_torch(threads: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -10,11 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.pinning import PRODUCER, Pinned, conflicts
 from harness.records import Outcome, RunRecords
 from harness.stats.intervals import Interval, Values, dependent, early_stopping_needed
 from harness.stats.little import InFlight
 from harness.stats.quantiles import LEVELS
 from harness.stats.steady import SteadyState
+from harness.units import format_cpus
 
 Level = Literal["ok", "warning", "invalid"]
 
@@ -80,6 +82,24 @@ def threads(requested: Mapping[str, int], effective: Mapping[str, Mapping[str, A
         return Check("threads", "ok", missing or "no stage asks for any")
     where = "every worker" if not missing else ", ".join(read)
     return Check("threads", "ok", f"as requested, read back in {where}{missing and '; ' + missing}")
+
+
+def pinning(parts: Sequence[Pinned], effective: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+    """Runs each pinned part where it was to, and undisturbed by the others? No verdict where nothing is pinned.
+
+    effective: what each worker read back, by its name: its `cpus`, as text.
+    """
+    if not parts:
+        return []
+    wanted = {part.name: format_cpus(part.cpus) for part in parts}
+    found = []
+    for worker, told in effective.items():
+        name = worker if worker == PRODUCER else worker.rpartition("-")[0]
+        if name in wanted and told.get("cpus") != wanted[name]:
+            found.append(f"{worker} runs on {told.get('cpus', 'unknown CPUs')} and was to run on {wanted[name]}")
+    found += conflicts(parts)
+    where = ", ".join(f"{name} on {cpus}" for name, cpus in wanted.items())
+    return [Check("pinning", "warning" if found else "ok", "; ".join(found) or f"{where}, read back in every worker")]
 
 
 def schedule(late_ms: float, median_ms: float) -> Check:

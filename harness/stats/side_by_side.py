@@ -84,7 +84,8 @@ def _at(summary: Any, key: str) -> float | None:
 def _different(flat: Sequence[Mapping[str, str]]) -> list[Setting]:
     keys = dict.fromkeys(key for one in flat for key in one)
     every = (Setting(key, tuple(one.get(key) for one in flat)) for key in keys)
-    return [setting for setting in every if len(set(setting.values)) > 1]
+    # A key that an older version did not know is like one that is null.
+    return [setting for setting in every if len({value or "" for value in setting.values}) > 1]
 
 
 def _flat(value: Any, at: str = "") -> dict[str, str]:

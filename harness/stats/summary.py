@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from harness.pinning import pinned
 from harness.plan import Plan, StagePlan
 from harness.records import Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
@@ -48,6 +49,7 @@ def summarise_run(plan: Plan, records: RunRecords, facts: Mapping[str, Any]) -> 
     verdicts = [
         checks.finished(status),
         checks.threads({s.name: s.options.threads for s in plan.stages}, facts.get("effective", {})),
+        *checks.pinning(pinned(plan), facts.get("effective", {})),
         checks.conserved(counts, facts.get("scheduled"), status),
         checks.served(counts),
     ]

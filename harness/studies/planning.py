@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ScenarioError
+from harness.pinning import check_usable
 from harness.plan import Plan, resolve
 from harness.scenario import find, load, located, read
 
@@ -16,6 +17,14 @@ def plan_of(reference: str | Path, overrides: Sequence[str] = ()) -> tuple[Path,
     scenario = load(path, overrides)
     try:
         return path, resolve(scenario)
+    except ScenarioError as error:
+        raise with_line(error, path, overrides) from None
+
+
+def check_here(path: Path, plan: Plan, overrides: Sequence[str] = ()) -> None:
+    """Raise ScenarioError where the file's pipeline is pinned to CPUs that cannot be used on this machine."""
+    try:
+        check_usable(plan)
     except ScenarioError as error:
         raise with_line(error, path, overrides) from None
 

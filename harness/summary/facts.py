@@ -85,6 +85,10 @@ class Effective(Document):
     """Compute threads of the stage's own code."""
     library_threads: Mapping[str, int] = {}
     """Compute threads of a library, by its name."""
+    cpus: str | None = None
+    """CPUs that a pinned worker may run on, as the kernel writes them: 0-1,4."""
+    numa_nodes: tuple[int, ...] = ()
+    """The memory nodes of those CPUs."""
     device: str | None = None
     """Where it computes: cpu, or a GPU."""
     scheduling: Mapping[str, Any] = {}

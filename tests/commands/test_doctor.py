@@ -214,10 +214,6 @@ def test_a_host_of_which_nothing_is_known_can_be_shown(tmp_path):
     assert "not readable here" in screen(host.describe(tmp_path), interval=None)
 
 
-def test_cpu_numbers_are_shown_as_ranges():
-    assert doctor.ranges([0, 1, 2, 5, 7, 8]) == "0-2,5,7-8"
-
-
 # The command
 
 

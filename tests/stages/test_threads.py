@@ -11,7 +11,7 @@ import torch
 
 from harness.executors.asyncio.thread import ComputeThread
 from harness.executors.session import in_loop
-from harness.stages import Opened, threads
+from harness.stages import Opened, StageOptions, threads
 from harness.stats import checks
 from tests.pipelines import run
 
@@ -124,4 +124,4 @@ def test_a_stage_that_opens_without_a_library_has_no_threads_of_one(monkeypatch:
 
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.delitem(sys.modules, "numba.np.ufunc.parallel", raising=False)
-    assert threads.opened(Bare(), 3) == Opened({"load": 1.0}, {"backend": "x"})
+    assert threads.opened(Bare(), StageOptions(threads=3), tuple) == Opened({"load": 1.0}, {"backend": "x"})

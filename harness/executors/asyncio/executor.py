@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,10 @@ import numpy as np
 
 from harness import host
 from harness.clock import SPIN_NS, now_ns, sharpen_timers
-from harness.errors import HarnessError, RunFailed, StageFailed
+from harness.errors import HarnessError, RunFailed
 from harness.executors.asyncio.channel import Channel, EndOfStreamError
-from harness.executors.asyncio.thread import ComputeThread, EscapedError, close_all
+from harness.executors.asyncio.computing import open_stage, stage_failed, timed
+from harness.executors.asyncio.thread import ComputeThread, close_all
 from harness.executors.base import LoadCommand, WorkerReport
 from harness.executors.ring import LIMIT, SLEEPS_UNTIL, WAITED_NS, WAITS, Ring
 from harness.plan import Plan, StagePlan
@@ -39,7 +40,7 @@ from harness.records import (
     Outcome,
 )
 from harness.scenario.model import Closed
-from harness.stages import RequestError, Stage, Tensor, build, threads
+from harness.stages import RequestError, Stage, Tensor, build
 from harness.stages.source import ImageSet
 
 GRACE_S = 5.0  # for the stages to close after the last request
@@ -92,12 +93,12 @@ class AsyncioExecutor:
                 self._threads.append(thread)
                 try:
                     instance = build(replace(self._plan.context(stage), images=self._images))
-                    opened = await thread.call(threads.opened, instance, stage.options.threads)
+                    opened = await thread.call(open_stage, instance, stage.options)
                 except HarnessError as error:
                     error.where = error.where or f"stages.{stage.name}"
                     raise
                 except Exception as error:
-                    raise _stage_failed(stage, name, error, []) from None
+                    raise stage_failed(stage, name, error, []) from None
                 self._reports.append(
                     WorkerReport(name, stage.name, os.getpid(), opened.startup_s, opened.effective, index)
                 )
@@ -188,7 +189,7 @@ class AsyncioExecutor:
         except Exception as error:
             if not self.failure.done():
                 numbers = [self._plan.describe_row(row) for row in held]
-                self.failure.set_result(_stage_failed(stage, f"{stage.name}-{index}", error, numbers))
+                self.failure.set_result(stage_failed(stage, f"{stage.name}-{index}", error, numbers))
         finally:
             if following is not None:
                 following.leave()
@@ -221,7 +222,7 @@ class AsyncioExecutor:
             out = np.empty(stage.output.shape, stage.output.dtype)
         try:
             item = self._item(stage, channel, slot, row)
-            started, done, answer = await thread.call(_timed, instance.process, item, out, row)
+            started, done, answer = await thread.call(timed, instance.process, item, out, row)
         except RequestError as error:
             record[base + STARTED] = record[base + TAKEN]
             record[base + DONE] = now_ns()
@@ -267,7 +268,7 @@ class AsyncioExecutor:
         begun = now_ns()
         try:
             items = [self._item(stage, channel, slot, row) for slot, row in taken]
-            started, done, results = await thread.call(_timed, instance.process_batch, items, rows)
+            started, done, results = await thread.call(timed, instance.process_batch, items, rows)
         except RequestError as error:
             started, done, results, reason = begun, now_ns(), [], error.reason
         ring.rows[places, base + STARTED] = started
@@ -330,19 +331,3 @@ async def _sleep_until(due_ns: int) -> None:
     """Sleep on the loop until shortly before, then let others run until it is time."""
     while (left_ns := due_ns - now_ns()) > 0:
         await asyncio.sleep(max(0, left_ns - SPIN_NS) / 1e9)
-
-
-def _timed(function: Callable[..., Any], *arguments: Any) -> tuple[int, int, Any]:
-    started = now_ns()
-    result = function(*arguments)
-    return started, now_ns(), result
-
-
-def _stage_failed(stage: StagePlan, name: str, error: BaseException, requests: Sequence[str]) -> StageFailed:
-    error = error.raised if isinstance(error, EscapedError) else error
-    where = f"stage {stage.name}, thread {name}"
-    if requests:
-        where += f", {'request' if len(requests) == 1 else 'requests'} {', '.join(requests[:4])}"
-    failed = StageFailed(f"{type(error).__name__}: {error}", where=where)
-    failed.details = str(failed) + "\n" + "".join(traceback.format_exception(error))
-    return failed

@@ -121,9 +121,10 @@ class ProcessExecutor:
             credits_fd=credits[0],
             image_choice=self._images.choice if self._images else (),
             precedence=punctual.WAYS,
+            pinned=self._plan.load.cpus is not None,
         )
         report = WorkerReport("producer", "", 0)
-        self._spawn(report, "producer", told, (*told.sender.fds, credits[0]), 1, "clears-up")
+        self._spawn(report, "producer", told, (*told.sender.fds, credits[0]), 1, self._plan.load.cpus, "clears-up")
 
     def _start_worker(self, stage: StagePlan, index: int, credits: tuple[int, int]) -> None:
         last = stage.index == len(self._plan.stages) - 1
@@ -147,10 +148,17 @@ class ProcessExecutor:
         if told.context.images:
             fds += (told.context.images.fd,)
         report = WorkerReport(told.name, stage.name, 0, index=index)
-        self._spawn(report, "worker", told, fds, stage.options.threads, "may-hang")
+        self._spawn(report, "worker", told, fds, stage.options.threads, stage.options.cpus, "may-hang")
 
     def _spawn(
-        self, report: WorkerReport, module: str, told: Any, fds: tuple[int, ...], threads: int, duty: Duty
+        self,
+        report: WorkerReport,
+        module: str,
+        told: Any,
+        fds: tuple[int, ...],
+        threads: int,
+        cpus: tuple[int, ...] | None,
+        duty: Duty,
     ) -> None:
         one = _Worker(report)
         one.child = WatchedChild(
@@ -160,6 +168,7 @@ class ProcessExecutor:
             lambda error: self._misunderstood(one, error),
             mark=self._mark,
             threads=threads,
+            cpus=cpus or (),
             fds=(*fds, self._fd),
             duties=[duty],
         )

@@ -15,6 +15,7 @@ from harness.executors.base import LoadCommand
 from harness.executors.process.channel import End, Sender
 from harness.executors.process.punctual import AT_MOST_AWAKE_NS, LATE_NS, Precedence
 from harness.executors.ring import ISSUED, LIMIT, SLEEPS_UNTIL, WAITED_NS, WAITS
+from harness.host import placement
 from harness.host.scheduling import Scheduling
 from harness.memory import attach
 from harness.records import ACCEPTED, DONE, DUE, IMAGE, OFFERED, OUTCOME, Layout, Outcome
@@ -37,6 +38,7 @@ class Instructions:
     credits_fd: int
     image_choice: tuple[int, ...]
     precedence: Sequence[Scheduling]
+    pinned: bool
 
 
 class Producer:
@@ -57,13 +59,14 @@ class Producer:
         self._ended: deque[int] = deque()
         self._in_flight = 0
         self._precedence = Precedence(told.precedence)
+        self._pinned = placement.told(placement.of_process()) if told.pinned else {}
         self._scheduled_rows = self._with_precedence = 0
 
     @property
     def effective(self) -> dict[str, Any]:
-        """How it is scheduled, and of what share of the requests so far that had a due time."""
+        """How it is scheduled, for what share of the requests so far that had a due time; if pinned, on which CPUs."""
         share = self._with_precedence / self._scheduled_rows if self._scheduled_rows else None
-        return {"scheduling": {**self._precedence.effective, "share": share}}
+        return {"scheduling": {**self._precedence.effective, "share": share}, **self._pinned}
 
     def issue(self, command: LoadCommand) -> None:
         """Carry out one command."""

@@ -16,6 +16,7 @@ from typing import Any, cast
 from harness.children.link import SupervisorLink
 from harness.clock import now_ns
 from harness.executors.process.channel import TOKEN, End, EndOfStreamError, Receiver, Sender, payload_array
+from harness.host import placement
 from harness.memory import attach
 from harness.records import (
     ACCEPTED,
@@ -74,7 +75,7 @@ class Worker:
 
     def run(self) -> None:
         """Open the stage, say so, serve until the stream ends."""
-        opened = threads.opened(self._stage, self._told.context.options.threads)
+        opened = threads.opened(self._stage, self._told.context.options, placement.of_process)
         self._supervisor.tell("ready", startup_s=dict(opened.startup_s), effective=dict(opened.effective))
         with contextlib.suppress(EndOfStreamError):
             if self._told.max_batch > 1:

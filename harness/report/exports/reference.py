@@ -28,6 +28,8 @@ them make a variant of every combination.
 | `load.rate=10..50/20/s` | 10/s, 30/s and 50/s; the same as `10/s..50/s/20/s` |
 | `stages.inference.batch.timeout=0,5..20/5 ms` | 0, 5 ms, 10 ms, 15 ms and 20 ms |
 """
+EXAMPLES = {"5 ms": "a duration", "20/s": "a rate", "2-3": "numbers of CPUs"}
+"""What values of the types in harness.units are, by the example in their schema."""
 SEVERAL = {"load": "load", "stages": "stage"}
 """The keys under which one of several kinds stands."""
 
@@ -99,7 +101,7 @@ def _value(schema: Schema) -> str:
         name = _name(schema["$ref"])
         return f"[{name}](#{name.lower()})"
     if "examples" in schema:
-        return "a rate" if "/" in schema["examples"][0] else "a duration"
+        return EXAMPLES[schema["examples"][0]]
     if "const" in schema:
         return f"`{_plain(schema['const'])}`"
     if "enum" in schema:

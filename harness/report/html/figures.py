@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.report.figures import clusters, first_line, ms, rate
+from harness.report.figures import clusters, first_line, ms, placement, rate
 
 NAMES = {"producer": "producer lateness", "residual": "between stamps"}
 
@@ -75,4 +75,5 @@ FILTERS = {
     "kind": kind,
     "when": when,
     "first_line": first_line,
+    "placement": placement,
 }

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness import host
 from harness.host.advice import size
+from harness.units import format_cpus
 
 NOT_TOLD = "not readable here"
 LABEL_WIDTH = 16
@@ -58,7 +59,7 @@ def machine(description: dict[str, Any]) -> Rows:
     return [
         ("processor", cpu["model"] or NOT_TOLD),
         ("cores", ", ".join(cores)),
-        ("affinity", NOT_TOLD if cpu["affinity"] is None else f"CPU {ranges(cpu['affinity'])}"),
+        ("affinity", NOT_TOLD if cpu["affinity"] is None else f"CPU {format_cpus(cpu['affinity'])}"),
         ("vectors", _vectors(cpu["simd"])),
         ("clock rate", _clock_rate(cpu["mhz"])),
         ("governor", cpu["governor"] or NOT_TOLD),
@@ -127,17 +128,6 @@ def activity(interval: host.Interval) -> Rows:
     if interval.throttled_s is not None:
         rows.append(("throttled", f"{interval.throttled_s * 1e3:,.0f} ms"))
     return rows
-
-
-def ranges(cpus: Sequence[int]) -> str:
-    """Sorted CPU numbers as the kernel writes them: 0-3,8."""
-    runs: list[list[int]] = []
-    for cpu in cpus:
-        if runs and cpu == runs[-1][1] + 1:
-            runs[-1][1] = cpu
-        else:
-            runs.append([cpu, cpu])
-    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
 
 
 def _group(title: str, rows: Iterable[tuple[str, str]]) -> Table:

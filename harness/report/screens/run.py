@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, clusters, first_line, ms, rate, scheduling
+from harness.report.figures import WIDEST, clusters, first_line, ms, placement, rate, scheduling
 from harness.report.screens.ladder import ladder
 
 ROOMY = 96  # columns from which on tables are spaced out
@@ -267,6 +267,7 @@ def _machine(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     producer = scheduling(summary["effective"].get("producer", {}).get("scheduling", {}))
     if producer and summary["load"]["arrivals"] != "closed":
         rows.append(("Producer", producer))
+    rows.append(("Pinned", placement(summary["effective"])))
     during = summary["system"]["during_run"]
     if during.get("steal") is not None:
         waited = summary["cpu_wait_s"]

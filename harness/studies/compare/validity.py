@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.executors.base import Execution
+from harness.pinning import pinned
 from harness.scenario.model import Closed
 from harness.stats import checks
 from harness.stats.budget import PRODUCER, budget, measured_and_completed
@@ -11,10 +12,11 @@ from harness.stats.quantiles import NS_PER_MS, quantile
 
 
 def checks_of(execution: Execution) -> list[Check]:
-    """Threads as requested, stamps in order, the producer on time, and a load that the side can carry."""
+    """Threads and CPUs as requested, stamps in order, the producer on time, and a load that the side can carry."""
     plan, records = execution.plan, execution.records
     effective = {worker.name: worker.effective for worker in execution.workers}
     found = [checks.threads({stage.name: stage.options.threads for stage in plan.stages}, effective)]
+    found += checks.pinning(pinned(plan), effective)
     if not measured_and_completed(records).any():
         return found
     found.append(checks.ordered(records))
