@@ -1,4 +1,4 @@
-"""Results that show themselves as the commands do: `print(result)` is the command's screen, and so is a notebook's."""
+"""Results show themselves as the commands do: printed, a result is the screen of its command, and so in a notebook."""
 
 from __future__ import annotations
 
