@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import random
@@ -18,23 +17,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
 
 from harness import store
 from harness.commands import cli
 from harness.errors import SaveError, UsageError
-from harness.report.plots import labels
-from harness.report.plots import sweep as plots
-from harness.report.screens import sweep as table
-from harness.studies.sweep import axes as words
-from harness.studies.sweep.document import SweepResult
 from harness.studies.sweep.folder import SweepFolder, find
-from harness.studies.sweep.result import result
 from harness.studies.sweep.trials import Trial
 from tests import sweeps
 from tests.command import harness
 
 ROOT = Path(__file__).parents[2]
+
+
 TINY = """\
 name: tiny
 executor: asyncio
@@ -42,6 +36,8 @@ load: {arrivals: closed, requests: 40, warmup: 5}
 stages:
   - delay: {name: only, distribution: constant, mean: 1 ms}
 """
+
+
 VARIED = ("--vary", "stages.only.workers=1,2", "--vary", "load.concurrency=1,2,3")
 
 
@@ -153,9 +149,6 @@ def test_a_sweep_of_0_1_0_is_shown_and_resumed(verb, tmp_path):
     told = json.loads((tmp_path / "a.json").read_text())
     assert [cell["completed_runs"] for cell in told["cells"]] == [1, 1]
     assert len(told["rows"]) == 2
-
-
-# Killed, interrupted, failing
 
 
 @pytest.mark.parametrize(
@@ -278,80 +271,3 @@ def test_the_twin_predicts_what_real_delay_stages_do(tmp_path):
     assert [cell["cell"] for cell in found["cells"] if cell["verdict"] == "saturated"] == [4]
     assert not found["twin"]["by_cell"]["4"]["steady"]
     assert found["twin"]["score"]["cells"] == 9 and found["twin"]["score"]["median_apart"] < 0.2
-
-
-# What it shows
-
-
-@pytest.fixture(scope="module")
-def line(tmp_path_factory):
-    """A sweep with steady and saturated variants, one that failed and one that never ran, and the twin beside it."""
-    settings = ("slo={p99: 100 ms}",)
-    grid = "stages.second.batch.max=1,2,4", "load.rate=40/s,80/s,140/s"
-    there = sweeps.begin(tmp_path_factory.mktemp("line"), *grid, overrides=settings)
-    trials = sorted(there.spec.order)
-    sweeps.pretend(there, trials[:7])
-    there.record(trials[7], "failed", None, "no memory\nat all", None)
-    return there, result(there, simulate=True)
-
-
-def screen(found: SweepResult, width: int) -> list[str]:
-    out = io.StringIO()
-    table.show(Console(file=out, width=width, highlight=False), found)
-    return out.getvalue().splitlines()
-
-
-@pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_and_says_what_became_of_every_variant(line, width):
-    lines = screen(line[1], width)
-    assert max(map(len, lines[:-1])) <= width  # but for where it is saved
-    head = next(text for text in lines if "95 % interval" in text)
-    rows = lines[lines.index(head) + 1 :][:9]
-    assert "batch.max" in head and "rate" in head and "SLO" in head
-    assert ("busiest" in head) == (width == 120)
-    assert "saturated" in rows[2] and "failed" in rows[7] and "not run" in rows[8]
-    assert sum(text.startswith("*") for text in rows) == len(line[1].front) > 0
-    text = " ".join(" ".join(lines).split())
-    assert "7 of 9 runs completed" in text
-    assert "batch.max 4, rate 80/s failed: no memory" in text
-    assert "no other variant completes more at a lower p99" in text
-    assert any(table.TOO_FEW in row for row in rows)
-    assert "too few requests for an interval: such a p99 is more often too low than too high" in text
-
-
-def test_plots_are_drawn_for_one_axis_two_axes_and_values_that_are_no_numbers(line, tmp_path):
-    assert set(plots.draw(line[1])) == {"front", "over-batch.max", "over-rate"}
-    for name, grid in (
-        ("one", ["stages.second.workers=1,2"]),
-        ("words", ["stages.second.distribution=exponential,constant"]),
-        ("times", ["stages.second.batch.timeout=0,1 ms,5 ms", "stages.second.workers=2"]),
-    ):
-        folder = tmp_path / name
-        folder.mkdir()
-        there = sweeps.pretend(sweeps.begin(folder, *grid, overrides=("load.requests=1000",)))
-        written = plots.save(result(there), folder)
-        assert [path.suffix for path in written] == [".svg", ".png"]
-        assert all(path.stat().st_size > 5000 for path in written)
-    text = (tmp_path / "words" / "over-distribution.svg").read_text()
-    assert "exponential" in text and "e2e latency p99, ms" in text
-
-
-def test_nothing_is_drawn_of_nothing(tmp_path):
-    assert plots.draw(result(sweeps.begin(tmp_path, "stages.second.workers=1,2"))) == {}
-
-
-def test_axes_have_short_names_as_far_as_they_differ():
-    keys = ["stages.a.batch.max", "load.rate", "stages.a.workers", "stages.b.workers", "name"]
-    assert list(words.short_names(keys).values()) == ["batch.max", "rate", "a.workers", "b.workers", "name"]
-    assert words.numbers(["5 ms", "1 s", "0"]) is not None
-    assert words.numbers(["5 ms", "1 s"]) == [5.0, 1000.0]
-    assert words.numbers(["20/s", "120/min"]) == [20.0, 2.0]
-    assert words.numbers([1, 2.5]) == [1.0, 2.5]
-    assert words.numbers(["numba", "native"]) is None
-
-
-def test_names_of_lines_are_moved_apart_where_they_would_meet():
-    line_height = labels.SIZE * labels.LINE
-    assert labels.spread([0.0, 1.0, 50.0], [10.0, 12.0, 11.0]) == [0.0, line_height, 50.0]
-    assert labels.spread([0.0, 1.0], [10.0, 400.0]) == [0.0, 1.0]
-    assert labels.spread([2.0, 0.0, 1.0], [0.0, 0.0, 0.0]) == [2 * line_height, 0.0, line_height]
