@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.arrivals import due_chunks, trace_rate, trace_times
+from harness.arrivals import Schedule, trace_rate, trace_times
 from harness.errors import ScenarioError
 from harness.records import Layout
 from harness.registry import EXECUTORS
@@ -73,38 +73,6 @@ class StagePlan:
     def slot_bytes(self) -> int:
         """Bytes of a slot in front of it: none for images, which are shared and not sent."""
         return self.input.nbytes if isinstance(self.input, Tensor) else 0
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Due times in ns from its start, made piece by piece whenever it is iterated over, the same each time.
-
-    drawn: how many are drawn, of which the first `count` belong to it.
-    """
-
-    load: OpenLoad
-    rate_rps: float
-    drawn: int
-    seed: np.random.SeedSequence
-    count: int
-
-    @classmethod
-    def of(cls, load: OpenLoad, rate_rps: float, count: int, seed: np.random.SeedSequence) -> Schedule:
-        """The first `count` due times. Raises ScenarioError where they cannot be had, now and not half-way."""
-        for _ in due_chunks(load, rate_rps, count, seed):
-            pass
-        return cls(load, rate_rps, count, seed, count)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        left = self.count
-        for due in due_chunks(self.load, self.rate_rps, self.drawn, self.seed):
-            yield due[:left]
-            left -= len(due)
-            if left <= 0:
-                return
 
 
 @dataclass(frozen=True)
@@ -287,7 +255,7 @@ class Plan:
             return Schedule.of(load, rate_rps, load.warmup + self.measured, seed)
         rows = self.max_rows - self.first_row
         count = min(rows, load.warmup + SOME)
-        while (schedule := self._within_duration(rate_rps, count, seed)) is None:
+        while (schedule := Schedule.within_duration(load, rate_rps, count, seed, self.scenario.name)) is None:
             if count == rows:
                 raise ScenarioError(
                     f"more than {rows - load.warmup:,} requests arrive within the duration",
@@ -299,29 +267,9 @@ class Plan:
 
     def check_schedule(self, rate_rps: float) -> None:
         """Raise ScenarioError where a load with a duration would end before it has a measured request."""
-        self._within_duration(rate_rps, self.load.warmup + SOME, self.seed("arrivals"))
-
-    def _within_duration(self, rate_rps: float, count: int, seed: np.random.SeedSequence) -> Schedule | None:
-        """Those of the first `count` due times that lie within the duration; None where more may."""
-        load = self.load
-        assert load.duration is not None and not isinstance(load, Closed)
-        begin, end, within, seen = 0, 0, 0, 0
-        for due in due_chunks(load, rate_rps, count, seed):
-            if seen < load.warmup <= seen + len(due):
-                begin = int(due[load.warmup - 1 - seen])
-            end = begin + load.duration
-            seen += len(due)
-            within = within + int(np.searchsorted(due, end)) if seen >= load.warmup else seen
-        if within == count:
-            return None
-        if within <= load.warmup:
-            behind = "behind the last one of the warm-up" if load.warmup else "behind the start"
-            raise ScenarioError(
-                f"no request arrives within the {load.duration / 1e9:g} s {behind}: nothing would be measured",
-                where=f"{self.scenario.name}: load.duration",
-                hint="Make it longer.",
-            )
-        return Schedule(load, rate_rps, count, seed, within)
+        load, seed = self.load, self.seed("arrivals")
+        assert not isinstance(load, Closed)
+        Schedule.within_duration(load, rate_rps, load.warmup + SOME, seed, self.scenario.name)
 
 
 def _power_of_two(least: int) -> int:

@@ -2,12 +2,14 @@
 function of the options, the rate, the number of requests and a seed. The kinds are listed in harness.registry.
 
 base   what a load is        renewal   constant, poisson, gamma        bursts, trace, closed
+schedule   due times that take no memory
 """
 
 from harness.arrivals.base import AnyLoad, OpenLoad, due_chunks, due_times
 from harness.arrivals.bursts import Bursts
 from harness.arrivals.closed import Closed
 from harness.arrivals.renewal import Constant, Gamma, Poisson
+from harness.arrivals.schedule import Schedule
 from harness.arrivals.trace import Trace, trace_rate, trace_times
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Gamma",
     "OpenLoad",
     "Poisson",
+    "Schedule",
     "Trace",
     "due_chunks",
     "due_times",
