@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from harness import store
 from harness.commands.accuracy import deliver
 from harness.commands.options import Share
 from harness.errors import ScenarioError, UsageError
@@ -412,7 +413,11 @@ def test_the_keys_of_json_are_those_of_the_first_version() -> None:
     top, result = "scenario reference data images classes mapped_by outside unreadable lead_p50", "variant changes"
     top += " results gates warnings left_out interrupted error schema_version"
     result += " error details failures top1 top5 top1_change agreement effective seconds"
-    written = evaluation(results=(VariantResult(variant="x", overrides=("a.b=1",)),)).document.as_json()
+    judge = judged(outputs([[3, 1, 0], [0, 2, 1]]), [0, 2])
+    found = judge.result(outputs([[1, 3, 0], [0, 2, 1]]), "x", ("a.b=1",))
+    document = evaluation(results=(found,)).document
+    assert EVALUATION.parse(json.loads(store.to_json(document.as_json())), "x.json") == document
+    written = document.as_json()
     assert set(written) == set(top.split())
     assert set(written["results"][0]) == set(result.split())
     assert written["results"][0]["changes"] == ("a.b=1",)
