@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
 from harness.errors import StalledError
 from harness.executors.pipeline import saturated_rate
@@ -17,10 +16,11 @@ from harness.stats.budget import budget
 from harness.stats.checks import ordered
 from harness.stats.quantiles import quantile
 from tests.pipelines import plan, run
-from tests.properties import holds
 from tests.timing import in_one_of
 
 EXECUTORS = ("process", "asyncio")
+
+
 both = pytest.mark.parametrize("executor", EXECUTORS)
 
 
@@ -279,44 +279,6 @@ def test_a_saturated_rate_is_not_that_within_one_batch() -> None:
     assert saturated_rate(batches, 0, 3_000_000_000) == pytest.approx(2, rel=0.2)
     with pytest.raises(StalledError, match="too short"):
         saturated_rate(batches[:4], 0, 3_000_000_000)
-
-
-stage = st.fixed_dictionaries(
-    {
-        "workers": st.integers(1, 3),
-        "capacity": st.integers(1, 4),
-        "batch": st.one_of(
-            st.just({"max": 1}),
-            st.fixed_dictionaries({"max": st.integers(2, 5), "timeout": st.sampled_from(["0 ms", "1 ms", "3 ms"])}),
-        ),
-    }
-)
-load = st.one_of(
-    st.fixed_dictionaries({"arrivals": st.just("closed"), "concurrency": st.integers(1, 12)}),
-    st.fixed_dictionaries({"arrivals": st.just("poisson"), "rate": st.sampled_from(["500/s", "20000/s"])}),
-)
-
-
-def _no_deadlock(executor: str, stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
-    records = run(
-        *({"null": options} for options in stages),
-        load={**load, "requests": 120},
-        executor=executor,
-        deadlines={"progress": "5 s"},
-    ).records
-    assert (records.outcome == Outcome.COMPLETED).all()
-    assert len(records) == 120
-    assert ordered(records).level == "ok"
-
-
-@holds(12, 60, st.lists(stage, min_size=1, max_size=4), load)
-def test_no_shape_of_pipeline_deadlocks_in_one_process(stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
-    _no_deadlock("asyncio", stages, load)
-
-
-@holds(2, 12, st.lists(stage, min_size=2, max_size=3), load)
-def test_no_shape_of_pipeline_deadlocks_between_processes(stages: list[dict], load: dict) -> None:  # type: ignore[type-arg]
-    _no_deadlock("process", stages, load)
 
 
 @pytest.mark.slow
