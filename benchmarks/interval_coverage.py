@@ -25,7 +25,8 @@ import numpy as np
 
 from benchmarks.interval_queues import LognormalSeries, Queue
 from harness.stats.intervals import Interval, dependent
-from harness.stats.quantiles import LEVELS, rank
+from harness.stats.quantiles import rank
+from harness.summary import LEVELS
 
 FITTED = [Queue(utilisation, cv) for utilisation in (0.5, 0.8) for cv in (0.3, 1.0)]
 OTHERS: list[Queue | LognormalSeries] = [

@@ -27,6 +27,7 @@ from harness.scenario import dump
 from harness.scenario.model import Scenario
 from harness.stats.summary import summarise_run
 from harness.store import SavedRun
+from harness.summary import SUMMARY, HostActivity, LoadFacts, Memory, RunFacts, System
 from harness.twin import Demand, compiled
 from harness.twin.pipeline import of_plan
 
@@ -89,7 +90,7 @@ def simulated(requests: int, out: Path) -> SavedRun:
     load = {**SCENARIO["load"], "requests": requests}
     plan = resolve(Scenario.model_validate({**SCENARIO, "load": load}))
     records = run_twin(plan)
-    summary = summarise_run(plan, records, facts(requests))
+    summary = summarise_run(plan, records, facts(plan, requests))
     files = {"resolved.yaml": dump(plan.scenario), "environment.json": json.dumps({"cpu_over_time": steal(records)})}
     return store.save(out, plan.scenario.name, summary, records, files)
 
@@ -102,25 +103,22 @@ def run_twin(plan: Plan) -> RunRecords:
     return compiled.simulate(of_plan(plan), Demand(service, due, warmup=plan.load.warmup))
 
 
-def facts(requests: int) -> dict[str, Any]:
+def facts(plan: Plan, requests: int) -> RunFacts:
     """What a summary holds besides its records; nothing ran here."""
-    return {
-        "started_at": "2026-01-01T00:00:00+00:00",
-        "status": "completed",
-        "scheduled": requests,
-        "error": None,
-        "load": {
-            "arrivals": "poisson",
-            "nominal_rps": RATE_RPS,
-            "calibrated_capacity_rps": None,
-            "concurrency": None,
-        },
-        "startup_s": {},
-        "effective": {},
-        "memory": {"peak_rss_mb": {}},
-        "cpu_wait_s": {},
-        "system": {"cpu": "the twin", "cores": 0, "python": "", "libraries": {}, "during_run": {}, "warnings": []},
-    }
+    return RunFacts(
+        schema_version=SUMMARY.version,
+        name=plan.scenario.name,
+        executor=plan.scenario.executor,
+        started_at="2026-01-01T00:00:00+00:00",
+        status="completed",
+        scheduled=requests,
+        load=LoadFacts(arrivals="poisson", nominal_rps=RATE_RPS, calibrated_capacity_rps=None, concurrency=None),
+        startup_s={},
+        effective={},
+        memory=Memory(peak_rss_mb={}),
+        cpu_wait_s={},
+        system=System(cpu="the twin", during_run=HostActivity()),
+    )
 
 
 def steal(records: RunRecords) -> dict[str, list[float]]:

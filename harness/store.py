@@ -20,43 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import files, records
+from harness.documents import Document
 from harness.errors import SaveError, UsageError
 from harness.records import RunRecords
+from harness.summary import SUMMARY, Summary
 
 DEFAULT_ROOT = Path("results")
-SUMMARY, RECORDS, FAILURE = "summary.json", "records.parquet", "failure.txt"
-SCHEMA_VERSION = 1
-"""The newest of `harness.stats.summary` that is understood here."""
-_LATENCY = dict.fromkeys(("p50", "p90", "p95", "p99", "p999", "min", "max", "p99_ci"))
-_QUANTILES = dict.fromkeys(("p50", "p90", "p99", "max"))
-_COUNTS = ("issued", "completed", "failed", "dropped", "warmup")
-_COMPONENTS = ("queue_wait_ms", "batch_wait_ms", "blocked_ms", "service_ms")
-_EACH = "*"
-_REQUIRED: dict[str, Any] = {
-    **dict.fromkeys(("name", "executor", "started_at", "status", "validity", "bottleneck"), str),
-    **dict.fromkeys(("checks", "slo", "reading"), list),
-    **dict.fromkeys(("failures", "model", "startup_s", "effective", "cpu_wait_s"), dict),
-    **dict.fromkeys(("throughput_rps", "offered_rps", "steady_state")),
-    "requests": dict.fromkeys(_COUNTS, int),
-    "e2e_ms": _LATENCY,
-    "response_ms": _LATENCY,
-    "producer_lateness_ms": _QUANTILES,
-    "residual_ms": _QUANTILES,
-    "stages": {
-        _EACH: {
-            **dict.fromkeys(("workers", "capacity"), int),
-            **dict.fromkeys(_COMPONENTS, _QUANTILES),
-            "utilisation": None,
-            "batch_size": dict.fromkeys(("mean", "max")),
-            "parts": {_EACH: _QUANTILES},
-        }
-    },
-    "tail": {"shares": dict, "median_shares": dict},
-    "load": dict.fromkeys(("arrivals", "concurrency", "calibrated_capacity_rps")),
-    "memory": {"peak_rss_mb": dict},
-    "system": {"during_run": dict},
-}
-"""What every summary has: a type, the keys of a mapping, or None for whatever is there."""
+SUMMARY_FILE, RECORDS, FAILURE = "summary.json", "records.parquet", "failure.txt"
 _RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 
 
@@ -67,35 +37,16 @@ class SavedRun:
     path: Path
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """Its summary, with every key that readers rely on. Raises UsageError."""
-        file = str(self.path / SUMMARY)
-        if (self.path / RECORDS).is_file() and not (self.path / SUMMARY).exists():
+    def summary(self) -> Summary:
+        """Its summary, of whatever version. Raises UsageError, with the file and what is wrong with it."""
+        if (self.path / RECORDS).is_file() and not (self.path / SUMMARY_FILE).exists():
             why = self.path / FAILURE
             raise UsageError(
                 f"no summary: {RECORDS} is there, whole, and what is computed from it is not",
                 where=str(self.path),
                 hint=f"{why} says why." if why.is_file() else "",
             )
-        try:
-            found = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"not a saved run: {error}", where=str(self.path)) from None
-        if not isinstance(found, dict):
-            raise UsageError("not a saved run: its summary is no mapping", where=str(self.path))
-        version = found.get("schema_version")
-        if not isinstance(version, int) or version < 1:
-            raise UsageError("not a saved run: its summary has no schema_version", where=file)
-        if version > SCHEMA_VERSION:
-            raise UsageError(
-                f"a summary of schema_version {version}, and this is known up to {SCHEMA_VERSION}",
-                where=file,
-                hint="It was saved by a newer harness: use that one.",
-            )
-        wrong = next(_wrong(found, _REQUIRED), None)
-        if wrong is not None:
-            raise UsageError(f"not a saved run: its summary has no proper {wrong}", where=file)
-        return found
+        return SUMMARY.read(self.path / SUMMARY_FILE)
 
     @property
     def records(self) -> RunRecords:
@@ -103,12 +54,12 @@ class SavedRun:
         return records.load(self.path / RECORDS)[0]
 
 
-def save(root: Path, name: str, summary: Mapping[str, Any], raw: RunRecords, texts: Mapping[str, str]) -> SavedRun:
+def save(root: Path, name: str, summary: Summary, raw: RunRecords, texts: Mapping[str, str]) -> SavedRun:
     """Write a run under `root`, as `new_folder` does. texts: further files by name."""
 
     def fill(folder: Path) -> None:
-        write_raw(folder, name, summary.get("started_at"), raw, texts)
-        write_text(folder / SUMMARY, to_json(summary) + "\n")
+        write_raw(folder, name, summary.started_at, raw, texts)
+        write_summary(folder, summary)
 
     return SavedRun(new_folder(root / name, fill, what="the run"))
 
@@ -132,6 +83,11 @@ def write_raw(
     for file, text in texts.items():
         write_text(folder / file, text)
     files.to_disk(folder)
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Write a run's summary into its folder."""
+    write_text(folder / SUMMARY_FILE, to_json(summary) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -184,12 +140,14 @@ def _stamp() -> str:
     return datetime.now().strftime("%Y%m%dT%H%M%S")
 
 
-def to_json(document: Mapping[str, Any]) -> str:
+def to_json(document: Document | Mapping[str, Any]) -> str:
     """JSON with no NaN in it: what is not a number is null."""
     return json.dumps(_plain(document), indent=2, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Document):
+        value = value.as_json()
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -201,30 +159,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _wrong(found: Any, required: Any, at: str = "") -> Iterator[str]:
-    """The key paths at which `found` is not as `required`."""
-    if required is None:
-        return
-    if isinstance(required, type):
-        if not isinstance(found, required):
-            yield at
-        return
-    if not isinstance(found, dict):
-        yield at
-        return
-    for key, inner in required.items():
-        for name in found if key == _EACH else (key,):
-            path = f"{at}.{name}" if at else name
-            if name in found:
-                yield from _wrong(found[name], inner, path)
-            else:
-                yield path
-
-
 def list_runs(root: Path = DEFAULT_ROOT) -> Iterator[SavedRun]:
     """Every saved run under `root`, the newest first."""
     files: dict[Path, Path] = {}
-    for name in (RECORDS, SUMMARY):  # one whose summary could not be computed is a run, too
+    for name in (RECORDS, SUMMARY_FILE):  # one whose summary could not be computed is a run, too
         files |= {file.parent: file for file in root.glob(f"*/*/{name}") if _RUN.fullmatch(file.parent.name)}
     order = sorted(files, key=lambda run: (run.name[:15], files[run].stat().st_mtime_ns), reverse=True)
     return map(SavedRun, order)
@@ -237,7 +175,7 @@ def unfinished(root: Path = DEFAULT_ROOT) -> list[Path]:
 
 def find(reference: str, root: Path = DEFAULT_ROOT) -> SavedRun:
     """The run that a person means by a folder, `last`, `last~1`, or a scenario's name. Raises UsageError."""
-    if any((Path(reference) / name).is_file() for name in (SUMMARY, RECORDS)):
+    if any((Path(reference) / name).is_file() for name in (SUMMARY_FILE, RECORDS)):
         return SavedRun(Path(reference))
     counted = re.fullmatch(r"last(?:~(\d+))?", reference)
     runs = list(list_runs(root))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from harness import scenario, store
-from harness.plan import Plan
 from harness.scenario.model import Closed
 from harness.stats.summary import summarise_run
 from harness.studies.sweep.folder import SweepFolder
@@ -17,6 +15,7 @@ from harness.studies.sweep.trials import Trial
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.pipeline import START_NS
 from harness.twin.services import GivenServices
+from tests.facts import facts
 
 LINE = """
 name: line
@@ -56,20 +55,9 @@ def run(sweep: SweepFolder, spec: Spec, trial: Trial) -> store.SavedRun:
     else:
         demand = Demand(service, plan.due_times(rate) + START_NS, warmup=load.warmup)
     records = compiled.simulate(pipeline, demand)
-    summary = {"started_at": "2026-01-01T00:00:00", **summarise_run(plan, records, _facts(plan, rate))}
+    summary = summarise_run(plan, records, facts(plan, system={"cores": 2, "during_run": {}}))
     texts = {
         "scenario.yaml": sweep.given(spec, trial, sweep.scenario(trial.variant)),
         "resolved.yaml": scenario.dump(plan.scenario),
     }
     return store.save(sweep.runs, plan.scenario.name, summary, records, texts)
-
-
-def _facts(plan: Plan, rate: Any) -> dict[str, Any]:
-    return {
-        "status": "completed", "startup_s": {}, "effective": {}, "cpu_wait_s": {}, "memory": {"peak_rss_mb": {}},
-        "system": {"cores": 2, "during_run": {}},
-        "load": {
-            "arrivals": plan.load.arrivals, "nominal_rps": rate, "calibrated_capacity_rps": None,
-            "concurrency": getattr(plan.load, "concurrency", None),
-        },
-    }  # fmt: skip

@@ -136,7 +136,7 @@ def test_signals_wait_from_the_end_of_the_load_until_the_run_is_saved(
     status, first = ("interrupted", signal.SIGHUP) if interrupted else ("completed", signal.SIGINT)
     assert done.signal == first
     (saved,) = store.list_runs(tmp_path)
-    assert saved.summary["status"] == status
+    assert saved.summary.status == status
     assert len(saved.records) == len(done.execution.records) > 0
 
 
@@ -238,7 +238,7 @@ def test_two_signals_at_random_moments_save_the_run(start, attempt: int) -> None
     assert code in ({128 + first, 128 + second} if requests == "100000" else {0, 128 + first, 128 + second})
     assert b"Traceback" not in run.errors
     summary = run.summary()
-    assert summary["status"] == ("interrupted" if requests == "100000" else summary["status"])
+    assert summary.status == ("interrupted" if requests == "100000" else summary.status)
 
 
 @pytest.mark.parametrize("executor", ["process", pytest.param("asyncio", marks=pytest.mark.slow)])
@@ -258,7 +258,7 @@ def test_a_terminal_that_is_closed_costs_no_run(tmp_path: Path, executor: str) -
     os.close(ours)
     assert process.wait(LIMIT_S + SLACK_S) == 129
     (saved,) = store.list_runs(tmp_path / "out")
-    assert saved.summary["status"] == "interrupted"
+    assert saved.summary.status == "interrupted"
 
 
 LATE = """

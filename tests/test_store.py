@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness import records, store
+from harness import host, records, store, summary
 from harness.commands import cli
 from harness.errors import HarnessError, SaveError, UsageError
 from harness.records import Layout, RunRecords
-from harness.stats import summary
+from harness.studies.run.facts import facts_of
+from tests.facts import changed
 from tests.pipelines import run
 
 HERE = Path(__file__).parent
 RAW = RunRecords(Layout.tandem(["s0"]), np.arange(13 * 4, dtype=np.int64).reshape(4, 13), {2: "cut off"})
 NOTHING = dict.fromkeys(("p50", "p90", "p95", "p99", "p999", "min", "max"))
-SUMMARY = {
+DOCUMENT = {
     "schema_version": 1, "name": "x", "started_at": "2026-01-01T00:00:00+00:00", "executor": "asyncio",
     "status": "completed", "validity": "ok", "bottleneck": "s0", "checks": [], "slo": [], "reading": [],
     "failures": {}, "model": {}, "startup_s": {}, "effective": {}, "cpu_wait_s": {}, "stages": {},
@@ -35,11 +36,12 @@ SUMMARY = {
     "load": {"arrivals": "closed", "concurrency": 1, "calibrated_capacity_rps": None},
     "memory": {"peak_rss_mb": {}}, "system": {"during_run": {}},
 }  # fmt: skip
+SUMMARY = summary.SUMMARY.parse(DOCUMENT, "")
 TEXTS = {"scenario.yaml": "name: x\n", "environment.json": "{}\n"}
 
 
 def save(root: Path, name: str = "x", **keys) -> store.SavedRun:
-    return store.save(root, name, {**SUMMARY, **keys}, RAW, TEXTS)
+    return store.save(root, name, changed(SUMMARY, lambda document: document.update(keys)), RAW, TEXTS)
 
 
 def seen(root: Path) -> list[Path]:
@@ -107,7 +109,7 @@ def test_a_folder_that_is_there_already_is_not_overwritten(tmp_path, monkeypatch
     (tmp_path / "refuge").mkdir()
     with pytest.raises(SaveError):
         save(tmp_path, note="second")
-    assert first.summary["note"] == "first"
+    assert first.summary.as_json()["note"] == "first"
 
 
 def test_what_is_not_a_number_is_null():
@@ -334,10 +336,10 @@ def test_where_there_are_no_runs_the_error_says_so(tmp_path, reference):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
-def test_a_summary_that_cannot_be_read_is_an_error_with_its_folder(same_second, text):
+def test_a_summary_that_cannot_be_read_is_an_error_with_its_file(same_second, text):
     run_ = same_second[1][0]
     (run_.path / "summary.json").write_text(text)
-    with pytest.raises(UsageError, match=f"{run_.path}: not a saved run"):
+    with pytest.raises(UsageError, match=f"{run_.path / 'summary.json'}: not a saved run"):
         _ = run_.summary
 
 
@@ -352,15 +354,17 @@ def test_a_summary_that_cannot_be_read_is_an_error_with_its_folder(same_second, 
         ({"schema_version": 99}, "schema_version 99, and this is known up to 1"),
     ],
 )
-def test_a_summary_that_lacks_what_readers_need_is_an_error_with_its_file(tmp_path, change, says):
-    saved = save(tmp_path, **change)
+def test_a_summary_that_lacks_what_readers_need_is_an_error_with_its_key_path(tmp_path, change, says):
+    saved = save(tmp_path)
+    (saved.path / "summary.json").write_text(json.dumps({**DOCUMENT, **change}))
     with pytest.raises(UsageError, match=says) as caught:
         _ = saved.summary
     assert caught.value.where == str(saved.path / "summary.json")
 
 
-def test_the_newest_summary_that_is_read_is_the_one_that_is_written():
-    assert store.SCHEMA_VERSION == summary.SCHEMA_VERSION
+def test_the_version_that_is_written_is_the_newest_that_is_read():
+    execution = run({"null": {}}, load={"arrivals": "closed", "requests": 3}, executor="asyncio")
+    assert facts_of(execution, host.describe()).schema_version == summary.SUMMARY.version
 
 
 def test_records_that_are_no_records_are_an_error(same_second):

@@ -85,7 +85,7 @@ def _files(out: Path, temporary: Path) -> list[str]:
     """What should not be in the two folders. A folder of results is one run each, under the scenario's name."""
     there = [path for path in temporary.iterdir() if not path.match(RESCUE)] if temporary.is_dir() else []
     homes = [out, *temporary.glob(RESCUE)]
-    runs = [path for home in homes for path in home.glob("*/*") if not (path / store.SUMMARY).is_file()]
+    runs = [path for home in homes for path in home.glob("*/*") if not (path / store.SUMMARY_FILE).is_file()]
     return [str(path) for path in (*there, *runs)]
 
 

@@ -125,7 +125,7 @@ def compare_saved(
     from harness.studies.compare import gate
     from harness.studies.compare.saved import compare_runs
 
-    stages = [name for name in a.summary["stages"] if name in b.summary["stages"]]
+    stages = [name for name in a.summary.stages if name in b.summary.stages]
     limits = [gate.parse_limit(text, stages) for text in fail_if]
     metrics = default_metrics(stages, (limit.metric for limit in limits))
     found = compare_runs(

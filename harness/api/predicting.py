@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import store
 from harness.api.axes import Vary, axes_of
@@ -14,7 +14,7 @@ from harness.api.scenarios import Overrides, ScenarioLike, load_scenario
 from harness.api.shown import Shown
 from harness.scenario import texts_of
 from harness.store import SavedRun
-from harness.studies.predict.document import WhatIfResult
+from harness.studies.predict.document import RunLadder, WhatIfResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,7 @@ class Forecast(Shown):
 class Crosscheck(Shown):
     """A run held against theory and the twin: `print` shows it, `result` has every figure."""
 
-    result: dict[str, Any]
+    result: RunLadder
 
     def _show(self, console: Console) -> None:
         from harness.report.screens import crosscheck as screen

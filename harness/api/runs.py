@@ -21,7 +21,7 @@ from harness.scenario import Scenario
 from harness.store import SavedRun
 from harness.studies.planning import with_line
 from harness.studies.variants import plan_variant
-from harness.summary import SUMMARY, Summary
+from harness.summary import Summary
 
 if TYPE_CHECKING:
     import pandas
@@ -46,7 +46,7 @@ class Run:
     @cached_property
     def summary(self) -> Summary:
         """Every figure of the run, with its unit: summary.e2e.p99, summary.stages["inference"].queue_wait.p99."""
-        return SUMMARY.read(self.path / store.SUMMARY)
+        return SavedRun(self.path).summary
 
     @cached_property
     def records(self) -> RunRecords:

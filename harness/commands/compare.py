@@ -199,7 +199,7 @@ def _runs(
     from harness.studies.compare.saved import compare_runs
 
     a, b = (store.find(reference, out) for reference in what)
-    stages = [name for name in a.summary["stages"] if name in b.summary["stages"]]
+    stages = [name for name in a.summary.stages if name in b.summary.stages]
     limits = [gate.parse_limit(text, stages) for text in fail_if]
     metrics = default_metrics(stages, (limit.metric for limit in limits))
     found = compare_runs(

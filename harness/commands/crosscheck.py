@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.commands import options, output
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.studies.predict.document import RunLadder
 
 
 @click.command("crosscheck")
@@ -34,18 +37,18 @@ def command(run: str | None, learn: tuple[str, ...], score: tuple[str, ...], out
 
     if bool(learn) != bool(score) or (run is None) != bool(learn):
         raise UsageError("expected either a RUN, or --calibrate with --score", hint="harness crosscheck last")
-    answer: dict[str, Any]
+    found: RunLadder | dict[str, Any]
     if run is not None:
         from harness.studies.predict.crosscheck import of_run
 
-        answer = of_run(store.find(run, out))
+        found = of_run(store.find(run, out))
     else:
         from harness.studies.predict.heldout import held_out
 
         calibration, scored = ([store.find(reference, out) for reference in given] for given in (learn, score))
         rows = held_out(calibration, scored)
-        answer = {"kind": "held out", "calibrated_on": [str(r.path) for r in calibration], "rows": rows}
+        found = {"kind": "held out", "calibrated_on": [str(r.path) for r in calibration], "rows": rows}
     if as_json:
-        output.say(store.to_json(answer))
+        output.say(store.to_json(found))
         return
-    report.show(output.screen(), answer)
+    report.show(output.screen(), found)

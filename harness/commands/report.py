@@ -102,6 +102,6 @@ def _print(saved: SavedRun) -> None:
     from harness.report.screens import run as terminal
 
     screen, run = output.screen(), html.read(saved)
-    terminal.show(screen, {**run.summary, "saved": str(saved.path)})
+    terminal.show(screen, run.summary.model_copy(update={"saved": str(saved.path)}))
     if run.series is not None:
         curve.show(screen, run.series)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from harness.errors import NOT_MET, SaveError, ScenarioError
 
 if TYPE_CHECKING:
     from harness.store import SavedRun
+    from harness.summary import Summary
 
 
 @click.command("run")
@@ -83,7 +84,7 @@ def command(
         raise errors[-1]
     if measured.signal:
         raise SystemExit(interruption.exit_code(measured.signal))
-    if measured.summary is not None and any(not row["met"] for row in measured.summary["slo"]):
+    if measured.summary is not None and any(not row.met for row in measured.summary.slo):
         raise SystemExit(NOT_MET)
 
 
@@ -98,7 +99,7 @@ def _report(saved: SavedRun) -> SaveError | None:
     return None
 
 
-def _deliver(summary: dict[str, Any], json_to: str | None, quiet: bool) -> SaveError | None:
+def _deliver(summary: Summary, json_to: str | None, quiet: bool) -> SaveError | None:
     """Show the run and write its summary; returns why the summary could not be written."""
     from harness import store
     from harness.commands import output
@@ -107,9 +108,10 @@ def _deliver(summary: dict[str, Any], json_to: str | None, quiet: bool) -> SaveE
         output.say(store.to_json(summary))
         return None
     if quiet:
-        output.say(summary.get("saved", ""))
+        output.say(summary.saved or "")
     else:
         from harness.report.screens import run as terminal
 
-        terminal.show(output.screen(), {**summary, "error": None})  # an error is told once, at the end
+        # An error is told once, at the end.
+        terminal.show(output.screen(), summary.model_copy(update={"error": None}))
     return None if json_to is None else output.write_json(json_to, store.to_json(summary), "summary")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.store import SavedRun
+    from harness.summary import Summary
 
 
 @click.command("runs")
@@ -34,35 +34,40 @@ def command(out: Path, as_json: bool, limit: int) -> None:
 
     from harness import store
 
-    rows = list(islice(_rows(store.list_runs(out)), limit))
+    rows = [(run.path, _summary(run)) for run in islice(store.list_runs(out), limit)]
     for folder in store.unfinished(out):
         output.tell(f"{folder}: a run is being saved there, or its process was killed while it was; then delete it")
     if as_json:
-        for path, row in rows:
-            output.say(json.dumps({"path": path, **row}))
+        for path, summary in rows:
+            output.say(json.dumps({"path": str(path), **_row(path, summary)}))
         return
-    from harness.report.screens import run as terminal
+    from harness.report.screens import runs as terminal
 
-    terminal.list_runs(output.screen(), rows, str(out))
-
-
-def _rows(runs: Iterable[SavedRun]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and figures of each run, in the order that last~N counts; of one that cannot be read, why ("unreadable")."""
-    for run in runs:
-        try:
-            yield str(run.path), _row(run.summary)
-        except UsageError as error:
-            output.tell(str(error))
-            yield str(run.path), {"name": run.path.parent.name, "unreadable": error.what}
+    terminal.show(output.screen(), rows, str(out))
 
 
-def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("name", "executor", "started_at", "status", "validity", "throughput_rps", "offered_rps")
-    e2e = summary["e2e_ms"]
+def _summary(run: SavedRun) -> Summary | UsageError:
+    """A run's summary, or why it cannot be read, which is told."""
+    try:
+        return run.summary
+    except UsageError as error:
+        output.tell(str(error))
+        return error
+
+
+def _row(path: Path, summary: Summary | UsageError) -> dict[str, Any]:
+    if isinstance(summary, UsageError):
+        return {"name": path.parent.name, "unreadable": summary.what}
     return {
-        **{key: summary.get(key) for key in keys},
-        "completed": summary["requests"]["completed"],
-        "p50_ms": e2e["p50"],
-        "p99_ms": e2e["p99"],
-        "p99_ci": e2e["p99_ci"],
+        "name": summary.name,
+        "executor": summary.executor,
+        "started_at": summary.started_at,
+        "status": summary.status,
+        "validity": summary.validity,
+        "throughput_rps": summary.throughput_rps,
+        "offered_rps": summary.offered_rps,
+        "completed": summary.requests.completed,
+        "p50_ms": summary.e2e.p50,
+        "p99_ms": summary.e2e.p99,
+        "p99_ci": summary.e2e.p99_interval,
     }

@@ -37,22 +37,22 @@ def command(run: str, band: str | None, out: Path, as_json: bool) -> None:
         return
     saved = store.find(run, out)
     if band is None:
-        answer = {**saved.summary, "saved": str(saved.path)}
-    else:
-        from harness.studies.run.band import of_run
-
-        answer = of_run(saved, band)
-    if as_json:
-        output.say(store.to_json(answer))
-        return
-    if band is None:
         from harness.report.screens import run as terminal
 
-        terminal.show(output.screen(), answer)
+        summary = saved.summary.model_copy(update={"saved": str(saved.path)})
+        if as_json:
+            output.say(store.to_json(summary))
+        else:
+            terminal.show(output.screen(), summary)
     else:
-        from harness.report.screens import band as report
+        from harness.report.screens import band as terminal_band
+        from harness.studies.run.band import of_run
 
-        report.show(output.screen(), answer)
+        found = of_run(saved, band)
+        if as_json:
+            output.say(store.to_json(found))
+        else:
+            terminal_band.show(output.screen(), found)
 
 
 def _study(path: Path, band: str | None, as_json: bool) -> bool:

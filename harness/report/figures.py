@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
+from harness.summary import HEADERS, Effective
+
 WIDEST = 100
 FAR = 0.1
 """A relative error from which on it is shown as one."""
@@ -36,6 +38,11 @@ def relative(error: float) -> Text:
     return Text(f"{error:+.1%}", style="yellow" if abs(error) > FAR else "green")
 
 
+def header(key: str) -> str:
+    """What people call a quantile: p99.9 for p999."""
+    return HEADERS.get(key, key)
+
+
 def first_line(text: str) -> str:
     """The first line of what may be an error of somebody else's, in as many lines as they liked."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
@@ -58,13 +65,13 @@ def scheduling(told: Mapping[str, Any]) -> str:
     return ", ".join(parts) + (f", for {share:.0%} of the requests" if share is not None and share < 0.995 else "")
 
 
-def placement(effective: Mapping[str, Mapping[str, Any]]) -> str:
+def placement(effective: Mapping[str, Effective]) -> str:
     """Where pinned workers run, as each read back; workers that share their CPUs by the name of their stage."""
     places: dict[str, str] = {}
     for worker, told in effective.items():
-        if told.get("cpus"):
-            nodes = ",".join(map(str, told.get("numa_nodes", ())))
-            where = f"CPU {told['cpus']}" + (f" (NUMA node {nodes})" if nodes else "")
+        if told.cpus:
+            nodes = ",".join(map(str, told.numa_nodes))
+            where = f"CPU {told.cpus}" + (f" (NUMA node {nodes})" if nodes else "")
             stage = worker.rpartition("-")[0] or worker
             name = stage if places.get(stage, where) == where else worker
             places[name] = where

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,8 @@ from numpy.typing import NDArray
 from harness.pinning import PRODUCER, Pinned, conflicts
 from harness.records import Outcome, RunRecords
 from harness.stats.intervals import Interval, Values, dependent, early_stopping_needed
-from harness.stats.little import InFlight
-from harness.stats.quantiles import LEVELS
-from harness.stats.steady import SteadyState
+from harness.summary import QUANTILES, Check, Effective, InFlight, Level, RequestCounts, SteadyState
 from harness.units import format_cpus
-
-Level = Literal["ok", "warning", "invalid"]
 
 LATE_WARNING, LATE_INVALID = 0.05, 0.25  # of the median e2e latency
 APART = 0.05
@@ -30,15 +25,6 @@ FEWEST_MOMENTS = 20
 
 SHORT_RUN = "p99 is likelier too low than too high"
 """Of a run that is too short for an interval: it likely met few long busy periods (docs/intervals.md)."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One verdict, with the figures that it rests on."""
-
-    name: str
-    level: Level
-    message: str
 
 
 def worst(checks: list[Check]) -> Level:
@@ -53,25 +39,25 @@ def finished(status: str) -> Check:
     return Check("run", levels.get(status, "invalid"), words.get(status, status))
 
 
-def threads(requested: Mapping[str, int], effective: Mapping[str, Mapping[str, Any]]) -> Check:
+def threads(requested: Mapping[str, int], effective: Mapping[str, Effective]) -> Check:
     """Has each worker the compute threads that were asked for?
 
-    requested: by stage. effective: what each worker read back, by its name: its own `threads`, and `library_threads`
-    by library. A stage of which nothing was read back is named, not vouched for.
+    requested: by stage. effective: what each worker read back, by its name. A stage of which nothing was read back is
+    named, not vouched for.
     """
     wrong, unread = [], dict.fromkeys(requested)
     for worker, told in effective.items():
         stage = worker.rpartition("-")[0]
         if stage not in requested:
             continue
-        libraries = {count: f" ({name})" for name, count in told.get("library_threads", {}).items()}
-        own = told.get("threads")
-        counts = libraries | ({} if own is None else {own: ""})
-        if counts:
+        libraries = {count: f" ({name})" for name, count in told.library_threads.items()}
+        own = told.threads
+        there = libraries | ({} if own is None else {own: ""})
+        if there:
             unread.pop(stage, None)
         wrong += [
             f"{worker} has {count}{whose} and was to have {requested[stage]}"
-            for count, whose in counts.items()
+            for count, whose in there.items()
             if count != requested[stage]
         ]
     missing = f"not read back in {', '.join(unread)}" if unread else ""
@@ -84,7 +70,7 @@ def threads(requested: Mapping[str, int], effective: Mapping[str, Mapping[str, A
     return Check("threads", "ok", f"as requested, read back in {where}{missing and '; ' + missing}")
 
 
-def pinning(parts: Sequence[Pinned], effective: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+def pinning(parts: Sequence[Pinned], effective: Mapping[str, Effective]) -> list[Check]:
     """Runs each pinned part where it was to, and undisturbed by the others? No verdict where nothing is pinned.
 
     effective: what each worker read back, by its name: its `cpus`, as text.
@@ -95,8 +81,8 @@ def pinning(parts: Sequence[Pinned], effective: Mapping[str, Mapping[str, Any]])
     found = []
     for worker, told in effective.items():
         name = worker if worker == PRODUCER else worker.rpartition("-")[0]
-        if name in wanted and told.get("cpus") != wanted[name]:
-            found.append(f"{worker} runs on {told.get('cpus', 'unknown CPUs')} and was to run on {wanted[name]}")
+        if name in wanted and told.cpus != wanted[name]:
+            found.append(f"{worker} runs on {told.cpus or 'unknown CPUs'} and was to run on {wanted[name]}")
     found += conflicts(parts)
     where = ", ".join(f"{name} on {cpus}" for name, cpus in wanted.items())
     return [Check("pinning", "warning" if found else "ok", "; ".join(found) or f"{where}, read back in every worker")]
@@ -123,8 +109,8 @@ def samples(latency: NDArray[Any] | Values, p99: Interval) -> Check:
         least = 10 * p99.needed  # a tenth of the tail
         note = f"; p99.9 needs about {least:,}" if completed < least else ""
         return Check("samples", "ok", f"{worth}: enough for p99{note}")
-    others = [(name, q) for name, q in LEVELS.items() if name != "p99"]
-    poor = [_label(name) for name, q in others if not dependent(latency, q).answered]
+    others = [quantile for quantile in QUANTILES if quantile.key != "p99"]
+    poor = [quantile.header for quantile in others if not dependent(latency, quantile.level).answered]
     also = f" (and {', '.join(poor)})" if poor else ""
     return Check(
         "samples",
@@ -141,35 +127,30 @@ def _loadgen(completed: int) -> str:
     return f"{more} if independent, by MLPerf's rule"
 
 
-def _label(name: str) -> str:
-    return "p99.9" if name == "p999" else name
-
-
-def conserved(counts: Mapping[str, int], scheduled: int | None, status: str) -> Check:
+def conserved(counts: RequestCounts, scheduled: int | None, status: str) -> Check:
     """Is every request that was to be issued accounted for? scheduled: how many, where that is known.
 
     In a run that came to its end none may be left without an outcome.
     """
-    issued, ways = counts["issued"], ("completed", "failed", "dropped")
-    ended = sum(counts[way] for way in ways)
-    sums = f"issued {issued:,} = " + " + ".join(f"{way} {counts[way]:,}" for way in ways)
+    issued, ended = counts.issued, counts.completed + counts.failed + counts.dropped
+    sums = f"issued {issued:,} = completed {counts.completed:,} + failed {counts.failed:,} + dropped {counts.dropped:,}"
     if issued != ended:
         return Check("conservation", "invalid", f"{issued - ended:,} lost: {sums}")
-    if status == "completed" and counts["aborted"]:
-        return Check("conservation", "invalid", f"{counts['aborted']:,} requests never ended")
+    if status == "completed" and counts.aborted:
+        return Check("conservation", "invalid", f"{counts.aborted:,} requests never ended")
     if status == "completed" and scheduled is not None and issued != scheduled:
         return Check("conservation", "invalid", f"{scheduled:,} were to be issued, and {issued:,} were")
     return Check("conservation", "ok", sums)
 
 
-def served(counts: Mapping[str, int]) -> Check:
+def served(counts: RequestCounts) -> Check:
     """Were the requests served? Latencies are those of the completed ones only."""
-    lost = {name: counts[name] for name in ("failed", "dropped") if counts[name]}
-    if not counts["completed"]:
+    lost = {name: count for name, count in (("failed", counts.failed), ("dropped", counts.dropped)) if count}
+    if not counts.completed:
         return Check("served", "invalid", "no request completed")
     if not lost:
         return Check("served", "ok", "every request completed")
-    parts = " and ".join(f"{count / counts['issued']:.1%} {name}" for name, count in lost.items())
+    parts = " and ".join(f"{count / counts.issued:.1%} {name}" for name, count in lost.items())
     return Check("served", "warning", f"{parts}: the latencies are those of the others")
 
 

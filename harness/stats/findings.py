@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from harness.stats.checks import three
 from harness.stats.slo import percent
+from harness.summary import SteadyState, Summary
 
 WAITS = ("queue_wait", "batch_wait", "blocked")
 
 
-def read(summary: Mapping[str, Any]) -> list[str]:
+def findings(summary: Summary) -> list[str]:
     """Sentences for a person, the most important first, from the summary's own figures."""
-    if not summary["requests"]["completed"]:
+    if not summary.requests.completed:
         return _nothing(summary)
     lost = _lost(summary)
-    state = summary["steady_state"]
-    if state is not None and state["verdict"] == "saturated":
-        return [*lost, *_saturated(summary)]
+    if summary.saturated and summary.steady_state is not None:
+        return [*lost, *_saturated(summary, summary.steady_state)]
     return [*lost, *_dominant(summary), *_tail(summary), *_next(summary)]
 
 
-def _nothing(summary: Mapping[str, Any]) -> list[str]:
+def _nothing(summary: Summary) -> list[str]:
     """Of a run in which no request completed."""
-    counts = summary["requests"]
-    if counts["dropped"] and counts["dropped"] >= counts["failed"]:
+    counts = summary.requests
+    if counts.dropped and counts.dropped >= counts.failed:
         return ["No request completed: they were dropped.", _SHED]
-    if not counts["failed"]:
+    if not counts.failed:
         return ["No request completed: there is nothing to read."]
-    return [f"No request completed: {counts['failed']:,} of {counts['issued']:,} failed{reason(summary)}."]
+    return [f"No request completed: {counts.failed:,} of {counts.issued:,} failed{reason(summary)}."]
 
 
-def _lost(summary: Mapping[str, Any]) -> list[str]:
+def _lost(summary: Summary) -> list[str]:
     """What share of the requests has no latency, before anything is said about those that do."""
-    counts = summary["requests"]
-    failed = counts["failed"] - counts["aborted"]
+    counts = summary.requests
+    failed = counts.failed - counts.aborted
     sentences = []
-    if counts["dropped"]:
-        share = _share(counts["dropped"], counts["issued"])
+    if counts.dropped:
+        share = _share(counts.dropped, counts.issued)
         sentences += [f"{share} were dropped: the latencies are only of those that were let in.", _SHED]
     if failed:
-        sentences.append(f"{_share(failed, counts['issued'])} failed{reason(summary)}.")
+        sentences.append(f"{_share(failed, counts.issued)} failed{reason(summary)}.")
     return sentences
 
 
@@ -52,30 +49,29 @@ def _share(count: int, whole: int) -> str:
     return f"{percent(count / whole)} of the requests ({count:,} of {whole:,})"
 
 
-def reason(summary: Mapping[str, Any]) -> str:
+def reason(summary: Summary) -> str:
     """The most frequent reason of a failure, as the end of a sentence."""
-    failures: Mapping[str, int] = summary["failures"]
+    failures = summary.failures
     if not failures:
         return ""
     reason = max(failures, key=lambda text: failures[text])
     return f", most often ({failures[reason]:,}) with: {reason.strip().partition(chr(10))[0].rstrip('.')}"
 
 
-def _saturated(summary: Mapping[str, Any]) -> list[str]:
-    state, name = summary["steady_state"], summary["bottleneck"]
-    carried = f" It carries about {three(state['capacity_rps'])}/s." if state["capacity_rps"] else ""
+def _saturated(summary: Summary, state: SteadyState) -> list[str]:
+    name = summary.bottleneck
+    carried = f" It carries about {three(state.capacity_rps)}/s." if state.capacity_rps else ""
     return [
-        f"The load is above what the pipeline can carry: {three(state['offered_rps'])}/s are offered, and the backlog"
-        f" grows by {three(state['growth_rps'])} requests every second.{carried}"
+        f"The load is above what the pipeline can carry: {three(state.offered_rps)}/s are offered, and the backlog"
+        f" grows by {three(state.growth_rps)} requests every second.{carried}"
         " Latency then depends on how long the run lasts, so no quantile is shown.",
-        f"{name} is the bottleneck ({_percent(summary['stages'][name]['utilisation'])} busy): give it workers, larger"
+        f"{name} is the bottleneck ({_percent(summary.stages[name].utilisation)} busy): give it workers, larger"
         " batches or a faster backend, lower the load, or shed (on_full: shed).",
     ]
 
 
-def _dominant(summary: Mapping[str, Any]) -> list[str]:
-    stages = summary["stages"]
-    services = {name: stage["service_ms"]["p50"] for name, stage in stages.items()}
+def _dominant(summary: Summary) -> list[str]:
+    services = {name: stage.service.p50 or 0.0 for name, stage in summary.stages.items()}
     total = sum(services.values())
     name = max(services, key=lambda n: services[n])
     share = services[name] / total if total else 0.0
@@ -83,10 +79,10 @@ def _dominant(summary: Mapping[str, Any]) -> list[str]:
     sentences = [
         f"{name} {verb} the work: {share:.0%} of the service time of a typical request ({services[name]:.3g} ms)."
     ]
-    parts = stages[name]["parts"]
+    parts = {part: times.p50 or 0.0 for part, times in summary.stages[name].parts.items()}
     if parts:
-        largest = max(parts, key=lambda p: parts[p]["p50"])
-        sentences.append(f"Most of {name} is {largest} ({parts[largest]['p50']:.3g} ms).")
+        largest = max(parts, key=lambda p: parts[p])
+        sentences.append(f"Most of {name} is {largest} ({parts[largest]:.3g} ms).")
     preprocess = [n for n in services if n.startswith("preprocess")]
     if preprocess and name not in preprocess and total:
         part = services[preprocess[0]] / total
@@ -94,9 +90,9 @@ def _dominant(summary: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _tail(summary: Mapping[str, Any]) -> list[str]:
-    e2e, shares = summary["e2e_ms"], summary["tail"]["shares"]
-    ratio = e2e["p99"] / e2e["p50"] if e2e["p50"] else 1.0
+def _tail(summary: Summary) -> list[str]:
+    shares = summary.tail.shares
+    ratio = _ratio(summary.e2e.p99, summary.e2e.p50)
     if ratio < 1.5:
         return [f"p99 is {ratio:.1f} times the median: the tail is short."]
     cause = max(shares, key=lambda name: shares[name])
@@ -111,17 +107,20 @@ def _tail(summary: Mapping[str, Any]) -> list[str]:
     sentences = [
         f"p99 is {ratio:.1f} times the median. In the slowest 1 % the largest part is {what} ({shares[cause]:.0%})."
     ]
-    service = summary["stages"][stage]["service_ms"] if stage in summary["stages"] else None
-    if service and service["p50"] and service["p99"] / service["p50"] > 1.5:
-        sentences.append(
-            f"The service of {stage} itself varies: its p99 is {service['p99'] / service['p50']:.1f} times its median."
-        )
+    service = summary.stages[stage].service if stage in summary.stages else None
+    varies = _ratio(service.p99, service.p50) if service else 1.0
+    if varies > 1.5:
+        sentences.append(f"The service of {stage} itself varies: its p99 is {varies:.1f} times its median.")
     return sentences
 
 
-def _next(summary: Mapping[str, Any]) -> list[str]:
+def _ratio(high: float | None, low: float | None) -> float:
+    return high / low if high is not None and low else 1.0
+
+
+def _next(summary: Summary) -> list[str]:
     """What to try: by what the tail is made of, else by what dominates."""
-    shares, stages, name = summary["tail"]["shares"], summary["stages"], summary["bottleneck"]
+    shares, name = summary.tail.shares, summary.bottleneck
     waits = {w: sum(v for k, v in shares.items() if k.endswith(f".{w}")) for w in WAITS}
     largest = max(waits, key=lambda w: waits[w])
     if shares.get("producer", 0.0) > 0.2:
@@ -130,7 +129,7 @@ def _next(summary: Mapping[str, Any]) -> list[str]:
         return [f"Try: a faster {name}; waiting is only {sum(waits.values()):.0%} of the tail."]
     if largest == "batch_wait":
         return ["Try: a shorter batch timeout; the tail waits for batches to fill."]
-    busy = stages[name]["utilisation"]
+    busy = summary.stages[name].utilisation
     if busy is not None and busy < 0.4:
         return [
             f"Try: smoother arrivals or a shorter worst service; {name} is busy only {busy:.0%} of the time"

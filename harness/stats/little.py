@@ -9,30 +9,11 @@ lie, and a backlog that grows, are in both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from harness.records import Ints, Outcome, Phase, RunRecords
 from harness.stats import timeline
-
-
-@dataclass(frozen=True)
-class InFlight:
-    """How many requests were in flight, on average over `moments`: as counted, and by the stamps.
-
-    rate_rps: requests accepted per second over that time; a difference over it is one of the mean time in flight.
-    """
-
-    moments: int
-    counted: float
-    by_stamps: float
-    rate_rps: float
-
-    @property
-    def apart_s(self) -> float:
-        """By how much longer the stamps say that a request was in flight than was counted."""
-        return (self.by_stamps - self.counted) / self.rate_rps if self.rate_rps else 0.0
+from harness.summary import InFlight
 
 
 def in_flight(at_ns: Ints, counts: Ints, records: RunRecords) -> InFlight | None:

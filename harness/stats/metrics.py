@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from harness.errors import UsageError
 from harness.records import RunRecords, first_of_batches
-from harness.stats.quantiles import LEVELS, NS_PER_MS
+from harness.stats.quantiles import NS_PER_MS
+from harness.summary import LEVELS
 
 E2E, THROUGHPUT, SERVICE = "e2e", "throughput", "service"
 _FIGURES = ("mean", *LEVELS)

@@ -20,7 +20,8 @@ from harness.stats.budget import PRODUCER, RESIDUAL, STAGE_COMPONENTS, Budget, m
 from harness.stats.checks import disordered
 from harness.stats.quantiles import ranks, summary_of
 from harness.stats.ranks import KEPT, OrderStatistics, over_again
-from harness.stats.steady import ArrivalWindow, SteadyState
+from harness.stats.steady import ArrivalWindow
+from harness.summary import SteadyState
 
 E2E, RESPONSE, LATENESS = "e2e", "response", "lateness"
 TAIL = 0.99

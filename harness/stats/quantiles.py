@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.stats.ranks import OrderStatistics
+from harness.summary import FIGURES, LEVELS
 
-LEVELS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
-KEYS = ("mean", *LEVELS, "min", "max")
 MIN_TAIL = 12
 """Independent requests beyond a quantile that an interval on it asks for; benchmarks/interval_coverage shows why."""
 
@@ -44,22 +43,22 @@ def quantile(values: NDArray[Any], q: float) -> float:
 
 
 def summarise(values_ns: NDArray[Any]) -> dict[str, float | None]:
-    """Summarise latencies in ns (int64 or float, shape (n,)) as milliseconds under KEYS.
+    """Summarise latencies in ns (int64 or float, shape (n,)) as milliseconds, under FIGURES.
 
     Of no values at all nothing is known: every entry is None. A NaN is an error of the caller (ValueError), because
     a request without a latency has to be counted as failed, not left out in silence.
     """
     if len(values_ns) == 0:
-        return dict.fromkeys(KEYS)
+        return dict.fromkeys(FIGURES)
     ordered = np.sort(np.asarray(values_ns))
     if ordered.dtype.kind == "f" and np.isnan(ordered[-1]):
         raise ValueError("a latency is NaN")
-    summary: dict[str, float | None] = {"mean": float(ordered.mean(dtype=np.float64)) / NS_PER_MS}
+    figures: dict[str, float | None] = {"mean": float(ordered.mean(dtype=np.float64)) / NS_PER_MS}
     for name, q in LEVELS.items():
-        summary[name] = float(ordered[rank(len(ordered), q) - 1]) / NS_PER_MS
-    summary["min"] = float(ordered[0]) / NS_PER_MS
-    summary["max"] = float(ordered[-1]) / NS_PER_MS
-    return summary
+        figures[name] = float(ordered[rank(len(ordered), q) - 1]) / NS_PER_MS
+    figures["min"] = float(ordered[0]) / NS_PER_MS
+    figures["max"] = float(ordered[-1]) / NS_PER_MS
+    return figures
 
 
 def ranks(n: int) -> set[int]:
@@ -74,7 +73,7 @@ def summary_of(order: OrderStatistics, lost: int = 0) -> dict[str, float | None]
     """
     n = order.count + lost
     if not n:
-        return dict.fromkeys(KEYS)
+        return dict.fromkeys(FIGURES)
 
     def at(k: int) -> float:
         return order.at(k) / NS_PER_MS if k <= order.count else math.inf

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.stats.budget import STAGE_COMPONENTS
+from harness.summary import LEVELS, Summary
 
 Style = Literal["ms", "rate", "percent"]
 
@@ -32,23 +33,25 @@ class Setting:
     values: tuple[str | None, ...]
 
 
-def latencies(summaries: Sequence[Mapping[str, Any]]) -> list[Row]:
+def latencies(summaries: Sequence[Summary]) -> list[Row]:
     """Quantiles of e2e latency and response time, and the rates."""
-    keys: list[tuple[str, Style]] = [(f"e2e_ms/{level}", "ms") for level in ("p50", "p90", "p99", "p999", "max")]
+    keys: list[tuple[str, Style]] = [(f"e2e_ms/{level}", "ms") for level in (*LEVELS, "max")]
     keys += [("response_ms/p99", "ms"), ("throughput_rps", "rate"), ("offered_rps", "rate")]
-    return [row for key, style in keys if (row := _row(summaries, key, style)) is not None]
+    plain = [summary.as_json() for summary in summaries]
+    return [row for key, style in keys if (row := _row(plain, key, style)) is not None]
 
 
-def stages(summaries: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
+def stages(summaries: Sequence[Summary]) -> dict[str, list[Row]]:
     """Utilisation and components of every stage that all runs have, by stage."""
-    common = [n for n in summaries[0]["stages"] if all(n in s["stages"] for s in summaries)]
+    common = [n for n in summaries[0].stages if all(n in s.stages for s in summaries)]
+    plain = [summary.as_json() for summary in summaries]
     found = {}
     for name in common:
         base = f"stages/{name}"
         keys: list[tuple[str, Style]] = [(f"{base}/utilisation", "percent")]
         for part in reversed(STAGE_COMPONENTS):
             keys += [(f"{base}/{part}_ms/{level}", "ms") for level in ("p50", "p99")]
-        rows = (_row(summaries, key, style) for key, style in keys)
+        rows = (_row(plain, key, style) for key, style in keys)
         found[name] = [row for row in rows if row is not None and any(row.values)]
     return found
 
@@ -58,26 +61,26 @@ def settings(scenarios: Sequence[Mapping[str, Any]]) -> list[Setting]:
     return _different([_flat(s) for s in scenarios])
 
 
-def machines(summaries: Sequence[Mapping[str, Any]]) -> list[Setting]:
+def machines(summaries: Sequence[Summary]) -> list[Setting]:
     """What of the machine and the software is not the same in all runs."""
-    return _different([_flat({k: v for k, v in s["system"].items() if k in _MACHINE}) for s in summaries])
+    return _different([_flat({k: v for k, v in s.system.as_json().items() if k in _MACHINE}) for s in summaries])
 
 
 _MACHINE = ("cpu", "cores", "python", "libraries", "git")
 
 
-def _row(summaries: Sequence[Mapping[str, Any]], key: str, style: Style) -> Row | None:
-    values = tuple(_at(s, key) for s in summaries)
+def _row(plain: Sequence[Mapping[str, Any]], key: str, style: Style) -> Row | None:
+    values = tuple(_at(document, key) for document in plain)
     if all(value is None for value in values):
         return None
     base = values[0]
     return Row(key, style, values, tuple(v / base - 1 if v is not None and base else None for v in values))
 
 
-def _at(summary: Any, key: str) -> float | None:
+def _at(document: Any, key: str) -> float | None:
     for part in key.split("/"):
-        summary = summary.get(part)
-    value: float | None = summary
+        document = document.get(part)
+    value: float | None = document
     return value
 
 

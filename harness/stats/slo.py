@@ -7,12 +7,12 @@ would call a limit met because the requests that missed it by most were thrown a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.records import Outcome, RunRecords
+from harness.summary import SloResult
 
 WORDS = {Outcome.DROPPED: "dropped", Outcome.FAILED: "failed", Outcome.ABORTED: "had not ended when the run did"}
 
@@ -30,7 +30,7 @@ def judge(
     issued: int,
     *,
     steady: bool,
-) -> list[dict[str, Any]]:
+) -> list[SloResult]:
     """Each limit, what was measured, and whether it is met; without a steady state none is.
 
     limits_ns: by the statistic that they limit, a key of `quantiles.summarise`. figures: that summary of all measured
@@ -45,14 +45,14 @@ def judge(
         infinite = steady and value is not None and not np.isfinite(value)
         shown = value if steady and not infinite else None
         rows.append(
-            {
-                "limit": name,
-                "limit_ms": limit_ns / 1e6,
-                "measured_ms": shown,
-                "infinite": infinite,
-                "met": shown is not None and shown <= limit_ns / 1e6,
-                "why": why if steady else "no steady state",
-            }
+            SloResult(
+                limit=name,
+                limit_ms=limit_ns / 1e6,
+                measured_ms=shown,
+                infinite=infinite,
+                met=shown is not None and shown <= limit_ns / 1e6,
+                why=why if steady else "no steady state",
+            )
         )
     return rows
 

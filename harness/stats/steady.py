@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Verdict = Literal["steady", "drifting", "saturated"]
+from harness.summary import Backlog, SteadyState, Trend, Verdict
 
 BLOCKS = 20
 FEWEST_REQUESTS = 40
@@ -24,46 +24,8 @@ TREND_BATCHES = 2 * BLOCKS
 NS_PER_S = 1e9
 
 
-@dataclass(frozen=True)
-class Backlog:
-    """How the number of requests in the system grew over the arrival window.
-
-    growth_rps: mean growth in requests/s, negative where the backlog shrinks. t, p_value: against no growth.
-    """
-
-    growth_rps: float
-    t: float
-    p_value: float
-
-
-@dataclass(frozen=True)
-class Trend:
-    """A linear trend of a series: the slope per value, in the unit of the values, and a two-sided p-value."""
-
-    slope: float
-    t: float
-    p_value: float
-
-
 NO_TREND = Trend(0.0, 0.0, 1.0)
 """Of fewer values than there are batches."""
-
-
-@dataclass(frozen=True)
-class SteadyState:
-    """The verdict on a run, and what it rests on.
-
-    growth_rps and capacity_rps answer "how fast does it get worse" and "what can it carry"; capacity_rps is known
-    only when the load exceeded it (None otherwise).
-    """
-
-    verdict: Verdict
-    offered_rps: float
-    completed_rps: float
-    growth_rps: float
-    capacity_rps: float | None
-    backlog: Backlog
-    trend: Trend
 
 
 def steady_state(

@@ -53,7 +53,7 @@ class Latency(Distribution):
 
     p99_interval: Annotated[tuple[Number, Number], key("p99_ci")] = (None, None)
     """The interval's two ends, ms; null where the requests are too few for one."""
-    p99_interval_method: Annotated[str, key("p99_ci_method")] = ""
+    p99_interval_method: Annotated[str | None, key("p99_ci_method")] = None
     """How the interval was made, and its confidence."""
 
 

@@ -98,15 +98,16 @@ class Effective(Document):
 
 
 class Memory(Document):
-    """Memory by worker, MB of 10**6 bytes. Shared slots and records count in every process that maps them."""
+    """Memory by worker, MB of 10**6 bytes. Shared slots and records count in every process that maps them. Null where
+    the system does not say."""
 
-    peak_rss_mb: Mapping[str, float]
+    peak_rss_mb: Mapping[str, Number]
     """The highest resident memory."""
     first_rss_mb: Mapping[str, float] = {}
     """Resident memory when the measured requests began."""
     last_rss_mb: Mapping[str, float] = {}
     """Resident memory when it was last looked at."""
-    shared_mb: Mapping[str, float] = {}
+    shared_mb: Mapping[str, Number] = {}
     """What of it is shared memory, when it was last looked at."""
 
 

@@ -19,6 +19,7 @@ from harness.studies.predict import whatif
 from harness.studies.predict.forecast import Effort
 from harness.twin import Demand, Overhead, compiled, of_plan
 from harness.twin.pipeline import START_NS
+from tests.facts import facts
 
 SCENARIO = """
 name: line
@@ -56,12 +57,8 @@ def saved(tmp_path: Path) -> tuple[Path, Path]:
     due = START_NS + np.cumsum(rng.exponential(1e9 / 60, n)).astype(np.int64)
     overheads = {"first": Overhead(60_000, 30_000), "second": Overhead(80_000, 40_000)}
     records = compiled.simulate(of_plan(plan, overheads), Demand(service, due, warmup=100))
-    load = {"arrivals": "poisson", "nominal_rps": 60.0, "calibrated_capacity_rps": None, "concurrency": None}
-    facts = {
-        "status": "completed", "load": load, "startup_s": {}, "effective": {}, "cpu_wait_s": {},
-        "memory": {"peak_rss_mb": {}}, "system": {"cores": 2, "during_run": {}},
-    }  # fmt: skip
-    summary = {"started_at": "2026-01-01", **summarise_run(plan, records, facts)}
+    known = facts(plan, system={"cores": 2, "during_run": {}})
+    summary = summarise_run(plan, records, known)
     store.save(tmp_path / "runs", "line", summary, records, {"resolved.yaml": scenario.dump(loaded)})
     return file, tmp_path / "runs"
 

@@ -20,9 +20,10 @@ from harness.report import html
 from harness.report.html.figures import STYLES
 from harness.report.html.files import write_report
 from harness.scenario import dump
-from harness.store import SavedRun
+from harness.store import SavedRun, to_json
 from harness.studies.run.measure import measure
 from tests import sweeps
+from tests.facts import changed
 from tests.pipelines import scenario
 
 SERVER = {"delay": {"name": "server", "mean": "1 ms", "capacity": 1000}}
@@ -40,7 +41,7 @@ GIVEN = {
 def saved(tmp_path_factory) -> dict[str, SavedRun]:
     """Short real runs by name."""
     out = tmp_path_factory.mktemp("runs")
-    return {name: SavedRun(Path(measure(resolve(g), dump(g), out).summary["saved"])) for name, g in GIVEN.items()}
+    return {name: SavedRun(Path(measure(resolve(g), dump(g), out).summary.saved)) for name, g in GIVEN.items()}
 
 
 class Page(HTMLParser):
@@ -83,39 +84,43 @@ def page(runs, tmp_path) -> Page:
     return Page(write_report(runs, tmp_path / "x.html").read_text(encoding="utf-8"))
 
 
-def look_up(summary, key: str):
+def look_up(document, key: str):
     for part in key.split("/"):
-        summary = summary[int(part)] if isinstance(summary, list) else summary[part]
-    return summary
+        document = document[int(part)] if isinstance(document, list) else document[part]
+    return document
 
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_every_figure_is_the_summary_s(saved, name, tmp_path):
     found = page([saved[name]], tmp_path)
     summary = saved[name].summary
+    document = json.loads(to_json(summary))
     for _, key, style, text in found.figures:
-        assert text == STYLES[style](look_up(summary, key)), key
+        assert text == STYLES[style](look_up(document, key)), key
     keys = {key for _, key, _, _ in found.figures}
     assert {"e2e_ms/max", "requests/completed", "throughput_rps"} <= keys
-    for stage in summary["stages"]:
+    for stage in summary.stages:
         assert {f"stages/{stage}/service_ms/{level}" for level in ("p50", "p90", "p99", "max")} <= keys
         assert f"tail/shares/{stage}.service" in keys
-    ranged = summary["tail"]["share_ranges"] is not None
+    ranged = summary.tail.share_ranges is not None
     assert any(key.startswith("tail/share_ranges/") for key in keys) == ranged
     assert "cluster" in found.text
 
 
 def test_a_limit_that_lost_requests_miss_says_so(saved):
     run = html.read(saved["steady"])
+
+    def said(row) -> str:
+        summary = changed(run.summary, lambda document: document.update(slo=[row]))
+        return " ".join(Page(html.render([replace(run, summary=summary)])).text.split())
+
     row = {
         "limit": "p99", "limit_ms": 1000.0, "measured_ms": None, "infinite": True, "met": False,
         "why": "3 % of the requests were lost (dropped) and count as infinitely late",
     }  # fmt: skip
-    text = " ".join(Page(html.render([replace(run, summary={**run.summary, "slo": [row]})])).text.split())
-    assert f"Limit of p99✗ not met infinite, limit 1,000 ms; {row['why']}" in text
+    assert f"Limit of p99✗ not met infinite, limit 1,000 ms; {row['why']}" in said(row)
     old = {"limit": "p99", "limit_ms": 1000.0, "measured_ms": 20.0, "met": True}
-    text = " ".join(Page(html.render([replace(run, summary={**run.summary, "slo": [old]})])).text.split())
-    assert "Limit of p99✓ met 1,000 ms Is the run valid?" in text
+    assert "Limit of p99✓ met 1,000 ms Is the run valid?" in said(old)
 
 
 def test_it_answers_in_order(saved, tmp_path):
@@ -127,7 +132,7 @@ def test_it_answers_in_order(saved, tmp_path):
     places = [text.rindex(question) for question in questions]
     assert places == sorted(places)
     summary = saved["steady"].summary
-    for sentence in (*summary["reading"], *(check["message"] for check in summary["checks"])):
+    for sentence in (*summary.findings, *(check.message for check in summary.checks)):
         assert sentence in text
     assert "too few requests for an interval; likelier too low than too high" in text
 
@@ -152,12 +157,10 @@ def test_one_file_loads_nothing_and_its_policy_names_its_own_style_and_script(sa
         assert "default-src 'none'" in found.blocks["policy"]
 
 
-def changed(run: SavedRun, to: Path, change) -> SavedRun:
+def copied(run: SavedRun, to: Path, change) -> SavedRun:
     """A copy of a run with another summary."""
     shutil.copytree(run.path, to)
-    summary = run.summary
-    change(summary)
-    (to / "summary.json").write_text(json.dumps(summary))
+    (to / "summary.json").write_text(to_json(changed(run.summary, change)))
     return SavedRun(to)
 
 
@@ -170,7 +173,7 @@ def test_what_users_write_is_text_and_never_markup(saved, tmp_path):
         summary["reading"].append(NASTY)
         summary["checks"][0]["message"] = NASTY
 
-    run = changed(saved["steady"], tmp_path / "run", change)
+    run = copied(saved["steady"], tmp_path / "run", change)
     (run.path / "resolved.yaml").write_text(f"name: {json.dumps(NASTY)}\n")
     for runs in ([run], [run, saved["steady"]]):
         found = page(runs, tmp_path)
@@ -184,7 +187,7 @@ def test_a_stage_s_name_in_the_charts_cannot_end_their_script(saved, tmp_path):
     def change(summary):
         summary["model"]["rungs"][0]["model"] = NASTY
 
-    found = page([changed(saved["steady"], tmp_path / "run", change)], tmp_path)
+    found = page([copied(saved["steady"], tmp_path / "run", change)], tmp_path)
     (models,) = [chart for chart in json.loads(found.blocks["charts"]) if chart["id"] == "ladder"]
     assert NASTY in [row["label"] for row in models["rows"]]
 
@@ -195,7 +198,7 @@ def test_a_run_in_which_nothing_completed_has_a_report_with_its_reason(saved, tm
         summary["requests"] |= {"completed": 0, "failed": 50}
         summary["e2e_ms"] = dict.fromkeys(summary["e2e_ms"]) | {"p99_ci": [None, None]}
 
-    run = changed(saved["closed"], tmp_path / "run", change)
+    run = copied(saved["closed"], tmp_path / "run", change)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -217,7 +220,7 @@ def test_a_run_of_an_older_harness_without_model_and_environment_has_a_report(sa
         summary["failures"] = {}
         del summary["tail"]["clusters"], summary["tail"]["share_ranges"]
 
-    run = changed(saved["steady"], tmp_path / "run", change)
+    run = copied(saved["steady"], tmp_path / "run", change)
     (run.path / "environment.json").unlink()
     (run.path / "resolved.yaml").unlink()
     assert "theory and the twin" not in page([run], tmp_path).text
@@ -231,10 +234,11 @@ def test_runs_side_by_side_show_each_one_s_figures_and_the_differences(saved, tm
     runs = [saved["steady"], saved["calmer"], saved["closed"]]
     found = page(runs, tmp_path)
     summaries = [run.summary for run in runs]
+    documents = [json.loads(to_json(summary)) for summary in summaries]
     for index, key, style, text in found.figures:
-        assert text == STYLES[style](look_up(summaries[index], key))
+        assert text == STYLES[style](look_up(documents[index], key))
     assert {(i, "e2e_ms/p99") for i in range(3)} <= {(i, key) for i, key, _, _ in found.figures}
-    most = [summary["e2e_ms"]["max"] for summary in summaries]
+    most = [summary.e2e.max for summary in summaries]
     assert f"{most[1] / most[0] - 1:+.1%}" in found.text
     assert "load.rate" in found.text and "300.0/s" in found.text and "150.0/s" in found.text
     assert "load.seed" not in found.text
@@ -327,7 +331,7 @@ def test_the_text_has_the_curve_and_fits_80_columns(saved, name):
     text = invoke(saved[name].path, "--text").output
     curve = text[text.index("Latency by percentile") :].splitlines()
     assert max(map(len, curve)) <= 80
-    maximum = saved[name].summary["e2e_ms"]["max"]
+    maximum = saved[name].summary.e2e.max
     assert next(line for line in curve if line.startswith("max")).split()[2] == STYLES["ms"](maximum)
     assert any(line.startswith("waiting for server") for line in curve)
 

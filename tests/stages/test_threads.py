@@ -13,6 +13,8 @@ from harness.executors.asyncio.thread import ComputeThread
 from harness.executors.session import in_loop
 from harness.stages import Opened, StageOptions, threads
 from harness.stats import checks
+from harness.studies.run.facts import effective_of
+from harness.summary import Check, Effective
 from tests.pipelines import run
 
 IMAGES = {"images": "synthetic", "height": 32, "width": 32, "count": 2}
@@ -21,9 +23,9 @@ CROP = {"resize": None, "crop": 16}
 both = pytest.mark.parametrize("executor", ["process", "asyncio"])
 
 
-def verdict(execution) -> checks.Check:
+def verdict(execution) -> Check:
     requested = {stage.name: stage.options.threads for stage in execution.plan.stages}
-    return checks.threads(requested, {w.name: w.effective for w in execution.workers if w.effective})
+    return checks.threads(requested, effective_of(execution))
 
 
 @pytest.fixture
@@ -114,7 +116,8 @@ def test_the_kernels_threads_are_counted_and_not_said(backend: str, monkeypatch:
     ],
 )  # fmt: skip
 def test_what_the_check_says(effective, level, message) -> None:
-    assert checks.threads({"a": 2, "b": 1}, effective) == checks.Check("threads", level, message)
+    told = {worker: Effective.model_validate(read) for worker, read in effective.items()}
+    assert checks.threads({"a": 2, "b": 1}, told) == Check("threads", level, message)
 
 
 def test_a_stage_that_opens_without_a_library_has_no_threads_of_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from harness.errors import UsageError
 from harness.report.screens import band as report
 from harness.stats.attribution import Edge, attribute, cluster_of, parse_band
 from harness.stats.budget import Budget
+from harness.studies.run.band import BandResult
 
 MS = 1_000_000
 
@@ -128,9 +129,7 @@ def test_only_the_requests_of_the_band_make_clusters():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_screen_names_what_sets_a_band_apart(width):
-    import dataclasses
-
-    answer = {"band": "p80..", "completed": 10, "attribution": dataclasses.asdict(attribute(TEN, Edge(level=0.8)))}
+    answer = BandResult(kind="band", run="", band="p80..", completed=10, attribution=attribute(TEN, Edge(level=0.8)))
     console = Console(file=io.StringIO(), width=width)
     report.show(console, answer)
     text = console.file.getvalue()

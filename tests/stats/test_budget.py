@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.records import Layout, Outcome, Phase, RunRecords
 from harness.stats.budget import blocked_spans, budget, held_up
 from harness.stats.summary import summarise_run
+from tests.facts import facts
 from tests.pipelines import plan, run
 
 LAYOUT = Layout.tandem(["s0"])
@@ -131,11 +132,11 @@ def test_a_closed_load_that_a_full_channel_holds_back_does_not_blame_the_produce
     load = {"arrivals": "closed", "concurrency": 32, "requests": 60, "warmup": 10}
     planned = plan(stage, load=load)
     execution = run(stage, load=load, executor=executor)
-    summary = summarise_run(planned, execution.records, {"status": "completed"})
-    shares = summary["tail"]["shares"]
+    summary = summarise_run(planned, execution.records, facts(planned))
+    shares = summary.tail.shares
     assert shares["s0.blocked"] > 0.75
     assert shares["producer"] < 0.1
-    assert not any("producer" in sentence for sentence in summary["reading"])
+    assert not any("producer" in sentence for sentence in summary.findings)
 
 
 def test_a_warm_up_that_fills_the_channel_is_no_lateness_of_the_producer():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from harness.executors.base import Execution
 from harness.records import Layout, Outcome, Phase, RunRecords
 from harness.stats import checks
-from harness.stats.little import InFlight, in_flight
+from harness.stats.little import in_flight
 from harness.stats.summary import summarise_run
+from harness.summary import Check, InFlight
+from tests.facts import facts
 from tests.pipelines import run
 
 MS = 1_000_000
@@ -61,11 +63,11 @@ def honest(request) -> Execution:
     return run(STAGE, load=LOAD, executor=request.param)
 
 
-def verdict(execution: Execution) -> checks.Check:
+def verdict(execution: Execution) -> Check:
     counted = in_flight(*execution.counted, execution.records)
-    facts = {"status": "completed", "in_flight": counted and asdict(counted)}
-    summary = summarise_run(execution.plan, execution.records, facts)
-    return next(checks.Check(**c) for c in summary["checks"] if c["name"] == "little's law")
+    known = facts(execution.plan, in_flight=counted)
+    summary = summarise_run(execution.plan, execution.records, known)
+    return next(c for c in summary.checks if c.name == "little's law")
 
 
 def with_stamps(execution: Execution, name: str, shift_ns: int) -> Execution:

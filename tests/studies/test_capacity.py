@@ -49,6 +49,7 @@ from harness.theory import Prediction
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.pipeline import START_NS
 from harness.twin.services import GivenServices
+from tests.facts import facts
 from tests.pipelines import plan, scenario
 from tests.properties import some
 
@@ -67,8 +68,8 @@ def twin(planned: Plan, settings: Sequence[str] = ()) -> RunResult:
     due = planned.due_times(rate_rps) + START_NS
     drawn = services.draw(pipeline, len(due), np.random.default_rng(planned.load.seed + 1000))
     records = compiled.simulate(pipeline, Demand(drawn, due, warmup=planned.load.warmup))
-    load = {"arrivals": "poisson", "nominal_rps": rate_rps, "calibrated_capacity_rps": limit, "concurrency": None}
-    return RunResult(records, summarise_run(planned, records, {"load": load, "scheduled": None}), "")
+    load = {"nominal_rps": rate_rps, "calibrated_capacity_rps": limit}
+    return RunResult(records, summarise_run(planned, records, facts(planned, load=load)), "")
 
 
 def delay(name: str = "server", **options: Any) -> dict[str, Any]:
@@ -210,8 +211,7 @@ def test_where_batches_wait_to_fill_the_highest_load_counts_and_not_the_lowest()
 
 
 def weigh_of(planned: Plan, records: RunRecords, *limits: Limit) -> Evidence:
-    load = {"nominal_rps": planned.load.rate, "calibrated_capacity_rps": None}
-    summary = summarise_run(planned, records, {"load": load})
+    summary = summarise_run(planned, records, facts(planned))
     given = limits or (Limit("p99", 100_000_000),)
     return weigh(planned, records, summary, given, replace(SIZE, copies=8), settings=(), path="", purpose="lower edge")
 
@@ -328,7 +328,7 @@ def test_a_search_whose_requests_fail_says_so(tmp_path: Path) -> None:
     def with_failures(planned: Plan, settings: Sequence[str]) -> RunResult:
         ran = twin(planned, settings)
         records = failing(ran.records, range(5, len(ran.records), 20))
-        summary = summarise_run(planned, records, {"load": ran.summary["load"], "scheduled": None})
+        summary = summarise_run(planned, records, facts(planned, load=ran.summary.load.as_json()))
         return RunResult(records, summary, "")
 
     finding = find(variants(delay()), goal("p99=1s", within=0.2), with_failures, tmp_path, lambda s, step: None)

@@ -177,19 +177,19 @@ def test_a_variant_with_one_run_has_that_run_s_figures(tmp_path):
     for variant in result(sweep).variants:
         summary = sweep.run(sweep.index.entries[Trial(variant.number, 1)]).summary
         for key in ("p50", "p90", "p99"):
-            assert variant.figure(key) == pytest.approx(summary["e2e_ms"][key])
+            assert variant.figure(key) == pytest.approx(summary.e2e[key])
         interval = variant.e2e_ms.p99_interval or (None, None)
-        assert list(interval) == pytest.approx(summary["e2e_ms"]["p99_ci"])
-        assert variant.verdict == summary["steady_state"]["verdict"]
-        assert variant.throughput_rps == pytest.approx(summary["offered_rps"])
-        assert variant.utilisation == pytest.approx(summary["stages"]["second"]["utilisation"])
+        assert list(interval) == pytest.approx(summary.e2e.p99_interval)
+        assert variant.verdict == summary.steady_state.verdict
+        assert variant.throughput_rps == pytest.approx(summary.offered_rps)
+        assert variant.utilisation == pytest.approx(summary.stages["second"].utilisation)
 
 
 def test_repeats_are_taken_together_and_their_interval_knows_how_runs_differ(tmp_path):
     (one,) = result(sweeps.pretend(sweeps.begin(tmp_path, "load.rate=40/s"))).variants
     sweep = sweeps.pretend(sweeps.begin(tmp_path, "load.rate=40/s", repeats=4))
     (four,) = result(sweep).variants
-    runs = [sweep.run(entry).summary["e2e_ms"]["p99"] for entry in sweep.index.entries.values()]
+    runs = [sweep.run(entry).summary.e2e.p99 for entry in sweep.index.entries.values()]
     assert four.completed_runs == 4
     assert min(runs) < four.e2e_ms.p99 < max(runs)
     width = np.std(runs, ddof=1) / 2 * 3.18244630528  # Student's t, 3 degrees of freedom

@@ -134,7 +134,7 @@ def test_quiet_prints_where_the_run_was_saved_and_nothing_else(place, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     (saved,) = store.list_runs(tmp_path)
     assert done.stdout == f"{saved.path}\n"
-    assert saved.summary["requests"]["completed"] == 7
+    assert saved.summary.requests.completed == 7
     assert (saved.path / "scenario.yaml").read_text() == "# --set load.requests=7\n" + NULL
 
 
@@ -162,7 +162,7 @@ def test_an_interrupted_run_is_saved_and_ends_with_130(place, tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in err
     (saved,) = store.list_runs(tmp_path)
-    assert saved.summary["status"] == "interrupted"
+    assert saved.summary.status == "interrupted"
 
 
 def test_a_summary_that_has_no_place_is_refused_before_the_run(place, tmp_path):

@@ -20,6 +20,7 @@ from PIL import Image
 
 from harness import store
 from harness.records import Outcome
+from harness.summary import Summary
 from tests.properties import some
 
 LIMIT_S = 2.0  # from the death of a worker to the end of the run
@@ -72,11 +73,11 @@ class Running:
         _, self.errors = self.process.communicate(timeout=within_s)
         return self.process.returncode
 
-    def summary(self) -> dict:  # type: ignore[type-arg]
+    def summary(self) -> Summary:
         (saved,) = store.list_runs(self.out)
         summary = saved.summary
-        counts = summary["requests"]
-        assert counts["issued"] == counts["completed"] + counts["failed"] + counts["dropped"]
+        counts = summary.requests
+        assert counts.issued == counts.completed + counts.failed + counts.dropped
         assert (saved.records.outcome != Outcome.PENDING).all()
         return summary
 
@@ -150,8 +151,8 @@ def test_a_process_killed_at_a_random_moment_ends_the_run(start, attempt: int) -
     assert b"SIGKILL" in run.errors
     assert b"Traceback" not in run.errors
     summary = run.summary()
-    assert summary["status"] == "failed"
-    assert summary["validity"] == "invalid"
+    assert summary.status == "failed"
+    assert summary.validity == "invalid"
 
 
 def test_a_killed_worker_is_named_with_the_requests_it_held(start) -> None:  # type: ignore[no-untyped-def]
@@ -189,8 +190,8 @@ def test_ctrl_c_at_a_random_moment_saves_and_ends(start, attempt: int, executor:
     assert run.end(LIMIT_S + SLACK_S) == 130
     gone(children)
     summary = run.summary()
-    assert summary["status"] == "interrupted"
-    assert attempt == 0 or summary["requests"]["completed"] > 0
+    assert summary.status == "interrupted"
+    assert attempt == 0 or summary.requests.completed > 0
 
 
 def test_sigterm_ends_it_the_same_way(start) -> None:  # type: ignore[no-untyped-def]
@@ -309,10 +310,10 @@ stages: [{{preprocess: {{resize: 40, crop: 32}}}}]
     )
     assert run.end(60) == 0, run.errors
     summary = run.summary()
-    assert summary["requests"]["completed"] == 30
-    assert summary["requests"]["failed"] == 20
-    assert sum(summary["failures"].values()) == 20
-    assert len(summary["failures"]) == 2
+    assert summary.requests.completed == 30
+    assert summary.requests.failed == 20
+    assert sum(summary.failures.values()) == 20
+    assert len(summary.failures) == 2
 
 
 @pytest.mark.slow

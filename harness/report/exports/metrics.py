@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from harness import files
 from harness.errors import SaveError, UsageError
 from harness.report.figures import ms
 from harness.scenario.model import DEFAULT_EXECUTOR
+from harness.summary import Distribution, Summary
 from harness.text import printable
 
 STAGES = ("preprocess", "inference", "postprocess")
@@ -21,27 +21,27 @@ NONE = "-"
 Row = dict[str, str]
 
 
-def row(run: str, summary: Mapping[str, Any]) -> Row:
+def row(run: str, summary: Summary) -> Row:
     """A run's row: column -> cell. run: the name of its folder, which tells the row from all others."""
-    system, e2e = summary["system"], summary["e2e_ms"]
-    every = summary["memory"]["peak_rss_mb"]
+    system, git = summary.system, summary.system.git
+    every = {name: mb for name, mb in summary.memory.peak_rss_mb.items() if mb is not None}
     memory = {name: mb for name, mb in every.items() if name != "harness"} or every  # who supervises is no part of it
-    libraries, git = system.get("libraries") or {}, system.get("git")
-    devices = sorted({str(e["device"]) for e in summary["effective"].values() if "device" in e})
-    cores = f", {system['cores']:g} cores" if system.get("cores") else ""
+    devices = sorted({e.device for e in summary.effective.values() if e.device})
+    cores = f", {system.cores:g} cores" if system.cores else ""
+    services = {name: summary.stages[name].service if name in summary.stages else None for name in STAGES}
     cells = {
         "run": run,
-        "scenario": summary["name"] + ("" if summary["executor"] == DEFAULT_EXECUTOR else f", {summary['executor']}"),
-        "platform": f"{system.get('cpu') or NONE}{cores}",
-        "Python": system.get("python"),
-        "torch": libraries.get("torch"),
+        "scenario": summary.name + ("" if summary.executor == DEFAULT_EXECUTOR else f", {summary.executor}"),
+        "platform": f"{system.cpu or NONE}{cores}",
+        "Python": system.python,
+        "torch": system.libraries.get("torch"),
         "device": " ".join(devices) or "cpu",
-        "e2e p50 / p99 ms": _pair(e2e),
-        **{f"{name} p50 / p99 ms": _pair(summary["stages"].get(name, {}).get("service_ms")) for name in STAGES},
-        "throughput /s": None if summary["throughput_rps"] is None else f"{summary['throughput_rps']:.4g}",
+        "e2e p50 / p99 ms": _pair(summary.e2e),
+        **{f"{name} p50 / p99 ms": _pair(service) for name, service in services.items()},
+        "throughput /s": None if summary.throughput_rps is None else f"{summary.throughput_rps:.4g}",
         "peak RSS MB": f"{max(memory.values()):,.0f}" if memory else None,
-        "validity": summary["validity"],
-        "commit": f"{git['commit'][:8]}{'+' if git['dirty'] else ''}" if git else None,
+        "validity": summary.validity,
+        "commit": f"{git.commit[:8]}{'+' if git.dirty else ''}" if git else None,
     }
     return {column: printable(re.sub(r"\s+", " ", (cell or NONE).replace("|", "/"))) for column, cell in cells.items()}
 
@@ -89,5 +89,5 @@ def _parse(text: str, path: Path) -> list[Row]:
     return [dict(zip(header, cells, strict=True)) for cells in rest[1:]]
 
 
-def _pair(figures: Mapping[str, float | None] | None) -> str | None:
-    return None if figures is None or figures["p50"] is None else f"{ms(figures['p50'])} / {ms(figures['p99'])}"
+def _pair(times: Distribution | None) -> str | None:
+    return None if times is None or times.p50 is None else f"{ms(times.p50)} / {ms(times.p99)}"

@@ -26,7 +26,7 @@ def run_card(saved: SavedRun) -> str:
         "run": run,
         "s": run.summary,
         "fig": Figures(run.summary),
-        "done": run.summary["requests"]["completed"] > 0,
+        "done": run.summary.requests.completed > 0,
         "budget": _budget(run),
         "style": Markup(static("card.css")),
     }
@@ -38,12 +38,12 @@ def _budget(run: Run) -> list[dict[str, Any]]:
 
     Without a steady state waits grow while the load lasts: their quantiles are not shown.
     """
-    tail = run.summary["tail"]
-    lateness = "producer_own_lateness_ms" if "producer_own_lateness_ms" in run.summary else "producer_lateness_ms"
+    tail = run.summary.tail
+    lateness = "producer_own_lateness_ms" if run.summary.producer_own_lateness else "producer_lateness_ms"
     own = {PRODUCER: lateness, RESIDUAL: "residual_ms"}
     rows = []
-    for key, slowest in tail["shares"].items():
-        typical = tail["median_shares"][key]
+    for key, slowest in tail.shares.items():
+        typical = tail.median_shares[key]
         if max(slowest, typical) >= NOTED:
             stage, _, part = key.rpartition(".")
             figures = f"stages/{stage}/{part}_ms" if stage else own[part]

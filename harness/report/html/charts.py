@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.figures import ms
-from harness.report.html.figures import component, kind
+from harness.report.figures import header, ms
+from harness.report.html.figures import change, component, kind
 from harness.report.html.run import Run
 from harness.stats.series import LEAST_MS, Depth, Distribution, Series
+from harness.summary import SloResult
 
 Chart = dict[str, Any]
 TALL, LOW, SMALL, STRIP = 280, 168, 130, 104
@@ -60,7 +61,7 @@ def budget(runs: Sequence[Run]) -> Chart:
         assert run.series is not None
         for name, which, parts in (
             ("Typical requests", "p40 to p60", run.series.typical_ms),
-            ("Slowest 1 %", f"from {ms(run.summary['tail']['threshold_ms'])} ms on", run.series.slowest_ms),
+            ("Slowest 1 %", f"from {ms(run.summary.tail.threshold_ms)} ms on", run.series.slowest_ms),
         ):
             total = sum(parts.values())
             rows.append(
@@ -112,7 +113,7 @@ def _latency(run: Run, end: float, name: str, height: int, most: float | None = 
     dots = {
         **_line("request", latency, 0),
         "kind": "dots",
-        "threshold": run.summary["tail"]["threshold_ms"],
+        "threshold": run.summary.tail.threshold_ms,
         "numbers": packed(run.series.requests),
     }
     y: dict[str, Any] = MILLISECONDS if most is None else {**MILLISECONDS, "range": [0, most * 1.06]}
@@ -123,17 +124,12 @@ def _latency(run: Run, end: float, name: str, height: int, most: float | None = 
 
 def _levels(run: Run) -> list[dict[str, Any]]:
     """The p99, and the limits of the SLO."""
-    e2e = run.summary["e2e_ms"]
-    marks = [{"at": e2e["p99"], "label": f"p99 {ms(e2e['p99'])} ms"}]
-    return marks + [_limit(row) for row in run.summary["slo"]]
+    p99 = run.summary.e2e.p99
+    return [{"at": p99, "label": f"p99 {ms(p99)} ms"}, *map(_limit, run.summary.slo)]
 
 
-def _limit(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"at": row["limit_ms"], "label": f"limit of {_level(row['limit'])}, {ms(row['limit_ms'])} ms"}
-
-
-def _level(name: str) -> str:
-    return name.replace("p999", "p99.9")
+def _limit(row: SloResult) -> dict[str, Any]:
+    return {"at": row.limit_ms, "label": f"limit of {header(row.limit)}, {ms(row.limit_ms)} ms"}
 
 
 def _end(run: Run) -> float:
@@ -163,11 +159,11 @@ def percentiles(runs: Sequence[Run]) -> Chart:
         curves = {"e2e": run.series.e2e, "response": run.series.response}
         curves |= {component(k): run.series.components[k] for k in noted(run)}
         series = [_curve(name, d, i, hidden=i > 1) for i, (name, d) in enumerate(curves.items())]
-        marks = [] if run.saturated else [_limit(row) for row in run.summary["slo"]]
+        marks = [] if run.saturated else [_limit(row) for row in run.summary.slo]
     else:
         series = [_curve(run.title, run.series.e2e, i) for i, run in enumerate(runs) if run.series]
     for run in runs:
-        low, high = run.summary["e2e_ms"]["p99_ci"]
+        low, high = run.summary.e2e.p99_interval
         if low is not None and high is not None:
             marks.append({"x": 2, "interval": [low, high]})
     most = max(float(np.log10(2 * run.series.e2e.count)) for run in runs if run.series)
@@ -225,8 +221,8 @@ def histograms(run: Run) -> list[Chart]:
 
 def noted(run: Run) -> list[str]:
     """The components that make up a part of the latency that can be seen, in the order of the pipeline."""
-    tail = run.summary["tail"]
-    return [name for name, share in tail["shares"].items() if max(share, tail["median_shares"][name]) >= NOTED]
+    tail = run.summary.tail
+    return [name for name, share in tail.shares.items() if max(share, tail.median_shares[name]) >= NOTED]
 
 
 # ------------------------------------------------------------------ models
@@ -234,29 +230,32 @@ def noted(run: Run) -> list[str]:
 
 def models(run: Run) -> list[Chart]:
     """p50, p90 and p99 of the run and of each model that applies; no chart where there is none."""
-    rungs = [rung for rung in run.summary["model"].get("rungs", []) if rung["e2e_ms"]]
+    rungs = [(rung.model, rung.e2e, rung.error) for rung in run.summary.model.rungs if rung.e2e]
     if not rungs:
         return []
-    e2e = run.summary["e2e_ms"]
-    low, high = e2e["p99_ci"]
+    e2e = run.summary.e2e
+    low, high = e2e.p99_interval
     measured = {
         "label": "measured",
         "note": "",
         "measured": True,
-        "points": _points(e2e),
+        "points": _points({"p50": e2e.p50, "p90": e2e.p90, "p99": e2e.p99}),
         **({"interval": [low, high]} if low is not None and high is not None else {}),
     }
-    rows = [measured, *({"label": r["model"], "note": "", "points": _points(r["e2e_ms"], r["error"])} for r in rungs)]
+    rows: list[dict[str, Any]] = [measured]
+    rows += [{"label": name, "note": "", "points": _points(levels, errors)} for name, levels, errors in rungs]
     most = max(point["value"] for row in rows for point in row["points"])
     label = "p50, p90 and p99, measured and by model. Arrow keys go from mark to mark."
     return [{"id": "ladder", "label": label, "most": most, "rows": rows}]
 
 
-def _points(levels: Mapping[str, float], errors: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
+def _points(
+    levels: Mapping[str, float | None], errors: Mapping[str, float | None] | None = None
+) -> list[dict[str, Any]]:
     return [
-        {"level": key, "value": levels[key], **({"note": f"{errors[key]:+.1%}"} if errors else {})}
-        for key in ("p50", "p90", "p99")
-        if levels[key] is not None
+        {"level": key, "value": value, **({"note": change(errors[key])} if errors else {})}
+        for key, value in levels.items()
+        if value is not None
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
 
-from harness.report.figures import clusters, first_line, ms, placement, rate
+from harness.report.figures import clusters, first_line, header, ms, placement, rate
+from harness.summary import Summary
 
 NAMES = {"producer": "producer lateness", "residual": "between stamps"}
 
@@ -33,15 +33,15 @@ STYLES = {"ms": ms, "rate": rate, "percent": percent, "count": count}
 class Figures:
     """The figures of one summary: `figures("e2e_ms/p99")` is a span with its text, key and value. run: its number."""
 
-    def __init__(self, summary: Mapping[str, Any], run: int = 0) -> None:
-        self._summary = summary
+    def __init__(self, summary: Summary, run: int = 0) -> None:
+        self._plain = summary.as_json()
         self._run = run
 
     def __call__(self, key: str, style: str = "ms") -> Markup:
         """The figure under a key such as stages/inference/service_ms/p99."""
-        value: Any = self._summary
+        value: Any = self._plain
         for part in key.split("/"):
-            value = value[int(part)] if isinstance(value, list) else value.get(part)
+            value = value[int(part)] if isinstance(value, list | tuple) else value.get(part)
         text = STYLES[style](value)
         exact = "" if value is None else f"{value:.9g}"
         return Markup('<data data-run="{}" data-key="{}" data-style="{}" value="{}" title="{}">{}</data>').format(
@@ -75,5 +75,6 @@ FILTERS = {
     "kind": kind,
     "when": when,
     "first_line": first_line,
+    "header": header,
     "placement": placement,
 }

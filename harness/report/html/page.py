@@ -16,10 +16,12 @@ from harness.report.html import charts
 from harness.report.html.figures import FILTERS, Figures
 from harness.report.html.run import Run
 from harness.report.html.study import Study
-from harness.report.screens import run as terminal
+from harness.report.screens.budget import COMPONENTS
+from harness.report.screens.run import LEVEL_WORDS
 from harness.scenario import read as read_scenario
 from harness.stats import side_by_side
 from harness.stats.series import by_kind
+from harness.summary import QUANTILES
 from harness.text import printable
 
 HERE = Path(__file__).parent
@@ -48,7 +50,13 @@ def _page(content: dict[str, Any]) -> str:
 
 def shared() -> dict[str, Any]:
     """What every template may use."""
-    return {"marks": MARKS, "verdicts": terminal.LEVEL_WORDS, "components": terminal.COMPONENTS}
+    return {
+        "marks": MARKS,
+        "verdicts": LEVEL_WORDS,
+        "components": COMPONENTS,
+        "inner": [quantile for quantile in QUANTILES if quantile.level <= 0.99],  # left of the interval on p99
+        "outer": [quantile for quantile in QUANTILES if quantile.level > 0.99],
+    }
 
 
 def _one(run: Run) -> dict[str, Any]:
@@ -56,7 +64,7 @@ def _one(run: Run) -> dict[str, Any]:
     kinds = [by_kind(parts) for parts in (run.series.typical_ms, run.series.slowest_ms)] if run.series else []
     return {
         "template": "one.html",
-        "title": run.summary["name"],
+        "title": run.summary.name,
         "run": run,
         "s": run.summary,
         "fig": Figures(run.summary),
@@ -74,7 +82,7 @@ def _several(runs: Sequence[Run]) -> dict[str, Any]:
     known = all(path.is_file() for path in scenarios)
     return {
         "template": "several.html",
-        "title": " and ".join(dict.fromkeys(str(s["name"]) for s in summaries)),
+        "title": " and ".join(dict.fromkeys(s.name for s in summaries)),
         "runs": runs,
         "figures": [Figures(summary, i) for i, summary in enumerate(summaries)],
         "latencies": side_by_side.latencies(summaries),

@@ -11,6 +11,7 @@ from typing import Any
 from harness.stats import series
 from harness.stats.series import RunSeries, Series
 from harness.store import SavedRun
+from harness.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Run:
 
     label: str
     path: Path
-    summary: Mapping[str, Any]
+    summary: Summary
     series: RunSeries | None
     cpu: Mapping[str, Series]
     scenario: str
@@ -30,13 +31,12 @@ class Run:
     @property
     def saturated(self) -> bool:
         """Whether there was no steady state, and so no quantile to show."""
-        state = self.summary["steady_state"]
-        return state is not None and state["verdict"] == "saturated"
+        return self.summary.saturated
 
     @property
     def title(self) -> str:
         """Name, and label among several."""
-        return f"{self.label}: {self.summary['name']}" if self.label else str(self.summary["name"])
+        return f"{self.label}: {self.summary.name}" if self.label else self.summary.name
 
 
 def read(saved: SavedRun, label: str = "", spans: int = series.SPANS) -> Run:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from harness.executors.progress import Observer
 from harness.report.figures import first_line, ms
@@ -13,6 +11,7 @@ from harness.report.live import run as live
 from harness.studies.sweep.axes import label
 from harness.studies.sweep.folder import Entry
 from harness.studies.sweep.running import Position
+from harness.summary import Summary
 from harness.text import printable
 
 
@@ -29,15 +28,14 @@ class Lines:
         self._say(f"{position.ended + 1} of {position.total}: {label(position.values)}{again}{left}")
         return live.view(position.plan, quiet=self._quiet or not sys.stderr.isatty())
 
-    def ended(self, entry: Entry, summary: Mapping[str, Any] | None) -> None:
+    def ended(self, entry: Entry, summary: Summary | None) -> None:
         """Print how it ended."""
         if entry.status != "completed" or summary is None:
             self._say(f"    {entry.status}" + (f": {first_line(entry.reason)}" if entry.reason else ""))
             return
-        state, e2e = summary["steady_state"], summary["e2e_ms"]
-        saturated = state is not None and state["verdict"] == "saturated"
-        latency = "saturated" if saturated else f"p50 {ms(e2e['p50'])} ms, p99 {ms(e2e['p99'])} ms"
-        self._say(f"    {summary['throughput_rps'] or 0:.3g}/s, {latency}")
+        e2e = summary.e2e
+        latency = "saturated" if summary.saturated else f"p50 {ms(e2e.p50)} ms, p99 {ms(e2e.p99)} ms"
+        self._say(f"    {summary.throughput_rps or 0:.3g}/s, {latency}")
 
     def _say(self, text: str) -> None:
         if self._quiet:

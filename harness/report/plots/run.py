@@ -105,7 +105,7 @@ def _percentiles(runs: Sequence[Run]) -> Figure:
     if len(runs) == 1:
         (run,) = runs
         assert run.series is not None
-        tail = run.summary["tail"]["shares"]
+        tail = run.summary.tail.shares
         noted = [k for k in run.series.components if tail[k] >= 5 * NOTED][:4]
         curves = {"e2e": run.series.e2e, **{component(k): run.series.components[k] for k in noted}}
     else:
@@ -115,7 +115,7 @@ def _percentiles(runs: Sequence[Run]) -> Figure:
         axes.step(x, np.append(found.ms, found.ms[-1]), where="post", color=colour, linestyle=dash, label=name)
     most = max(found.count for found in curves.values())
     for run in runs:
-        low, high = run.summary["e2e_ms"]["p99_ci"]
+        low, high = run.summary.e2e.p99_interval
         if low is not None and high is not None:
             axes.vlines(2, low, high, color=INK, linewidth=3, alpha=0.4)
     ticks = [(at, text) for at, text in PERCENTILES if at <= np.log10(2 * most)]
@@ -135,7 +135,8 @@ def _over_time(run: Run) -> Figure:
     latency, waiting, rates, late, *cpu = figure.subplots(
         rows, 1, sharex=True, height_ratios=[2.2] + [1] * (rows - 1), squeeze=True
     )
-    slow = found.latency.y >= run.summary["tail"]["threshold_ms"]
+    threshold_ms = run.summary.tail.threshold_ms
+    slow = found.latency.y >= (np.inf if threshold_ms is None else threshold_ms)
     for mask, colour, size in ((~slow, GREY, 2), (slow, ACCENT, 9)):
         latency.scatter(found.latency.x[mask], found.latency.y[mask], size, colour, linewidths=0, rasterized=True)
     latency.set_ylabel("latency, ms")

@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.report.figures import WIDEST, clusters, ms
+from harness.stats.attribution import Attribution
+from harness.studies.run.band import BandResult
 
 BAR_WIDTH = 20
 NOTED = 0.005  # a share below it is shown dimly
 
 
-def show(console: Console, answer: Mapping[str, Any]) -> None:
-    """Print the answer of `harness.studies.run.band`; readable at 80 columns and without colour."""
+def show(console: Console, result: BandResult) -> None:
+    """Print it; readable at 80 columns and without colour."""
     console.width = min(console.width, WIDEST)
-    found = answer["attribution"]
+    found = result.attribution
     if found is None:
-        console.print(f"None of the {answer['completed']:,} completed requests lies in the band {answer['band']}.")
+        console.print(f"None of the {result.completed:,} completed requests lies in the band {result.band}.")
         return
     to = ".." if console.options.ascii_only else "…"
-    where = f"{ms(found['low_ms'])} {to} {ms(found['high_ms'])} ms"
-    share = found["count"] / answer["completed"]
-    head = f"  {found['count']:,} of {answer['completed']:,} requests ({share:.1%}), e2e latency {where}"
-    console.print(Text.assemble((answer["band"], "bold"), (head, "dim")), "", sep="\n")
+    where = f"{ms(found.low_ms)} {to} {ms(found.high_ms)} ms"
+    share = found.count / result.completed
+    head = f"  {found.count:,} of {result.completed:,} requests ({share:.1%}), e2e latency {where}"
+    console.print(Text.assemble((result.band, "bold"), (head, "dim")), "", sep="\n")
     console.print(_table(found, "#" if console.options.ascii_only else "█"), "", sep="\n")
     console.print(Text(_sentence(found)))
-    ranges = "; lo-hi is a share without any one of these" if found["share_ranges"] else ""
-    console.print(Text(f"These are {clusters(found['count'], found['clusters'])}{ranges}.", style="dim"))
+    ranges = "; lo-hi is a share without any one of these" if found.share_ranges else ""
+    console.print(Text(f"These are {clusters(found.count, found.clusters)}{ranges}.", style="dim"))
 
 
-def _table(found: Mapping[str, Any], mark: str) -> Table:
+def _table(found: Attribution, mark: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True)
     for name in ("mean ms", "at the median", "points"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("in the band", no_wrap=True)
-    for name, share in found["shares"].items():
-        before = found["median_shares"][name]
+    for name, share in found.shares.items():
+        before = found.median_shares[name]
         style = "" if max(share, before) >= NOTED else "dim"
         bar = Text(f"{share:4.0%} ", style=style)
         bar.append(mark * round(max(share, 0.0) * BAR_WIDTH), style="cyan")
-        if found["share_ranges"] and not style:
-            low, high = found["share_ranges"][name]
+        if found.share_ranges and not style:
+            low, high = found.share_ranges[name]
             bar.append(f" {100 * low:.0f}-{high:.0%}", style="dim")
-        cells = (_label(name), ms(found["mean_ms"][name]), f"{before:.0%}", f"{round(100 * (share - before)):+d}")
+        cells = (_label(name), ms(found.mean_ms[name]), f"{before:.0%}", f"{round(100 * (share - before)):+d}")
         table.add_row(*(Text(cell, style=style) for cell in cells), bar)
-    table.add_row("all", ms(sum(found["mean_ms"].values())), "100%", "", "100%")
+    table.add_row("all", ms(sum(found.mean_ms.values())), "100%", "", "100%")
     return table
 
 
@@ -59,13 +58,13 @@ def _label(name: str) -> str:
     return f"{stage} {component.replace('_', ' ')}" if stage else words[name]
 
 
-def _sentence(found: Mapping[str, Any]) -> str:
+def _sentence(found: Attribution) -> str:
     """What has a larger share here than at the median."""
-    name = max(found["shares"], key=lambda n: found["shares"][n] - found["median_shares"][n])
-    gain = found["shares"][name] - found["median_shares"][name]
+    name = max(found.shares, key=lambda n: found.shares[n] - found.median_shares[n])
+    gain = found.shares[name] - found.median_shares[name]
     if gain < 0.05:
         return "Its time goes where that of a median request goes."
     return (
         f"What sets it apart from a median request is {_label(name)}:"
-        f" {found['shares'][name]:.0%} of the latency, against {found['median_shares'][name]:.0%}."
+        f" {found.shares[name]:.0%} of the latency, against {found.median_shares[name]:.0%}."
     )

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.report.figures import WIDEST, ms, relative
 from harness.report.screens.ladder import ladder
+from harness.studies.predict.document import RunLadder
 
 SERVICE_MOVED = 0.05
 PREDICTION = (
@@ -19,10 +20,11 @@ PREDICTION = (
 )
 
 
-def show(console: Console, answer: Mapping[str, Any]) -> None:
-    """Print an answer; readable at 80 columns and without colour."""
+def show(console: Console, found: RunLadder | Mapping[str, Any]) -> None:
+    """Print what was found; readable at 80 columns and without colour."""
     console.width = min(console.width, WIDEST)
-    if answer["kind"] == "held out":
+    if not isinstance(found, RunLadder):
+        answer = found
         console.print(Text(f"Calibrated on {', '.join(answer['calibrated_on'])}", style="dim"), soft_wrap=True)
         console.print(_held_out(answer["rows"]), "", sep="\n")
         notes = Table.grid(padding=(0, 1))
@@ -36,15 +38,15 @@ def show(console: Console, answer: Mapping[str, Any]) -> None:
                 " the machine was in another state than when it was calibrated. Measure closer together, or longer."
             )
         return
-    console.print(Text(answer["run"], style="dim"), soft_wrap=True)
-    if not answer["rungs"]:
+    console.print(Text(found.run, style="dim"), soft_wrap=True)
+    if not found.rungs or found.measured_ms is None:
         console.print("A closed load, and a run with hardly any completed requests, have no ladder.")
         return
-    console.print(ladder(answer["measured_ms"], answer["rungs"]), "", sep="\n")
-    for rung in answer["rungs"]:
-        if rung.get("p99_bias"):
-            console.print(Text(f"{rung['model']}: {rung['note']}."))
-    for sentence in answer["meaning"]:
+    console.print(ladder(found.measured_ms, found.rungs), "", sep="\n")
+    for rung in found.rungs:
+        if rung.p99_bias:
+            console.print(Text(f"{rung.model}: {rung.note}."))
+    for sentence in found.meaning:
         console.print(Text(sentence))
     console.print(Text(PREDICTION, style="dim"))
 

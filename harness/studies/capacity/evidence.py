@@ -11,9 +11,8 @@ nothing the residual is as noisy as the measurement, and the interval as wide: t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from harness.studies.capacity.curve import Crossing, Curve, LimitedBy, Size, cro
 from harness.studies.capacity.document import Purpose, RunVerdict
 from harness.studies.capacity.slo import Floats, Limit, excess, interval
 from harness.studies.predict.forecast import saturated
+from harness.summary import Summary
 from harness.twin.calibration import Calibration, calibrate
 from harness.twin.replay import replay
 
@@ -73,13 +73,13 @@ class Evidence:
     saturated_rps: float
     limited_by: LimitedBy
     log_error: float
-    summary: Mapping[str, Any]
+    summary: Summary
     calibration: Calibration
 
     @property
     def lost_requests(self) -> int:
         """How many of its requests were dropped or failed."""
-        return int(self.summary["requests"]["dropped"] + self.summary["requests"]["failed"])
+        return self.summary.requests.dropped + self.summary.requests.failed
 
     @property
     def residual(self) -> float:
@@ -90,7 +90,7 @@ class Evidence:
 def weigh(
     plan: Plan,
     records: RunRecords,
-    summary: Mapping[str, Any],
+    summary: Summary,
     limits: Sequence[Limit],
     size: Size,
     *,
@@ -110,7 +110,8 @@ def weigh(
     rng = np.random.default_rng(np.random.SeedSequence(size.seed, spawn_key=(3,)))
     found, replayed = excess(ours, limits), excess(twin, limits)
     residual_error = _residual_error(ours, twin, limits, size.resamples, rng)
-    rate_rps = float(summary["load"]["nominal_rps"])
+    rate_rps = summary.load.nominal_rps
+    assert rate_rps is not None  # of an open load
 
     own = curve(plan, calibration, limits, size, _ratio(found, replayed), lost)
     crosses = crossing(own, rate_rps)
@@ -123,8 +124,7 @@ def weigh(
     spread = math.exp(_z() * error)
     least, most = _of_lost(own, rate_rps, len(ours)) if lost else (long_run, long_run)
     ends = least / spread, most * spread
-    raw, state = interval(ours, limits), summary["steady_state"]
-    backlog_grew = state is not None and state["verdict"] == "saturated"
+    raw, backlog_grew = interval(ours, limits), summary.saturated
     return Evidence(
         settings=settings,
         path=path,

@@ -63,7 +63,7 @@ def _no_rate(result: CapacityResult, candidates: Sequence[Candidate]) -> str:
             f"No load keeps {result.slo_text}: at {_rate(least.rate_rps)}, {share} of the requests were"
             f" lost{reason(least.summary)}. They count as infinitely late."
         )
-    service = sum(stage["service_ms"]["p50"] or 0.0 for stage in least.summary["stages"].values())
+    service = sum(stage.service.p50 or 0.0 for stage in least.summary.stages.values())
     return (
         f"No load keeps {result.slo_text}: it is missed by least at {_rate(least.rate_rps)}, where latency is"
         f" {least.long_run:.3g} times the limit. Service alone takes {service:.3g} ms of a typical request: a faster"
@@ -111,10 +111,10 @@ def _doubts(runs: Sequence[Evidence]) -> Iterator[str]:
     if lost:
         yield f"{percent(lost / issued)} of the requests of these runs were lost and count as infinitely late."
     wrong = {
-        check["name"]: check["message"]
+        check.name: check.message
         for e in runs
-        for check in e.summary["checks"]
-        if check["level"] == "invalid" and check["name"] != "steady state"
+        for check in e.summary.checks
+        if check.level == "invalid" and check.name != "steady state"
     }
     yield from (f"Not every run is valid, {name}: {text}." for name, text in wrong.items())
 

@@ -33,6 +33,6 @@ def measuring(path: Path, overrides: Sequence[str], out: Path, watch: Watch) -> 
             error = with_line(error, path, every)
         stopped = execution.signal if execution.status == "interrupted" else 0
         saved = "" if done.saved is None else str(done.saved.path)
-        return RunResult(execution.records, done.summary or {}, saved, error, stopped)
+        return RunResult(execution.records, done.summary, saved, error, stopped)
 
     return run

@@ -82,12 +82,11 @@ def _nearest(candidate: Candidate) -> Evidence:
 
 def _bottleneck(evidence: Evidence) -> Bottleneck:
     summary = evidence.summary
-    shares = summary["tail"]["shares"]
-    stage = summary["bottleneck"]
+    shares, stage = summary.tail.shares, summary.bottleneck
     return Bottleneck(
         stage=stage,
         at_rps=evidence.rate_rps,
-        utilisation=summary["stages"][stage]["utilisation"],
+        utilisation=summary.stages[stage].utilisation,
         tail_service=sum(share for name, share in shares.items() if name.endswith(".service")),
         largest=max(shares, key=lambda name: shares[name], default=None),
         largest_share=max(shares.values(), default=None),

@@ -68,6 +68,7 @@ def absorb(state: State, step: Step, plan: Plan, measured: RunResult) -> State:
         return replace(state, status="interrupted", signal=measured.signal)
     if measured.error is not None:
         return _failed(state, step, measured.error)
+    assert measured.summary is not None  # a run without one has an error
     try:
         found = weigh(
             plan,
@@ -122,7 +123,7 @@ def _teacher(state: State) -> Step | None:
 
 def _saturated_rps(evidence: Evidence) -> float:
     """The saturated rate as measured, else by the twin."""
-    return float(evidence.summary["load"]["calibrated_capacity_rps"] or evidence.saturated_rps)
+    return evidence.summary.load.calibrated_capacity_rps or evidence.saturated_rps
 
 
 def _finalist(state: State) -> Step | None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from harness.errors import UsageError
 from harness.scenario.model import Scenario
 from harness.stats.intervals import dependent
-from harness.stats.quantiles import LEVELS, quantile
+from harness.stats.quantiles import quantile
+from harness.summary import LEVELS
 from harness.units import parse_duration
 
 Floats = NDArray[np.float64]

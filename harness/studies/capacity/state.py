@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from harness.errors import HarnessError
 from harness.plan import Plan
@@ -16,6 +15,7 @@ from harness.studies.capacity.evidence import NONE, Estimate, Evidence, combine
 from harness.studies.capacity.runs import largest_batch, threads, work_of
 from harness.studies.capacity.slo import Limit
 from harness.studies.variants import Variant
+from harness.summary import Summary
 
 TRUST = 0.2
 """How far a prediction may be off without its variant being passed over: a relative half width."""
@@ -43,7 +43,7 @@ class RunResult:
     """A measured run, from any executor. error: why it failed; signal: what interrupted it, else 0."""
 
     records: RunRecords
-    summary: Mapping[str, Any]
+    summary: Summary | None
     path: str
     error: HarnessError | None = None
     signal: int = 0

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from harness.documents import Document, Kind, Number, key
-from harness.stats.checks import Check
 from harness.stats.comparison import Comparison, Effect
 from harness.store import SavedRun
 from harness.studies.compare.equivalence import Equivalence
 from harness.studies.compare.findings import read
 from harness.studies.compare.gate import Judgement, Limit, Outcome
 from harness.studies.compare.saved import Difference, SavedComparison
+from harness.summary import Check
 from harness.summary.facts import ContextSwitches, Effective, HostActivity, Memory
 
 Status = Literal["completed", "failed", "interrupted", "not the same"]
@@ -198,7 +198,7 @@ def of_runs(a: SavedRun, b: SavedRun, found: SavedComparison, judgements: Sequen
     return ComparisonDocument(
         schema_version=COMPARISON.version,
         kind="runs",
-        name=a.summary["name"],
+        name=a.summary.name,
         status="completed",
         error=None,
         sides=tuple(Side(name=name, label=path.name, run=str(path)) for name, path in folders.items()),

@@ -36,7 +36,7 @@ from harness.studies.compare.document import (
 from harness.studies.compare.equivalence import Equivalence, Tolerance, examine
 from harness.studies.compare.gate import Limit, alone, judge
 from harness.studies.compare.sides import common_stages
-from harness.studies.run.measure import facts
+from harness.studies.run.facts import facts_of
 from harness.studies.variants import Variant
 from harness.summary.facts import HostActivity
 
@@ -201,7 +201,7 @@ def _given(side: Variant) -> dict[str, Any]:
 
 def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:
     measured = execution.records.of_phase(Phase.MEASURED)
-    known = facts(execution, environment)
+    known = facts_of(execution, environment).as_json()
     return {
         "executor": execution.plan.scenario.executor,
         "saturated_rps": execution.saturated_rps,

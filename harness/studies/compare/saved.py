@@ -102,7 +102,7 @@ def differences(a: SavedRun, b: SavedRun) -> Iterator[Difference]:
 def _conditions(run: SavedRun) -> dict[str, Any]:
     """What has to be the same in both runs, by name."""
     summary = run.summary
-    system = summary["system"]
+    system = summary.system
     settled = scenario.load(run.path / "resolved.yaml")
     keys = settled.model_dump(mode="json", by_alias=True)
     flat = _flat({**keys, "stages": {stage["name"]: stage for stage in keys["stages"]}})
@@ -110,9 +110,9 @@ def _conditions(run: SavedRun) -> dict[str, Any]:
         key: value for key, value in flat if not any(key == name or key.startswith(f"{name}.") for name in _IRRELEVANT)
     }
     rate = getattr(settled.load, "rate", None)
-    libraries = {f"{name} (version)": version for name, version in (system.get("libraries") or {}).items()}
-    machine = {key: system.get(key) for key in ("cpu", "cores", "python")}
-    return {**machine, **libraries, **relevant, "load.rate": rate or summary["offered_rps"]}
+    libraries = {f"{name} (version)": version for name, version in system.libraries.items()}
+    machine = {"cpu": system.cpu, "cores": system.cores, "python": system.python}
+    return {**machine, **libraries, **relevant, "load.rate": rate or summary.offered_rps}
 
 
 def _flat(tree: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
@@ -148,7 +148,6 @@ def _same_arrivals(a: RunRecords, b: RunRecords) -> bool:
 
 
 def _doubts(run: SavedRun) -> Iterator[str]:
-    summary = run.summary
-    for check in summary["checks"]:
-        if check["level"] == "invalid":
-            yield f"{run.path} is not valid: {check['name']}: {check['message']}"
+    for check in run.summary.checks:
+        if check.level == "invalid":
+            yield f"{run.path} is not valid: {check.name}: {check.message}"

@@ -7,14 +7,15 @@ from harness.pinning import pinned
 from harness.scenario.model import Closed
 from harness.stats import checks
 from harness.stats.budget import PRODUCER, budget, measured_and_completed
-from harness.stats.checks import Check
 from harness.stats.quantiles import NS_PER_MS, quantile
+from harness.studies.run.facts import effective_of
+from harness.summary import Check
 
 
 def checks_of(execution: Execution) -> list[Check]:
     """Threads and CPUs as requested, stamps in order, the producer on time, and a load that the side can carry."""
     plan, records = execution.plan, execution.records
-    effective = {worker.name: worker.effective for worker in execution.workers}
+    effective = effective_of(execution)
     found = [checks.threads({stage.name: stage.options.threads for stage in plan.stages}, effective)]
     found += checks.pinning(pinned(plan), effective)
     if not measured_and_completed(records).any():

@@ -16,6 +16,8 @@ from harness.scenario import load
 from harness.scenario.model import Closed
 from harness.stats.quantiles import rank
 from harness.store import SavedRun
+from harness.studies.predict.document import RunLadder
+from harness.summary import Rung
 from harness.theory import NoSteadyState, Prediction
 from harness.twin import Demand, Pipeline, compiled, of_plan
 from harness.twin.calibration import Calibration, calibrate, modelled
@@ -49,7 +51,7 @@ class Bottleneck:
         return float(self.service_s.var() / self.service_s.mean() ** 2)
 
 
-def ladder(plan: Plan, records: RunRecords, seed: int = 1) -> list[dict[str, Any]]:
+def ladder(plan: Plan, records: RunRecords, seed: int = 1) -> tuple[Rung, ...]:
     """Each rung's p50, p90, p99 in ms beside the measured ones, with the relative error; see `meaning`.
 
     M/M/1 at the bottleneck, M/G/1 with the measured service times, Allen-Cunneen with the measured variability, the
@@ -61,7 +63,7 @@ def ladder(plan: Plan, records: RunRecords, seed: int = 1) -> list[dict[str, Any
     records = modelled(records)
     observed = _observed(plan, records)
     if observed is None:
-        return []
+        return ()
     measured, found = observed
     calibration = calibrate(plan, records)
     rungs = [
@@ -69,7 +71,7 @@ def ladder(plan: Plan, records: RunRecords, seed: int = 1) -> list[dict[str, Any
         _rung("twin, service drawn anew", "simulation", _redrawn(plan, records, calibration, seed)),
         _replayed(plan, records, calibration),
     ]
-    return [{**rung, "error": _errors(rung["e2e_ms"], measured)} for rung in rungs]
+    return tuple(Rung(**rung, error=_errors(rung["e2e"], measured)) for rung in rungs)
 
 
 def _observed(plan: Plan, records: RunRecords) -> tuple[dict[str, float], Bottleneck] | None:
@@ -80,11 +82,11 @@ def _observed(plan: Plan, records: RunRecords) -> tuple[dict[str, float], Bottle
     return _levels(done.completed - done.due), bottleneck(plan, done)
 
 
-def meaning(plan: Plan, records: RunRecords, rungs: Sequence[Mapping[str, Any]]) -> list[str]:
+def meaning(plan: Plan, records: RunRecords, rungs: Sequence[Rung]) -> tuple[str, ...]:
     """What the differences between the rungs say about the run, in sentences."""
-    by_name = {rung["model"]: rung for rung in rungs}
+    by_name = {rung.model: rung for rung in rungs}
     if not rungs:
-        return []
+        return ()
     issued, records = len(records), modelled(records)
     done = records.of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
     found, replayed, redrawn = bottleneck(plan, done), by_name["twin, replayed"], by_name["twin, service drawn anew"]
@@ -99,14 +101,14 @@ def meaning(plan: Plan, records: RunRecords, rungs: Sequence[Mapping[str, Any]])
         )
         way = "higher" if apart > 0 else "lower"
         said.append(f"With the same service times in another order p99 would be {abs(apart):.0%} {way}: {why}.")
-    first = rungs[0]
-    if first["error"]["p99"] is not None and abs(first["error"]["p99"]) > FAR:
+    first, error = rungs[0], rungs[0].error["p99"]
+    if error is not None and abs(error) > FAR:
         reasons = _beyond_mm1(plan, done, found)
-        over = "over" if first["error"]["p99"] > 0 else "under"
-        said.append(f"{first['model']} alone {over}estimates p99 by {abs(first['error']['p99']):.0%}: {reasons}.")
+        over = "over" if error > 0 else "under"
+        said.append(f"{first.model} alone {over}estimates p99 by {abs(error):.0%}: {reasons}.")
     if issued > len(records):
         said.append(f"The models were given the first {len(records):,} of {issued:,} requests.")
-    return said
+    return tuple(said)
 
 
 def _beyond_mm1(plan: Plan, done: RunRecords, found: Bottleneck) -> str:
@@ -142,22 +144,22 @@ def bottleneck(plan: Plan, done: RunRecords) -> Bottleneck:
 
 def mm1_alone(found: Bottleneck) -> dict[str, float] | None:
     """Quantiles in ms of M/M/c at the bottleneck; None without a steady state."""
-    levels: dict[str, float] | None = _closed_forms(found)[0]["e2e_ms"]
+    levels: dict[str, float] | None = _closed_forms(found)[0]["e2e"]
     return levels
 
 
-def of_run(run: SavedRun) -> dict[str, Any]:
+def of_run(run: SavedRun) -> RunLadder:
     """The ladder of a saved run and what it means."""
     plan, records = resolve(load(run.path / "resolved.yaml")), run.records
     rungs = ladder(plan, records)
     done = modelled(records).of_phase(Phase.MEASURED).with_outcome(Outcome.COMPLETED)
-    return {
-        "kind": "ladder",
-        "run": str(run.path),
-        "measured_ms": _levels(done.completed - done.due) if len(done) else None,
-        "rungs": rungs,
-        "meaning": meaning(plan, records, rungs),
-    }
+    return RunLadder(
+        kind="ladder",
+        run=str(run.path),
+        measured_ms=_levels(done.completed - done.due) if len(done) else None,
+        rungs=rungs,
+        meaning=meaning(plan, records, rungs),
+    )
 
 
 def lag_one(plan: Plan, done: RunRecords, index: int) -> float:
@@ -231,8 +233,8 @@ def _shares_s(done: RunRecords, index: int) -> NDArray[np.float64]:
     return np.asarray(np.maximum(stage.done - stage.started, 1) / together.size[together.number] / 1e9)
 
 
-def _of_replay(replayed: Mapping[str, Any]) -> str:
-    error, correlation = replayed["error"]["p99"], replayed["correlation"]
+def _of_replay(replayed: Rung) -> str:
+    error, correlation = replayed.error["p99"] or 0.0, replayed.correlation or 0.0
     if abs(error) <= 0.05 and correlation >= 0.99:
         return (
             f"Queueing and its own service times explain this run: replayed, p99 is {error:+.1%} off (correlation"
@@ -245,14 +247,14 @@ def _of_replay(replayed: Mapping[str, Any]) -> str:
     )
 
 
-def _apart(replayed: Mapping[str, Any], redrawn: Mapping[str, Any]) -> float | None:
-    if not replayed["e2e_ms"] or not redrawn["e2e_ms"]:
+def _apart(replayed: Rung, redrawn: Rung) -> float | None:
+    if not replayed.e2e or not redrawn.e2e:
         return None
-    return float(redrawn["e2e_ms"]["p99"] / replayed["e2e_ms"]["p99"] - 1)
+    return redrawn.e2e["p99"] / replayed.e2e["p99"] - 1
 
 
 def _rung(model: str, kind: str, levels: Mapping[str, float] | None) -> dict[str, Any]:
-    return {"model": model, "kind": kind, "e2e_ms": dict(levels) if levels else None}
+    return {"model": model, "kind": kind, "e2e": dict(levels) if levels else None}
 
 
 def _levels(latency_ns: Ints) -> dict[str, float]:

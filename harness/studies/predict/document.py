@@ -7,10 +7,11 @@ there is no latency, and some closed forms give a mean alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from harness.documents import Document, key
 from harness.studies.predict.stage import OneStage
+from harness.summary import Rung
 
 Latencies = Mapping[str, float | None]
 """Statistic -> ms."""
@@ -140,3 +141,22 @@ class WhatIfResult(Document):
     """By statistic: relative change and its interval. Both pipelines met the same arrivals and draws."""
     varied: Annotated[VariedForecasts | None, key("sweep")] = None
     warnings: tuple[str, ...]
+
+
+class RunLadder(Document):
+    """What `harness crosscheck RUN` finds."""
+
+    kind: Literal["ladder"]
+    """The kind of document."""
+    run: str
+    """The run's folder."""
+    measured_ms: Mapping[str, float] | None
+    """p50, p90 and p99 as measured; None where nothing completed."""
+    rungs: tuple[Rung, ...]
+    """The models, each of which knows more about the run than the one before."""
+    meaning: tuple[str, ...]
+    """What their differences say, in sentences."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, a rung without the keys that do not concern it."""
+        return self.model_dump(by_alias=True, exclude_unset=True)

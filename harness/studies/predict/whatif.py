@@ -165,7 +165,7 @@ class _Question:
             return None
         found = self.limit.throughput_rps
         if self.plan.load.utilisation is not None and self._source is not None:
-            then = self._source.run.summary["load"].get("calibrated_capacity_rps")
+            then = self._source.run.summary.load.calibrated_capacity_rps
             if then:
                 before = of_plan(self._source.plan, self._source.calibration.overheads)
                 services = StageServices(self._source.plan, self._source.calibration, frozenset(before.layout.names))
@@ -198,7 +198,7 @@ class _Question:
                 f"{self.rate_rps:.3g}/s is far above the {before:.3g}/s of the calibrated run:"
                 " service times may grow with the load"
             )
-        cores = source.run.summary.get("system", {}).get("cores")
+        cores = source.run.summary.system.cores
         computing = [s for s in self.plan.stages if s.options.computes]
         threads = sum(s.workers * s.options.threads for s in computing)
         busy = sum(predicted.stages[s.name].utilisation * s.workers * s.options.threads for s in computing)
@@ -223,8 +223,8 @@ def _measured(base: _Question, source: Source | None) -> MeasuredRun | None:
     """What the run itself measured, where the baseline is that run."""
     if source is None or base.rate_rps is None or base.plan.scenario.stages != source.plan.scenario.stages:
         return None
-    nominal = source.run.summary["load"].get("nominal_rps")
+    nominal = source.run.summary.load.nominal_rps
     if not nominal or abs(nominal / base.rate_rps - 1) > 0.01:
         return None
-    e2e = source.run.summary["e2e_ms"]
-    return MeasuredRun(e2e_ms={key: e2e[key] for key in KEYS}, p99_ci=e2e["p99_ci"])
+    e2e = source.run.summary.e2e
+    return MeasuredRun(e2e_ms={key: e2e[key] for key in KEYS}, p99_ci=e2e.p99_interval)

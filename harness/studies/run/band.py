@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import Literal
 
-from harness.stats.attribution import attribute_blocks, parse_band
+from harness.documents import Document
+from harness.stats.attribution import Attribution, attribute_blocks, parse_band
 from harness.stats.budget import splits
 from harness.stats.passes import Latencies
 from harness.store import SavedRun
 
 
-def of_run(run: SavedRun, text: str) -> dict[str, Any]:
-    """The attribution of a band of a run's completed requests; None in place of its figures where there are none.
+class BandResult(Document):
+    """Where the time of some requests of a run went."""
+
+    kind: Literal["band"]
+    """The kind of document."""
+    run: str
+    """The run's folder."""
+    band: str
+    """The band of e2e latency, as given."""
+    completed: int
+    """Completed requests of the run."""
+    attribution: Attribution | None
+    """Where the time of those in the band went; None where there are none."""
+
+
+def of_run(run: SavedRun, text: str) -> BandResult:
+    """The attribution of a band of a run's completed requests.
 
     text: as `harness.stats.attribution.parse_band` has it. Raises UsageError.
     """
@@ -22,10 +37,4 @@ def of_run(run: SavedRun, text: str) -> dict[str, Any]:
     found = attribute_blocks(
         lambda: (split for _, _, split in splits(records)), len(latencies), latencies.ranked, *edges
     )
-    return {
-        "kind": "band",
-        "run": str(run.path),
-        "band": text,
-        "completed": len(latencies),
-        "attribution": None if found is None else asdict(found),
-    }
+    return BandResult(kind="band", run=str(run.path), band=text, completed=len(latencies), attribution=found)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import resource
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +18,13 @@ from harness.executors.progress import Observer, Progress
 from harness.executors.session import execute
 from harness.interruption import held
 from harness.plan import Plan
-from harness.stats.little import in_flight
 from harness.stats.summary import summarise_run
 from harness.store import SavedRun, to_json
 from harness.studies.predict.crosscheck import ladder, meaning
+from harness.studies.run.facts import facts_of
 from harness.studies.run.libraries import room_for_the_end
 from harness.studies.run.recording import UnfinishedRecords
+from harness.summary import SUMMARY, ModelLadder, Summary
 from harness.units import format_rate
 
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class Measured:
     """
 
     execution: Execution
-    summary: dict[str, Any] | None
+    summary: Summary | None
     saved: SavedRun | None
     save_error: SaveError | None = None
     summary_error: RunFailed | None = None
@@ -78,7 +78,7 @@ def measure(plan: Plan, given: str, out: Path, observe: Observer = lambda progre
             saved, unsaved = None, error
         summary, failed = description.summary, description.error
         if summary is not None and saved is not None:
-            summary = {**summary, "saved": str(saved.path)}
+            summary = summary.model_copy(update={"saved": str(saved.path)})
         if failed is not None and saved is not None:
             failed.where = str(saved.path)
             failed.hint = f"The records are saved there, whole. {saved.path / store.FAILURE} holds the traceback."
@@ -106,7 +106,7 @@ class _Description:
         run = self._execution
         store.write_raw(folder, run.plan.scenario.name, run.started_at, run.records, self._texts, self._unfinished.path)
         if self.summary is not None:
-            store.write_text(folder / store.SUMMARY, to_json(self.summary) + "\n")
+            store.write_summary(folder, self.summary)
         if self._tracebacks:
             store.write_text(folder / store.FAILURE, "\n".join(self._tracebacks) + "\n")
 
@@ -124,16 +124,16 @@ class _Description:
         return {name: text for name, text in texts.items() if text is not None}
 
     @cached_property
-    def summary(self) -> dict[str, Any] | None:
+    def summary(self) -> Summary | None:
         """None where it cannot be computed."""
         return self._computed(self._summary)
 
-    def _summary(self) -> dict[str, Any]:
+    def _summary(self) -> Summary:
         run = self._execution
-        summary = summarise_run(run.plan, run.records, facts(run, self._environment))
-        summary["model"] = _model(run, summary)
-        found: dict[str, Any] = json.loads(to_json(summary))  # what is not JSON is found here
-        return found
+        summary = summarise_run(run.plan, run.records, facts_of(run, self._environment))
+        summary = summary.model_copy(update={"model": _model(run, summary)})
+        # As it will be read: what is not JSON, or would be refused, is found here.
+        return SUMMARY.parse(json.loads(to_json(summary)), store.SUMMARY_FILE)
 
     def _computed(self, compute: Callable[[], Result]) -> Result | None:
         try:
@@ -144,81 +144,15 @@ class _Description:
             return None
 
 
-def facts(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the summary that no record holds: how the run ended, what it used, on what machine."""
-    plan = execution.plan
-    startup: dict[str, dict[str, float]] = {}
-    for worker in execution.workers:
-        for part, seconds in worker.startup_s.items():
-            stage = startup.setdefault(worker.stage, {})
-            stage[part] = max(stage.get(part, 0.0), seconds)
-    counted = in_flight(*execution.counted, execution.records)
-    processes = len([w for w in execution.workers if w.last is not None])
-    threads = max((s.options.threads for s in plan.stages), default=1)
-    return {
-        "started_at": execution.started_at,
-        "status": execution.status,
-        "scheduled": execution.scheduled,
-        "error": str(execution.error) if execution.error else None,
-        "load": {
-            "arrivals": plan.load.arrivals,
-            "nominal_rps": execution.offered_rps,
-            "calibrated_capacity_rps": execution.saturated_rps,
-            "concurrency": getattr(plan.load, "concurrency", None),
-        },
-        "startup_s": startup,
-        "in_flight": None if counted is None else asdict(counted),
-        "effective": {w.name: dict(w.effective) for w in execution.workers if w.effective},
-        "memory": _memory(execution),
-        "context_switches": {
-            w.name: {"voluntary": w.last.voluntary_switches, "involuntary": w.last.involuntary_switches}
-            for w in execution.workers
-            if w.last is not None
-        },
-        "cpu_wait_s": {
-            w.name: w.last.cpu_wait_s - w.first.cpu_wait_s
-            for w in execution.workers
-            if w.first and w.last and w.first.cpu_wait_s is not None and w.last.cpu_wait_s is not None
-        },
-        "system": {
-            "cpu": environment["cpu"]["model"],
-            "cores": environment["cpu"]["usable_cores"],
-            "python": environment["python"]["version"],
-            "libraries": environment["libraries"],
-            "git": environment["git"],
-            "during_run": dict(execution.host),
-            "warnings": [
-                asdict(w)
-                for w in host.warnings(dict(environment), processes=processes, threads=threads)
-                if w.level != "ok"
-            ],
-        },
-    }
-
-
-def _model(execution: Execution, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _model(execution: Execution, summary: Summary) -> ModelLadder:
     """What theory and the twin make of the run; nothing for a run that did not end or has no steady state."""
-    state = summary["steady_state"]
-    if execution.status != "completed" or state is None or state["verdict"] == "saturated":
-        return {}
+    if execution.status != "completed" or summary.steady_state is None or summary.saturated:
+        return ModelLadder()
     try:
         rungs = ladder(execution.plan, execution.records)
-        return {"rungs": rungs, "meaning": meaning(execution.plan, execution.records, rungs)}
+        return ModelLadder(rungs=rungs, meaning=meaning(execution.plan, execution.records, rungs))
     except Exception as error:  # a model that fails must not cost the measurement, which is not saved yet
-        return {"error": f"{type(error).__name__}: {error}"}
-
-
-def _memory(execution: Execution) -> dict[str, Any]:
-    """Sizes in MB of 10**6 bytes. Resident memory counts shared slots and records in every process that maps them."""
-    used = [w for w in execution.workers if w.first is not None and w.last is not None]
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    here = {} if any(w.name == "harness" for w in used) else {"harness": own}
-    return {
-        "peak_rss_mb": {**here, **{w.name: w.last.peak_rss_mb for w in used if w.last}},
-        "first_rss_mb": {w.name: w.first.rss_mb for w in used if w.first},
-        "last_rss_mb": {w.name: w.last.rss_mb for w in used if w.last},
-        "shared_mb": {w.name: w.last.shmem_mb for w in used if w.last},
-    }
+        return ModelLadder(error=f"{type(error).__name__}: {error}")
 
 
 def resolved(plan: Plan, execution: Execution) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from harness.studies.sweep.document import VariantLatency, VariantResult, Verdic
 from harness.studies.sweep.folder import Entry, SweepFolder
 from harness.studies.sweep.spec import Spec
 from harness.studies.sweep.trials import Value
+from harness.summary import Summary
 
 LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 CONFIDENCE = 0.95
@@ -32,7 +33,7 @@ ENOUGH_REPEATS = 3
 class Repeat:
     """One completed run of a variant. latency_ns: e2e, of its measured requests in the order of arrival."""
 
-    summary: Mapping[str, Any]
+    summary: Summary
     latency_ns: Ints
     completed_ns: Ints
 
@@ -45,11 +46,10 @@ class Repeat:
     @property
     def verdict(self) -> Verdict:
         """steady, drifting or saturated; closed for a closed load; unknown where too few requests tell."""
-        if self.summary["load"]["arrivals"] == "closed":
+        if self.summary.load.arrivals == "closed":
             return "closed"
-        state = self.summary["steady_state"]
-        found: Verdict = state["verdict"] if state else "unknown"
-        return found
+        state = self.summary.steady_state
+        return state.verdict if state else "unknown"
 
     @property
     def carried_rps(self) -> float:
@@ -57,11 +57,11 @@ class Repeat:
 
         Dividing by the time until the last completion would charge the variant with the latency of that one request.
         """
-        counts = self.summary["requests"]
-        if self.verdict in ("steady", "drifting") and self.summary["offered_rps"]:
-            return float(self.summary["offered_rps"] * counts["completed"] / counts["issued"])
-        state = self.summary["steady_state"]
-        return float((state and state["capacity_rps"]) or self.summary["throughput_rps"] or 0.0)
+        counts, offered_rps = self.summary.requests, self.summary.offered_rps
+        if self.verdict in ("steady", "drifting") and offered_rps:
+            return offered_rps * counts.completed / counts.issued
+        state = self.summary.steady_state
+        return (state and state.capacity_rps) or self.summary.throughput_rps or 0.0
 
 
 def of_variants(folder: SweepFolder, spec: Spec, entries: Sequence[Entry]) -> list[VariantResult]:
@@ -96,24 +96,24 @@ def measured(
     worst: tuple[Verdict, ...] = ("saturated", "unknown", "drifting")
     verdict = next((v for v in worst if v in verdicts), verdicts[0])
     summaries = [repeat.summary for repeat in repeats]
-    busiest = summaries[0]["bottleneck"]
-    stages = [summary["stages"][busiest] for summary in summaries if busiest in summary["stages"]]
+    busiest = summaries[0].bottleneck
+    stages = [summary.stages[busiest] for summary in summaries if busiest in summary.stages]
     return VariantResult(
         number=number,
         values=values,
         completed_runs=len(repeats),
         reason=reason,
         verdict=verdict,
-        offered_rps=_mean([summary["offered_rps"] for summary in summaries]),
+        offered_rps=_mean([summary.offered_rps for summary in summaries]),
         throughput_rps=_mean([repeat.carried_rps for repeat in repeats]),
         throughput_interval=_rate_interval(repeats) if verdict in ("saturated", "closed") else None,
         e2e_ms=VariantLatency() if verdict == "saturated" else latency(repeats),
         busiest=busiest,
-        utilisation=_mean([stage["utilisation"] for stage in stages]),
-        batch_size=_mean([stage["batch_size"]["mean"] for stage in stages]),
-        dropped=_mean([s["requests"]["dropped"] / max(s["requests"]["issued"], 1) for s in summaries]),
-        slo_met=all(row["met"] for s in summaries for row in s["slo"]) if summaries[0]["slo"] else None,
-        validity=max((s["validity"] for s in summaries), key=("ok", "warning", "invalid").index),
+        utilisation=_mean([stage.utilisation for stage in stages]),
+        batch_size=_mean([stage.batch_size.mean for stage in stages]),
+        dropped=_mean([s.requests.dropped / max(s.requests.issued, 1) for s in summaries]),
+        slo_met=all(row.met for s in summaries for row in s.slo) if summaries[0].slo else None,
+        validity=max((s.validity for s in summaries), key=("ok", "warning", "invalid").index),
     )
 
 

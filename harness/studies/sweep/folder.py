@@ -201,7 +201,7 @@ def _write(path: Path, document: Document) -> None:
 
 def _completed(run: SavedRun) -> bool:
     try:
-        return bool(run.summary["status"] == "completed")
+        return run.summary.status == "completed"
     except UsageError:  # it has no summary
         return False
 

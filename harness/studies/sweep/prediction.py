@@ -109,7 +109,7 @@ def _predicted(variant: _Variant, sources: Sequence[Source]) -> WhatIfResult:
     """At the rate that was offered to the variant; where it never ran, at the rate of its scenario."""
     if not sources:
         raise UsageError("none of them has completed")
-    nominal = [run.summary["load"].get("nominal_rps") for run in variant.runs]
+    nominal = [run.summary.load.nominal_rps or 0.0 for run in variant.runs]
     scenario = variant.scenario
     if nominal and all(nominal) and not isinstance(variant.plan.load, Closed):
         scenario = with_overrides(scenario, [f"load.rate={format_rate(sum(nominal) / len(nominal))}"])

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness.errors import ScenarioError
 from harness.executors.progress import Observer
@@ -17,6 +17,7 @@ from harness.studies.run.measure import measure
 from harness.studies.sweep.folder import Entry, SweepFolder
 from harness.studies.sweep.spec import Spec, plan_of
 from harness.studies.sweep.trials import Trial, Value
+from harness.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Watcher(Protocol):
     def begins(self, position: Position) -> contextlib.AbstractContextManager[Observer]:
         """A trial begins; the observer watches it."""
 
-    def ended(self, entry: Entry, summary: Mapping[str, Any] | None) -> None:
+    def ended(self, entry: Entry, summary: Summary | None) -> None:
         """A trial has ended. summary: of its run, where there is one."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import SaveError
@@ -12,11 +12,8 @@ from harness.studies.sweep.figures import LEVELS
 from harness.studies.sweep.folder import Index, SweepFolder, replace
 from harness.studies.sweep.spec import Spec
 from harness.studies.sweep.trials import Trial, Value
+from harness.summary import Summary
 from harness.text import printable
-
-STAGE_FIGURES = (
-    ("utilisation",), ("service_ms", "p50"), ("service_ms", "p99"), ("queue_wait_ms", "p99"), ("batch_size", "mean"),
-)  # fmt: skip
 
 
 def rows(folder: SweepFolder, spec: Spec, index: Index, twin: TwinResult | None = None) -> list[Row]:
@@ -63,28 +60,34 @@ def _shown(value: Value | bool | None) -> Value | bool | None:
     return printable(value) if isinstance(value, str) else value
 
 
-def _measured(summary: Mapping[str, Any]) -> Row:
-    state, e2e = summary["steady_state"], summary["e2e_ms"]
-    verdict = state["verdict"] if state else None
+def _measured(summary: Summary) -> Row:
+    state, e2e, counts = summary.steady_state, summary.e2e, summary.requests
+    verdict = state.verdict if state else None
     figures: dict[str, Any] = {
-        "started_at": summary["started_at"],
-        "validity": summary["validity"],
+        "started_at": summary.started_at,
+        "validity": summary.validity,
         "verdict": verdict,
-        "slo_met": all(row["met"] for row in summary["slo"]) if summary["slo"] else None,
-        **{f"requests.{key}": summary["requests"][key] for key in ("issued", "completed", "failed", "dropped")},
-        "offered_rps": summary["offered_rps"],
-        "throughput_rps": summary["throughput_rps"],
-        "capacity_rps": state["capacity_rps"] if state else None,
+        "slo_met": all(row.met for row in summary.slo) if summary.slo else None,
+        "requests.issued": counts.issued,
+        "requests.completed": counts.completed,
+        "requests.failed": counts.failed,
+        "requests.dropped": counts.dropped,
+        "offered_rps": summary.offered_rps,
+        "throughput_rps": summary.throughput_rps,
+        "capacity_rps": state.capacity_rps if state else None,
         **{f"e2e_ms.{key}": e2e[key] for key in LEVELS},
-        "e2e_ms.p99_lo": e2e["p99_ci"][0],
-        "e2e_ms.p99_hi": e2e["p99_ci"][1],
-        "bottleneck": summary["bottleneck"],
+        "e2e_ms.p99_lo": e2e.p99_interval[0],
+        "e2e_ms.p99_hi": e2e.p99_interval[1],
+        "bottleneck": summary.bottleneck,
     }
-    for name, stage in summary["stages"].items():
-        for path in STAGE_FIGURES:
-            value = stage[path[0]] if len(path) == 1 else stage[path[0]][path[1]]
-            waits = path[0] == "queue_wait_ms" and verdict == "saturated"
-            figures[f"stages.{name}.{'.'.join(path)}"] = None if waits else value
+    for name, stage in summary.stages.items():
+        figures |= {
+            f"stages.{name}.utilisation": stage.utilisation,
+            f"stages.{name}.service_ms.p50": stage.service.p50,
+            f"stages.{name}.service_ms.p99": stage.service.p99,
+            f"stages.{name}.queue_wait_ms.p99": None if summary.saturated else stage.queue_wait.p99,
+            f"stages.{name}.batch_size.mean": stage.batch_size.mean,
+        }
     return figures
 
 

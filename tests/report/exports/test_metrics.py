@@ -9,14 +9,15 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import summary
 from harness.commands import cli
 from harness.errors import SaveError, UsageError
 from harness.report.exports import metrics
-from tests.test_store import NOTHING, SUMMARY, save
+from tests.test_store import DOCUMENT, NOTHING, SUMMARY, save
 
 FIGURES = {**NOTHING, "p50": 1.25, "p99": 123.4, "p99_ci": [None, None]}
-FULL = {
-    **SUMMARY,
+FULL = summary.SUMMARY.parse({
+    **DOCUMENT,
     "throughput_rps": 39.876,
     "e2e_ms": FIGURES,
     "effective": {"inference-0": {"device": "cuda:0"}},
@@ -28,7 +29,7 @@ FULL = {
     },
     "system": {"during_run": {}, "cpu": "A | B CPU", "cores": 2.0, "python": "3.11.9",
                "libraries": {"torch": "2.5.0"}, "git": {"commit": "0123456789abcdef", "dirty": True}},
-}  # fmt: skip
+}, "summary.json")  # fmt: skip
 
 
 def cells(table: str) -> list[dict[str, str]]:
@@ -73,7 +74,7 @@ def test_updating_again_changes_nothing(tmp_path):
 def test_a_run_has_one_row_the_newest(tmp_path):
     file = tmp_path / "metrics.md"
     metrics.update(file, [metrics.row("a", FULL), metrics.row("b", FULL)])
-    metrics.update(file, [metrics.row("a", {**FULL, "name": "renamed"})])
+    metrics.update(file, [metrics.row("a", FULL.model_copy(update={"name": "renamed"}))])
     found = [(row["run"], row["scenario"]) for row in cells(file.read_text())]
     assert found == [("a", "renamed, asyncio"), ("b", "x, asyncio")]
 

@@ -28,7 +28,9 @@ from harness.records import Ints, Outcome, Phase, RunRecords
 from harness.report.exports.prometheus import EDGES_NS, Metrics, endpoint
 from harness.stats.budget import budget
 from harness.stats.summary import summarise_run
+from harness.summary import SUMMARY
 from tests.command import harness
+from tests.facts import facts
 from tests.pipelines import plan
 from tests.properties import some
 
@@ -91,23 +93,23 @@ def run_and_scrapes(request, tmp_path_factory):
     finally:
         child.kill()
     assert child.returncode == 0, err
-    return json.loads(out), scrapes
+    return SUMMARY.parse(json.loads(out), "standard output"), scrapes
 
 
 def test_the_last_scrape_is_the_summary(run_and_scrapes):
     summary, scrapes = run_and_scrapes
-    last, counts = scrapes[-1], summary["requests"]
-    assert last["harness_requests_issued_total", ()] == counts["issued"] == 400
-    assert outcomes(last) == {key: counts[key] for key in ("completed", "failed", "dropped")}
-    assert last["harness_e2e_latency_seconds_count", ()] == counts["completed"]
-    mean_s = last["harness_e2e_latency_seconds_sum", ()] / counts["completed"]
-    assert mean_s == pytest.approx(summary["e2e_ms"]["mean"] / 1e3, rel=1e-6)
-    for stage, figures in summary["stages"].items():
+    last, counts = scrapes[-1], summary.requests
+    assert last["harness_requests_issued_total", ()] == counts.issued == 400
+    assert outcomes(last) == {key: getattr(counts, key) for key in ("completed", "failed", "dropped")}
+    assert last["harness_e2e_latency_seconds_count", ()] == counts.completed
+    mean_s = last["harness_e2e_latency_seconds_sum", ()] / counts.completed
+    assert mean_s == pytest.approx(summary.e2e.mean / 1e3, rel=1e-6)
+    for stage, figures in summary.stages.items():
         for component in ("service", "queue_wait", "batch_wait", "blocked"):
             labels = (("component", component), ("stage", stage))
             mean_s = last["harness_stage_seconds_sum", labels] / last["harness_stage_seconds_count", labels]
-            assert mean_s == pytest.approx(figures[f"{component}_ms"]["mean"] / 1e3, rel=1e-6)
-        assert last["harness_queue_capacity", (("stage", stage),)] == figures["capacity"]
+            assert mean_s == pytest.approx(getattr(figures, component).mean / 1e3, rel=1e-6)
+        assert last["harness_queue_capacity", (("stage", stage),)] == figures.capacity
     assert last["harness_phase", (("phase", "ended"),)] == 1
 
 
@@ -211,8 +213,8 @@ def test_blocked_is_the_summary_s_where_a_backlog_waits_for_the_first_stage(exec
     execution = execute(p, metrics.tee(scrape_now), observe_every_s=0.02)
     sums.append(blocked_s(metrics))
     metrics.finish(execution.records)
-    final, summary = blocked_s(metrics), summarise_run(p, execution.records, {"status": "completed"})
-    assert final == pytest.approx(summary["stages"]["s0"]["blocked_ms"]["mean"] * 40 / 1e3, rel=1e-6)
+    final, summary = blocked_s(metrics), summarise_run(p, execution.records, facts(p))
+    assert final == pytest.approx(summary.stages["s0"].blocked.mean * 40 / 1e3, rel=1e-6)
     assert final > 4, "they waited for some 0.15 s each"
     assert sums == sorted(sums)
     assert len(set(sums)) > 3, "seen under way"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import re
 
@@ -14,9 +13,11 @@ from harness import host
 from harness.executors.progress import Progress
 from harness.plan import resolve
 from harness.records import Outcome
+from harness.report.figures import WIDEST, ms
 from harness.report.live import run as live
 from harness.report.screens import run as terminal
 from harness.studies.run.measure import measure
+from tests.facts import changed
 from tests.pipelines import scenario
 
 LOST = {
@@ -66,7 +67,7 @@ def section(text: str, heading: str) -> list[str]:
 def test_the_screen_fits_its_width_and_no_number_is_cut(measured, name, width):
     text = screen(measured[name], width)
     body = [line.rstrip() for line in text.splitlines() if not line.startswith("Saved in")]
-    assert max(map(len, body)) <= min(width, terminal.WIDEST)
+    assert max(map(len, body)) <= min(width, WIDEST)
     assert len(body) - len(section(text, "Validity")) <= 54  # how much it warns of depends on the machine
     assert "…" not in re.sub(r"\d … \d", "", text)  # rich cuts with an ellipsis
     assert "\x1b" not in text
@@ -77,12 +78,12 @@ def test_the_screen_answers_what_it_is_for(measured):
     text = screen(summary)
     title = text.splitlines()[0]
     assert title.startswith("test  asyncio, ")
-    assert terminal.LEVEL_WORDS[summary["validity"]] in title
+    assert terminal.LEVEL_WORDS[summary.validity] in title
     for word in ("p50", "p90", "p95", "p99", "95 % interval", "p99.9", "min", "max"):
         assert word in text
     for row in ("e2e latency, from due", "response, from issued", "Load", "Requests", "Memory peak", "What it says"):
         assert row in text
-    assert f"Saved in {summary['saved']}" in text
+    assert f"Saved in {summary.saved}" in text
     assert "p99 is likelier too low than too high" in " ".join(text.split())
 
 
@@ -90,10 +91,10 @@ def test_the_headline_shows_the_summary_s_figures(measured):
     summary = measured["steady"]
     row = next(line for line in screen(summary).splitlines() if line.startswith("e2e latency"))
     shown = row.removeprefix("e2e latency, from due").replace("too few requests", "").split()
-    e2e = summary["e2e_ms"]
-    expected = [terminal.ms(e2e[key]) for key in ("p50", "p90", "p95", "p99")]
+    e2e = summary.e2e
+    expected = [ms(e2e[key]) for key in ("p50", "p90", "p95", "p99")]
     assert shown[:4] == expected
-    assert shown[-3:] == [terminal.ms(e2e[key]) for key in ("p999", "min", "max")]
+    assert shown[-3:] == [ms(e2e[key]) for key in ("p999", "min", "max")]
 
 
 def test_the_budget_has_a_line_for_each_component_of_each_stage(measured):
@@ -102,7 +103,7 @@ def test_the_budget_has_a_line_for_each_component_of_each_stage(measured):
     assert [c[1] for c in components if c] == [
         "lateness", "queue wait", "batch wait", "blocked", "service", "queue wait", "blocked", "service",
     ]  # fmt: skip
-    busy = measured["steady"]["stages"]["server"]["utilisation"]
+    busy = measured["steady"].stages["server"].utilisation
     assert any(f"{busy:.0%} busy" in line for line in lines)
     assert any("batch 1." in line or "batch 2." in line for line in lines)
 
@@ -110,34 +111,32 @@ def test_the_budget_has_a_line_for_each_component_of_each_stage(measured):
 def test_the_budget_s_lateness_is_the_producer_s_own(measured):
     """What held it up stands at the first stage; a run of an earlier version has the one figure only."""
     own = dict.fromkeys(("p50", "p90", "p99"), 0.125)
-    summary = {**measured["steady"], "producer_own_lateness_ms": own}
+    summary = changed(measured["steady"], lambda s: s["producer_own_lateness_ms"].update(own))
     assert section(screen(summary), "Latency budget")[1].split()[2:5] == ["0.125"] * 3
-    del summary["producer_own_lateness_ms"]
-    late = summary["producer_lateness_ms"]
-    shown = section(screen(summary), "Latency budget")[1].split()[2:5]
-    assert shown == [terminal.ms(late[key]) for key in ("p50", "p90", "p99")]
+    older = changed(summary, lambda s: s.pop("producer_own_lateness_ms"))
+    shown = section(screen(older), "Latency budget")[1].split()[2:5]
+    assert shown == [ms(older.producer_lateness[key]) for key in ("p50", "p90", "p99")]
 
 
 def test_the_largest_share_of_the_tail_has_the_longest_bar(measured):
     summary = measured["steady"]
     lines = section(screen(summary), "Latency budget")
     longest = max(lines, key=lambda line: line.count("█"))
-    largest = max(summary["tail"]["shares"], key=summary["tail"]["shares"].get)
+    largest = max(summary.tail.shares, key=summary.tail.shares.get)
     assert largest.rpartition(".")[2].replace("_", " ") in longest
-    assert f"{summary['tail']['shares'][largest]:.0%}" in longest
+    assert f"{summary.tail.shares[largest]:.0%}" in longest
 
 
 def test_shares_of_the_tail_say_on_how_many_clusters_they_rest(measured):
-    summary = copy.deepcopy(measured["steady"])
-    tail = summary["tail"]
-    tail |= {"count": 5, "clusters": 2, "share_ranges": dict.fromkeys(tail["shares"], (0.41, 0.83))}
+    ranges = dict.fromkeys(measured["steady"].tail.shares, (0.41, 0.83))
+    summary = changed(measured["steady"], lambda s: s["tail"].update(count=5, clusters=2, share_ranges=ranges))
     heading = next(line for line in screen(summary).splitlines() if line.startswith("Latency budget"))
     assert heading.rstrip().endswith("slowest 1 %: 5 requests in 2 clusters; lo-hi: without any one")
     assert any(line.rstrip().endswith("41-83%") for line in section(screen(summary), heading.rstrip()))
-    tail |= {"clusters": 1, "share_ranges": None}
-    assert "5 requests in 1 cluster\n" in re.sub(r" +\n", "\n", screen(summary))
-    del tail["clusters"], tail["share_ranges"]  # as earlier versions saved it
-    assert section(screen(summary), "Latency budget")
+    one = changed(summary, lambda s: s["tail"].update(clusters=1, share_ranges=None))
+    assert "5 requests in 1 cluster\n" in re.sub(r" +\n", "\n", screen(one))
+    older = changed(summary, lambda s: [s["tail"].pop(key) for key in ("clusters", "share_ranges")])
+    assert section(screen(older), "Latency budget")
 
 
 def test_offered_and_completed_rates_stand_side_by_side(measured):
@@ -161,18 +160,19 @@ def test_limits_are_shown_with_what_was_measured(measured):
 
 
 def test_a_limit_that_lost_requests_miss_says_so(measured):
-    summary = {**measured["steady"], "slo": [LOST]}
+    summary = changed(measured["steady"], lambda s: s.update(slo=[LOST]))
     text = " ".join(" ".join(section(screen(summary), "SLO")).split())
     assert (
         text == "✗ p99 infinite, limit 1,000 ms; 3 % of the requests were lost (dropped) and count as infinitely late"
     )
-    summary["slo"] = [{"limit": "p99", "limit_ms": 1000.0, "measured_ms": 20.0, "met": True}]  # of an earlier version
-    assert section(screen(summary), "SLO") == ["✓ p99 20.0 ms, limit 1,000 ms"]
+    row = {"limit": "p99", "limit_ms": 1000.0, "measured_ms": 20.0, "met": True}  # of an earlier version
+    older = changed(measured["steady"], lambda s: s.update(slo=[row]))
+    assert section(screen(older), "SLO") == ["✓ p99 20.0 ms, limit 1,000 ms"]
 
 
 def test_a_saturated_run_shows_no_p99_and_no_wait(measured):
     summary = measured["saturated"]
-    assert summary["steady_state"]["verdict"] == "saturated"
+    assert summary.steady_state.verdict == "saturated"
     text = screen(summary)
     row = next(line for line in text.splitlines() if line.startswith("e2e latency"))
     assert row.split("due")[1].split()[:4] == ["-"] * 4
@@ -195,17 +195,18 @@ def test_colour_adds_nothing_but_colour(measured):
 
 
 def test_a_run_in_which_nothing_completed_has_no_figures_but_its_reason(measured):
-    summary = copy.deepcopy(measured["closed"])
-    summary["requests"]["completed"] = 0
-    summary |= {"status": "failed", "error": "stages.server: worker 0 was killed by SIGKILL"}
-    text = screen(summary)
+    def change(summary):
+        summary["requests"]["completed"] = 0
+        summary |= {"status": "failed", "error": "stages.server: worker 0 was killed by SIGKILL"}
+
+    text = screen(changed(measured["closed"], change))
     assert "failed: stages.server: worker 0 was killed by SIGKILL" in text
     assert "Latency budget" not in text
 
 
 def test_failed_requests_are_counted_by_reason(measured):
-    summary = copy.deepcopy(measured["closed"])
-    summary["failures"] = {f"image-{i}.jpg: cut off": i for i in range(1, 9)}
+    failures = {f"image-{i}.jpg: cut off": i for i in range(1, 9)}
+    summary = changed(measured["closed"], lambda s: s.update(failures=failures))
     lines = section(screen(summary), "Failed requests")
     assert lines[0].split()[1:] == ["8", "image-8.jpg:", "cut", "off"]
     assert lines[-1].strip() == "and 3 more reasons"
@@ -217,46 +218,24 @@ def test_failed_requests_are_counted_by_reason(measured):
      (9.996, "10.0"), (99.96, "100"), (123.4, "123"), (12345.6, "12,346"), (-0.2, "-0.200")],
 )  # fmt: skip
 def test_milliseconds_have_three_digits(value, shown):
-    assert terminal.ms(value) == shown
+    assert ms(value) == shown
 
 
 @pytest.mark.parametrize("width", [30, 40, 60])
 def test_a_narrow_screen_keeps_p50_and_p99_whole(measured, width):
     head, e2e, *_ = section("head\n" + screen(measured["steady"], width).split("\n\n", 1)[1], "head")
-    figures = measured["steady"]["e2e_ms"]
+    figures = measured["steady"].e2e
     assert head.split()[0] == "ms" and {"p50", "p99"} <= set(head.split())
     assert "interval" not in head and "min" not in head.split()
-    assert {terminal.ms(figures["p50"]), terminal.ms(figures["p99"])} <= set(e2e.split())
+    assert {ms(figures["p50"]), ms(figures["p99"])} <= set(e2e.split())
     assert max(len(head), len(e2e)) <= width
 
 
 def test_an_error_of_many_lines_is_one_line_on_the_screen(measured):
-    summary = copy.deepcopy(measured["steady"])
-    summary |= {"error": "stages.server: ValueError: first\nfollowing", "failures": {"third\nfourth": 1}}
-    text = screen(summary, 100)
+    wordy = {"error": "stages.server: ValueError: first\nfollowing", "failures": {"third\nfourth": 1}}
+    text = screen(changed(measured["steady"], lambda s: s.update(wordy)), 100)
     assert "failed: stages.server: ValueError: first" in text and "third" in text
     assert "following" not in text and "fourth" not in text
-
-
-# harness runs
-
-
-@pytest.mark.parametrize(
-    ("width", "more"), [(80, []), (110, ["1,234/s", "12,000 … 13,000"]), (140, ["20260101T102030-abcde0"])]
-)
-def test_the_list_of_runs_has_one_line_a_run_and_more_columns_where_there_is_room(width, more):
-    row = {
-        "name": "resnet18_cpu", "started_at": "2026-01-01T10:20:30+00:00", "status": "interrupted", "completed": 12345,
-        "throughput_rps": 1234.4, "p50_ms": 1234.4, "p99_ms": 12345.0, "p99_ci": [12000.0, 13000.0],
-        "validity": "invalid",
-    }  # fmt: skip
-    out = io.StringIO()
-    rows = [(f"results/resnet18_cpu/20260101T102030-abcde{i}", row) for i in range(3)]
-    terminal.list_runs(Console(file=out, width=width, highlight=False), rows, "results")
-    lines = out.getvalue().splitlines()
-    assert [line.split()[0] for line in lines] == ["run", "last", "last~1", "last~2"]
-    for shown in ("resnet18_cpu", "2026-01-01 10:20", "12,345", "1,234", "✗ interrupted", *more):
-        assert shown in lines[1]
 
 
 # The live view

@@ -19,6 +19,7 @@ from harness.store import SavedRun
 from harness.studies.compare.saved import compare_runs, cut
 from harness.twin import Demand, Pipeline, Station, compiled
 from harness.twin.pipeline import START_NS
+from tests.facts import facts
 from tests.pipelines import plan
 
 MACHINE = {
@@ -49,7 +50,7 @@ def saved(root: Path, asked: Plan, service_seed: int = 1, **machine: Any) -> Sav
     mean_ns = float(asked.stages[0].options.mean)  # type: ignore[union-attr]
     draws = np.random.default_rng(service_seed).exponential(mean_ns, (len(due), 1)).astype(np.int64) + 1
     raw = compiled.simulate(Pipeline((Station("s0", capacity=4096),)), Demand((draws,), due))
-    summary = summarise_run(asked, raw, {**FACTS, "system": {**MACHINE, **machine}})
+    summary = summarise_run(asked, raw, facts(asked, system={**MACHINE, **machine}))
     return store.save(root, asked.scenario.name, summary, raw, {"resolved.yaml": scenario.dump(asked.scenario)})
 
 
@@ -127,7 +128,7 @@ def test_a_run_that_is_too_short_declines(tmp_path: Path) -> None:
 
 def test_an_invalid_run_is_told(tmp_path: Path) -> None:
     run = saved(tmp_path, planned())
-    file = run.path / store.SUMMARY
+    file = run.path / store.SUMMARY_FILE
     summary = json.loads(file.read_text(encoding="utf-8"))
     summary["checks"].append({"name": "conservation", "level": "invalid", "message": "3 lost"})
     file.write_text(json.dumps(summary), encoding="utf-8")
@@ -155,7 +156,7 @@ def test_a_band_of_a_saved_run_is_shown(tmp_path: Path) -> None:
     assert sum(told["attribution"]["shares"].values()) == pytest.approx(1)
     # By the summary's own reckoning for the slowest 1 %.
     slowest = json.loads(invoke("show", run, "--band", "p99..", "--json").stdout)["attribution"]
-    assert slowest["shares"] == SavedRun(Path(run)).summary["tail"]["shares"]
+    assert slowest["shares"] == SavedRun(Path(run)).summary.tail.shares
     assert "541 of 6,000 requests" in invoke("show", run, "--band", "p90..p99").output
     with pytest.raises(UsageError, match="two quantiles or latencies"):
         invoke("show", run, "--band", "p99")

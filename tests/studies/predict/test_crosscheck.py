@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from harness.records import RunRecords
 from harness.report.screens import crosscheck
 from harness.report.screens import ladder as report
 from harness.studies.predict.crosscheck import bottleneck, ladder, lag_one, meaning
+from harness.studies.predict.document import RunLadder
+from harness.summary import Rung
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.pipeline import START_NS
 from tests.pipelines import plan
@@ -31,17 +34,17 @@ def one(**options: object) -> dict:
     return {"delay": {"name": "server", "capacity": 16384, **options}}
 
 
-def errors(rungs: list, key: str = "p99") -> dict[str, float]:
-    return {rung["model"]: rung["error"][key] for rung in rungs}
+def errors(rungs: Sequence[Rung], key: str = "p99") -> dict[str, float]:
+    return {rung.model: rung.error[key] for rung in rungs}
 
 
 def test_every_rung_holds_for_a_run_that_is_an_mm1() -> None:
     shape, records = made(np.random.default_rng(1).exponential(1e7, (1, N)), one())
     rungs = ladder(shape, records)
-    assert [rung["model"] for rung in rungs][:3] == ["M/M/1", "M/G/1, measured service", "Allen-Cunneen"]
+    assert [rung.model for rung in rungs][:3] == ["M/M/1", "M/G/1, measured service", "Allen-Cunneen"]
     assert all(abs(error) < 0.08 for error in errors(rungs).values())
     assert errors(rungs)["twin, replayed"] == 0
-    assert rungs[-1]["correlation"] == pytest.approx(1)
+    assert rungs[-1].correlation == pytest.approx(1)
     assert "explain this run" in meaning(shape, records, rungs)[0]
 
 
@@ -55,10 +58,10 @@ def test_constant_service_is_what_mm1_does_not_know() -> None:
 
 def test_a_rung_says_how_far_its_approximation_is_off_in_itself() -> None:
     shape, records = made(np.full((1, N), 1e7), one())
-    found = {rung["model"]: rung for rung in ladder(shape, records)}
-    bias = found["Allen-Cunneen"]["p99_bias"]
+    found = {rung.model: rung for rung in ladder(shape, records)}
+    bias = found["Allen-Cunneen"].p99_bias
     assert bias > 0.03
-    assert f"p99 is {bias:.0%} too high for such service (cv 0.00)" in found["Allen-Cunneen"]["note"]
+    assert f"p99 is {bias:.0%} too high for such service (cv 0.00)" in found["Allen-Cunneen"].note
     # What is beyond the exact queue's own error is this.
     off = errors(list(found.values()))
     gap = (1 + off["Allen-Cunneen"]) / (1 + off["M/G/1, measured service"])
@@ -74,10 +77,10 @@ def test_what_explains_a_run_is_not_called_a_prediction() -> None:
     assert "no test of a prediction" in meaning(shape, records, rungs)[0]
     text = io.StringIO()
     levels = dict.fromkeys(("p50", "p90", "p99"), 1.0)
-    answer = {"kind": "ladder", "run": "x", "measured_ms": levels, "rungs": rungs, "meaning": []}
+    answer = RunLadder(kind="ladder", run="x", measured_ms=levels, rungs=rungs, meaning=())
     crosscheck.show(Console(file=text, width=80), answer)
     assert "validates the queueing, and predicts nothing" in " ".join(text.getvalue().split())
-    assert "p99_bias" not in {key for rung in rungs for key in rung}  # exponential service: exact
+    assert all(rung.p99_bias is None for rung in rungs)  # exponential service: exact
 
 
 def test_slow_services_that_come_together_are_what_drawing_anew_loses() -> None:
@@ -108,14 +111,14 @@ def test_a_batch_counts_as_the_share_of_each_request() -> None:
 
 def test_several_workers_have_no_mg1() -> None:
     shape, records = made(np.random.default_rng(1).exponential(2e7, (1, N)), one(workers=2))
-    rungs = {rung["model"]: rung for rung in ladder(shape, records)}
-    assert rungs["M/G/1, measured service"]["e2e_ms"] is None
-    assert "2 workers" in rungs["M/G/1, measured service"]["note"]
-    assert abs(rungs["M/M/2"]["error"]["p99"]) < 0.08
+    rungs = {rung.model: rung for rung in ladder(shape, records)}
+    assert rungs["M/G/1, measured service"].e2e is None
+    assert "2 workers" in rungs["M/G/1, measured service"].note
+    assert abs(rungs["M/M/2"].error["p99"]) < 0.08
 
 
 def test_a_closed_load_has_no_ladder() -> None:
     shape = plan(one(), load={"arrivals": "closed", "concurrency": 2, "requests": 100})
     records = compiled.simulate(of_plan(shape), Demand((np.full((100, 1), 10**6),), concurrency=2))
-    assert ladder(shape, records) == []
-    assert meaning(shape, records, []) == []
+    assert ladder(shape, records) == ()
+    assert meaning(shape, records, ()) == ()

@@ -19,6 +19,7 @@ from harness.twin import Demand, Overhead, compiled, of_plan
 from harness.twin.calibration import Calibration, calibrate
 from harness.twin.pipeline import START_NS
 from harness.twin.pooling import pooled, slowdowns
+from tests.facts import facts
 from tests.pipelines import plan
 
 N = 6000
@@ -36,7 +37,7 @@ def run(tmp_path: Path, rate: float, growth: float, seed: int) -> SavedRun:
     service = (rng.gamma(16, mean / 16, (N, 1)) * SIZES).astype(np.int64)
     due = START_NS + np.cumsum(rng.exponential(1e9 / rate, N)).astype(np.int64)
     records = compiled.simulate(of_plan(shape, {"server": Overhead(50_000, 30_000)}), Demand((service,), due))
-    summary = {"started_at": f"2026-01-01T00:00:{seed:02d}", **summarise_run(shape, records, {})}
+    summary = summarise_run(shape, records, facts(shape, started_at=f"2026-01-01T00:00:{seed:02d}"))
     files = {"resolved.yaml": scenario.dump(shape.scenario)}
     return store.save(tmp_path, "server", summary, records, files)
 

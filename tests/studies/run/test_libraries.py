@@ -77,8 +77,8 @@ def test_a_run_that_meets_its_limit_while_it_lasts_is_saved(tmp_path: Path, more
     done = limited(tmp_path, more_mib, "while it lasts")
     assert done.returncode == 0, done.stderr
     (saved,) = store.list_runs(tmp_path / "out")
-    assert saved.summary["status"] == ("completed" if more_mib else "failed")
-    assert saved.summary["requests"]["completed"] == len(saved.records) == (100 if more_mib else 0)
+    assert saved.summary.status == ("completed" if more_mib else "failed")
+    assert saved.summary.requests.completed == len(saved.records) == (100 if more_mib else 0)
 
 
 def test_the_files_of_a_run_can_be_opened_though_every_descriptor_was_taken_while_it_lasted(tmp_path: Path) -> None:

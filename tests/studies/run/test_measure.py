@@ -127,9 +127,9 @@ def test_a_request_whose_last_stamps_a_killed_worker_never_wrote_has_not_complet
 
     done = measure(both, "", Path("results"), observe)
     assert done.summary is not None
-    counts, checks = done.summary["requests"], {c["name"]: c["level"] for c in done.summary["checks"]}
-    assert counts["issued"] == counts["completed"] + counts["failed"] + counts["dropped"]
-    assert 3 <= counts["aborted"] < 10
+    counts, checks = done.summary.requests, {c.name: c.level for c in done.summary.checks}
+    assert counts.issued == counts.completed + counts.failed + counts.dropped
+    assert 3 <= counts.aborted < 10
     assert checks["stamps"] == "ok"
     assert checks["conservation"] == ("ok" if interrupted else "invalid")
 

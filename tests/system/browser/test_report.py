@@ -41,7 +41,7 @@ def runs(tmp_path_factory) -> list[SavedRun]:
     for rate in ("300/s", "200/s"):
         load = {"arrivals": "poisson", "rate": rate, "requests": 250, "warmup": 10}
         plan = resolve(scenario(*stages, load=load, executor="asyncio", slo={"p99": "1 s"}))
-        found.append(SavedRun(Path(measure(plan, "", out).summary["saved"])))
+        found.append(SavedRun(Path(measure(plan, "", out).summary.saved)))
     return found
 
 
@@ -86,7 +86,7 @@ def test_the_figures_shown_are_the_summary_s(opened, runs, count):
         assert text == STYLES[style](value), key
         assert exact == "" or float(exact) == pytest.approx(value, rel=1e-8)
     headline = page.locator(".big").first.inner_text()
-    p99 = runs[0].summary["e2e_ms"]["p99"]
+    p99 = runs[0].summary.e2e.p99
     assert headline == "no p99" if p99 is None else STYLES["ms"](p99) in headline
 
 
