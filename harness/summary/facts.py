@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -87,7 +87,7 @@ class Effective(Document):
     """Compute threads of a library, by its name."""
     cpus: str | None = None
     """CPUs that a pinned worker may run on, as the kernel writes them: 0-1,4."""
-    numa_nodes: tuple[int, ...] = ()
+    numa_nodes: Sequence[int] = ()
     """The memory nodes of those CPUs."""
     device: str | None = None
     """Where it computes: cpu, or a GPU."""
