@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.pinning import PRODUCER, Pinned, conflicts
 from harness.records import Outcome, RunRecords
 from harness.stats.intervals import Interval, Values, dependent, early_stopping_needed
-from harness.summary import QUANTILES, Check, Effective, InFlight, Level, RequestCounts, SteadyState
+from harness.summary import QUANTILES, Check, Effective, InFlight, Level, Recording, RequestCounts, SteadyState
 from harness.units import format_cpus
 
 LATE_WARNING, LATE_INVALID = 0.05, 0.25  # of the median e2e latency
@@ -141,6 +141,18 @@ def conserved(counts: RequestCounts, scheduled: int | None, status: str) -> Chec
     if status == "completed" and scheduled is not None and issued != scheduled:
         return Check("conservation", "invalid", f"{scheduled:,} were to be issued, and {issued:,} were")
     return Check("conservation", "ok", sums)
+
+
+def recorded(recording: Recording) -> Check:
+    """Did the load have to wait until the records before it had been written to the disk?
+
+    Such a wait is the tool's own: the requests that became due meanwhile were issued late by it.
+    """
+    if not recording.waits:
+        return Check("recording", "ok", "the load never waited for the disk")
+    times = "once" if recording.waits == 1 else f"{recording.waits:,} times"
+    message = f"the producer waited {times}, {recording.waited_s:.3f} s in all, until records had been written"
+    return Check("recording", "warning", f"{message}; free a core, save to a quicker disk, or lower the load")
 
 
 def served(counts: RequestCounts) -> Check:

@@ -49,6 +49,8 @@ def summarise_run(plan: Plan, records: RunRecords, facts: RunFacts) -> Summary:
         checks.conserved(counts, facts.scheduled, facts.status),
         checks.served(counts),
     ]
+    if facts.recording and facts.recording.waits:
+        verdicts.append(checks.recorded(facts.recording))
     if found.completed:
         verdicts.append(checks.in_order(found.stamped, found.disordered))
         verdicts.append(checks.little(facts.in_flight))

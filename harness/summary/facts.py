@@ -54,6 +54,15 @@ class InFlight:
         return (self.by_stamps - self.counted) / self.rate_rps if self.rate_rps else 0.0
 
 
+class Recording(Document):
+    """What writing the records to the disk cost the load: of a run whose records do not all lie in memory."""
+
+    waits: int
+    """How often the producer waited until rows had been written."""
+    waited_s: float
+    """For how many seconds in all."""
+
+
 class Change(Document):
     """How far an output is from that of another way to compute it, in normalised units."""
 
@@ -209,6 +218,8 @@ class RunFacts(Document):
     """Seconds that a stage's workers took to be ready, by stage and part: the slowest worker's."""
     in_flight: InFlight | None = None
     """Requests in flight as counted and by the stamps, for Little's law; null where none were counted."""
+    recording: Recording | None = None
+    """How often and how long the producer waited for the disk; null in a run saved before 0.2."""
     effective: Mapping[str, Effective]
     """What each worker read back of itself, by its name."""
     memory: Memory

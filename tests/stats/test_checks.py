@@ -4,6 +4,7 @@ import numpy as np
 
 from harness.stats import checks
 from harness.stats.intervals import dependent
+from harness.summary import Recording
 
 
 def judged(latency):
@@ -41,3 +42,11 @@ def test_the_other_quantiles_that_a_run_is_too_short_for_are_those_without_an_in
         if not dependent(latency, q).answered
     ]
     assert "p50" not in named and "p99.9" in named
+
+
+def test_a_load_that_waited_for_the_disk_is_a_warning_with_both_figures():
+    assert checks.recorded(Recording(waits=0, waited_s=0.0)).level == "ok"
+    check = checks.recorded(Recording(waits=1_200, waited_s=3.25))
+    assert check.level == "warning"
+    assert "waited 1,200 times, 3.250 s in all" in check.message
+    assert "waited once" in checks.recorded(Recording(waits=1, waited_s=0.1)).message

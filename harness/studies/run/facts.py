@@ -19,6 +19,7 @@ from harness.summary import (
     LoadFacts,
     MachineWarning,
     Memory,
+    Recording,
     RunFacts,
     System,
 )
@@ -43,6 +44,7 @@ def facts_of(execution: Execution, environment: Mapping[str, Any]) -> RunFacts:
         ),
         startup_s=_startup_s(execution),
         in_flight=in_flight(*execution.counted, execution.records),
+        recording=Recording(waits=execution.waits, waited_s=execution.waited_ns / 1e9),
         effective=effective_of(execution),
         memory=_memory(execution),
         context_switches={
