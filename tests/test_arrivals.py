@@ -209,3 +209,27 @@ def test_a_kind_of_load_that_draws_no_schedule_is_refused(times, says, size):
     load = Given.model_construct(rate=1.0, requests=4, times=times)
     with pytest.raises(PluginError, match=f"load.arrivals: given: .*{says}"):
         list(due_chunks(load, 1.0, 4, seed(), size))
+
+
+@pytest.mark.parametrize("name", LOADS)
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 90), st.integers(0, 100))
+def test_due_times_are_the_same_however_they_are_cut(name, count, size, number):
+    whole = due_times(LOADS[name], RATE, count, seed(number))
+    pieces = list(due_chunks(LOADS[name], RATE, count, seed(number), size))
+    assert np.concatenate(pieces).tolist() == whole.tolist()
+    assert max(map(len, pieces)) <= size
+
+
+def test_bursts_draw_what_they_drew_before_they_were_cut():
+    """The formula in one piece, with its generator asked for one kind of draw after the other."""
+    load, count = LOADS["bursts"], 3000
+    rng = np.random.default_rng(seed())
+    busy = np.cumsum(rng.exponential(1e9 / (RATE * 5), count))
+    periods = max(16, int(busy[-1] / load.on_time))
+    ends = np.cumsum(rng.exponential(load.on_time, periods))
+    while ends[-1] < busy[-1]:
+        ends = np.concatenate([ends, ends[-1] + np.cumsum(rng.exponential(load.on_time, periods))])
+    off = np.concatenate([[0.0], np.cumsum(rng.exponential(load.off_time, len(ends)))])
+    expected = (busy + off[np.searchsorted(ends, busy)]).astype(np.int64)
+    assert due_times(load, RATE, count, seed()).tolist() == expected.tolist()

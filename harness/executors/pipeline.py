@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from harness.executors.asyncio.thread import ComputeThread
 from harness.executors.base import Ending, Execution, Executor, Failure, LoadCommand
 from harness.executors.kind import kind_of
 from harness.executors.progress import Observer, Reporter
+from harness.executors.readings import Readings
 from harness.executors.recorder import TEMPORARY, Destination, Recorder
 from harness.executors.ring import LIMIT, SLEEPS_UNTIL
 from harness.host.memory import usable_bytes
@@ -32,7 +32,6 @@ LEAD_NS = 20_000_000  # between the command to issue and the start of the schedu
 POLL_S = 0.02
 REPORTED_SHARE = 1 / 16
 """Of the ring: when so many rows were issued since the last report, the next one is due."""
-MOST_READINGS = 1 << 16
 SHORTEST = 0.02
 """Share of the saturated time: completions that lie closer together are one batch."""
 
@@ -283,28 +282,6 @@ class OpenPipeline:
 
     def _no_records(self) -> RunRecords:
         return RunRecords(self.plan.layout, np.empty((0, self.plan.layout.width), np.int64))
-
-
-class Readings:
-    """Counts of requests in flight, each with its time: at most MOST_READINGS, and then every second one of them."""
-
-    def __init__(self) -> None:
-        self._at, self._counts = array("q"), array("q")
-        self._every, self._given = 1, 0
-
-    def add(self, at_ns: int, count: int) -> None:
-        """Keep a reading, or not: those that are kept are equally far apart."""
-        if self._given % self._every == 0:
-            self._at.append(at_ns)
-            self._counts.append(count)
-        self._given += 1
-        if len(self._at) >= MOST_READINGS:
-            self._at, self._counts = self._at[::2], self._counts[::2]
-            self._every *= 2
-
-    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Times in ns and counts, shape (m,) each."""
-        return np.array(self._at, np.int64), np.array(self._counts, np.int64)
 
 
 def _out_of_rows(measured: int, took_ns: int, duration_ns: int) -> RunFailed:
