@@ -1,31 +1,61 @@
-"""`harness schema`: the JSON Schema of scenario files."""
+"""`harness schema`: the JSON Schemas of scenario files and of saved documents."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
 
 import click
 
 from harness.commands import output
+from harness.errors import UsageError
+
+DOCUMENTS = {
+    "summary": "harness.summary:SUMMARY",
+    "comparison": "harness.studies.compare.document:COMPARISON",
+    "sweep": "harness.studies.sweep.spec:SWEEP",
+    "capacity": "harness.studies.capacity.document:CAPACITY",
+    "accuracy": "harness.studies.accuracy.document:EVALUATION",
+}
+"""The kinds of saved documents, and the `module:Kind` that knows each one's schema."""
 
 
 @click.command("schema")
-@click.option("--markdown", is_flag=True, help="As a page for people instead: docs/scenario.md.")
-def command(markdown: bool) -> None:
-    """Print the JSON Schema of scenario files, so that editors complete and check them.
+@click.argument("kind", type=click.Choice(["scenario", *DOCUMENTS]), default="scenario")
+@click.option("--markdown", is_flag=True, help="Of a scenario or a summary: as a page for people.")
+def command(kind: str, markdown: bool) -> None:
+    """Print a JSON Schema: of scenario files, so that editors complete and check them, or of a saved document.
 
     \b
     Example:
       harness schema > scenarios/scenario.schema.json
       harness schema --markdown > docs/scenario.md
+      harness schema summary
 
-    A scenario file names it in its first line: # yaml-language-server: $schema=scenario.schema.json
+    A scenario file names its schema in the first line: # yaml-language-server: $schema=scenario.schema.json
     """
-    from harness.scenario import schema
-
     if markdown:
-        from harness.report.exports.reference import reference
-
-        output.say(reference(schema()), end="")
+        output.say(_page(kind)(_schema(kind)), end="")
     else:
-        output.say(json.dumps(schema(), indent=2))
+        output.say(json.dumps(_schema(kind), indent=2))
+
+
+def _schema(kind: str) -> dict[str, Any]:
+    if kind == "scenario":
+        from harness.scenario import schema
+
+        return schema()
+    module, _, name = DOCUMENTS[kind].partition(":")
+    found: dict[str, Any] = getattr(import_module(module), name).schema()
+    return found
+
+
+def _page(kind: str) -> Callable[[Mapping[str, Any]], str]:
+    from harness.report.exports.reference import reference, summary_reference
+
+    pages = {"scenario": reference, "summary": summary_reference}
+    if kind not in pages:
+        raise UsageError(f"there is no page of {kind}", where="--markdown", hint="Leave it out for the JSON Schema.")
+    return pages[kind]

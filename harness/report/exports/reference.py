@@ -1,4 +1,4 @@
-"""The reference of scenario files as Markdown: docs/scenario.md is the JSON Schema in tables."""
+"""JSON Schemas as pages for people: docs/scenario.md of scenario files, docs/summary.md of a run's summary."""
 
 from __future__ import annotations
 
@@ -48,6 +48,27 @@ def reference(document: Schema) -> str:
     return "\n".join(parts)
 
 
+SUMMARY_HEAD = """\
+# The summary of a run
+
+Every key of `summary.json`, which a run's folder holds and `harness run --json` prints. This page is written by
+`harness schema summary --markdown > docs/summary.md`, its JSON Schema, [summary.schema.json](summary.schema.json), by
+`harness schema summary`; `harness schema KIND` prints those of other documents. From Python the same figures are
+attributes: `run.summary.e2e.p99` is `e2e_ms.p99`.
+
+Times end in `_ms` or `_s`, rates in `_rps` (requests per second), sizes in `_mb` (10**6 bytes); shares are fractions of 1.
+What a run does not know, such as a quantile of one that has no steady state, is `null`. Later versions may add keys.
+"""
+
+
+def summary_reference(document: Schema) -> str:
+    """The page for a run's summary, from its JSON Schema."""
+    parts = [SUMMARY_HEAD, _table(document, "key", "value", "meaning")]
+    for name, definition in document["$defs"].items():
+        parts += [f"## {name}\n\n{_text(definition)}\n", _table(definition, "key", "value", "meaning")]
+    return "\n".join(parts)
+
+
 def _loads(document: Schema) -> dict[str, str]:
     mapping = document["properties"]["load"]["discriminator"]["mapping"]
     return {kind: _name(reference) for kind, reference in mapping.items()}
@@ -78,12 +99,14 @@ def _required_by_all(models: Iterable[Schema]) -> list[str]:
     return sorted(set.intersection(*required))
 
 
-def _table(definition: Schema) -> str:
-    rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
+def _table(definition: Schema, *columns: str) -> str:
+    columns = columns or ("key", "value", "default", "meaning")
+    rows = [" | ".join(columns), "|".join("---" for _ in columns)]
     for key, schema in definition["properties"].items():
         default = "needed" if key in definition.get("required", ()) else _default(schema)
-        rows.append(" | ".join(("| `" + key + "`", _cell(_value(schema)), _cell(default), _cell(_text(schema)) + " |")))
-    return "\n".join(rows) + "\n"
+        cells = {"key": f"`{key}`", "value": _value(schema), "default": default, "meaning": _text(schema)}
+        rows.append(" | ".join(_cell(cells[column]) for column in columns))
+    return "\n".join(f"| {row} |" if "---" not in row else f"|{row}|" for row in rows) + "\n"
 
 
 def _default(schema: Schema) -> str:
@@ -118,11 +141,13 @@ def _value(schema: Schema) -> str:
         case "boolean":
             return "`true` or `false`"
         case "array":
-            return "[a list](#stages)" if "anyOf" in schema.get("items", {}) else "a list"
+            items = schema.get("items", {})
+            return "[a list](#stages)" if "anyOf" in items else f"a list of {_value(items)}" if "$ref" in items else "a list"
         case "null":
             return "`null`"
         case "object":
-            return "a mapping"
+            inner = schema.get("additionalProperties")
+            return f"a mapping by name to {_value(inner)}" if isinstance(inner, dict) and "$ref" in inner else "a mapping"
     return "text"
 
 
