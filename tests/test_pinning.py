@@ -17,6 +17,7 @@ from harness.pinning import Pinned, conflicts
 from harness.stats.checks import Check
 from harness.stats.checks import pinning as check
 from harness.studies.compare.validity import checks_of
+from harness.summary.facts import Effective
 from harness.units import format_cpus
 from tests.command import harness
 from tests.pipelines import plan, run
@@ -155,4 +156,5 @@ def test_shared_cpus_and_too_many_threads_are_conflicts() -> None:
 )  # fmt: skip
 def test_what_the_check_says(effective, level, message) -> None:
     parts = [Pinned("producer", "load.cpus", (0,)), Pinned("a-b", "stages.a-b.cpus", (1, 2), threads=2)]
-    assert check(parts, effective) == [Check("pinning", level, message)]
+    read = {worker: Effective.model_validate(told) for worker, told in effective.items()}
+    assert check(parts, read) == [Check("pinning", level, message)]

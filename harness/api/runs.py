@@ -15,8 +15,8 @@ from harness.api.scenarios import Overrides, ScenarioLike, scenario_file
 from harness.api.tables import need_pandas
 from harness.api.watching import watch_run
 from harness.errors import HarnessError, ScenarioError, UsageError
+from harness.numbers import ms
 from harness.records import RunRecords
-from harness.report.figures import ms
 from harness.scenario import Scenario
 from harness.store import SavedRun
 from harness.studies.planning import with_line

@@ -11,6 +11,7 @@ import click
 from harness.commands import options
 from harness.commands.output import say
 from harness.errors import UsageError
+from harness.numbers import significant
 
 if TYPE_CHECKING:
     from harness.records import RunRecords
@@ -83,5 +84,7 @@ def _within(records: RunRecords, window: str) -> Mask:
     shown = timeline.in_flight(records, origin + begin, origin + end)
     if not shown.any():
         last = (max(int(timeline.ended(block).max()) for block in records.blocks()) - origin) / 1e9
-        raise UsageError(f"nothing was in flight then; the run lasted {last:.3g} s", where=f"--window {window}")
+        raise UsageError(
+            f"nothing was in flight then; the run lasted {significant(last)} s", where=f"--window {window}"
+        )
     return shown

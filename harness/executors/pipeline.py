@@ -23,6 +23,7 @@ from harness.executors.recorder import TEMPORARY, Destination, Recorder
 from harness.executors.ring import LIMIT, SLEEPS_UNTIL
 from harness.host.memory import usable_bytes
 from harness.lifeline import end_descendants_at_exit
+from harness.numbers import significant
 from harness.plan import Plan
 from harness.records import DONE, DUE, OUTCOME, Outcome, Phase, RunRecords
 from harness.scenario.model import Closed
@@ -287,8 +288,8 @@ class OpenPipeline:
 def _out_of_rows(measured: int, took_ns: int, duration_ns: int) -> RunFailed:
     """The error of a load that has filled its records before its time was over."""
     return RunFailed(
-        f"a run has {measured:,} measured requests at most, and that many were issued after {took_ns / 1e9:.3g} s of"
-        f" {duration_ns / 1e9:g} s",
+        f"a run has {measured:,} measured requests at most, and that many were issued after"
+        f" {significant(took_ns / 1e9)} s of {duration_ns / 1e9:g} s",
         where="load.duration",
         hint="Shorten it, or lower load.concurrency; what was measured until then is saved.",
     )

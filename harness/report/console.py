@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from harness.text import printable
@@ -31,6 +32,11 @@ class Screen(Console):
             renderable = _escaped(renderable)  # before it is laid out, so that no line of it is cut off
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+def new_table(gap: int = 1, *, header: bool = True) -> Table:
+    """An empty table as every screen has it: no lines, columns `gap` apart, a dim header."""
+    return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, show_header=header, header_style="dim")
 
 
 def _escaped(text: Text) -> Text:

@@ -1,4 +1,4 @@
-"""How single figures are written on every screen."""
+"""Figures in words and colours, as every screen writes them. Plain numbers: harness.numbers."""
 
 from __future__ import annotations
 
@@ -7,30 +7,12 @@ from typing import Any
 
 from rich.text import Text
 
+from harness.numbers import significant
 from harness.summary import HEADERS, Effective
 
 WIDEST = 100
 FAR = 0.1
 """A relative error from which on it is shown as one."""
-
-
-def ms(value: float | None) -> str:
-    """Milliseconds to three digits at most, or a dash."""
-    if value is None:
-        return "-"
-    size = abs(value)
-    if size < 0.0005:
-        return "0"
-    if size >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if size >= 9.995 else f"{value:.2f}" if size >= 0.995 else f"{value:.3f}"
-
-
-def rate(value: float | None) -> str:
-    """Requests per second, or a dash."""
-    if value is None:
-        return "-"
-    return f"{value:,.0f}/s" if value >= 99.95 else f"{value:.3g}/s"
 
 
 def relative(error: float) -> Text:
@@ -60,7 +42,7 @@ def scheduling(told: Mapping[str, Any]) -> str:
         return ""
     parts = [told["policy"], f"priority {told['priority']}" if told["priority"] else f"nice {told['nice']}"]
     if told["slice_us"]:
-        parts.append(f"slice {told['slice_us'] / 1e3:.2g} ms")
+        parts.append(f"slice {significant(told['slice_us'] / 1e3, 2)} ms")
     share = told.get("share")
     return ", ".join(parts) + (f", for {share:.0%} of the requests" if share is not None and share < 0.995 else "")
 

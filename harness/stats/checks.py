@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.numbers import ms, rate, significant
 from harness.pinning import PRODUCER, Pinned, conflicts
 from harness.records import Outcome, RunRecords
 from harness.stats.intervals import Interval, Values, dependent, early_stopping_needed
@@ -202,8 +203,9 @@ def little(found: InFlight | None) -> Check:
     if found is None or found.moments < FEWEST_MOMENTS:
         return Check("little's law", "ok", "too short a run to count requests in flight")
     text = (
-        f"{three(found.counted)} requests in flight as counted at {found.moments:,} moments, {three(found.by_stamps)}"
-        f" by the stamps: {abs(found.apart_s) * 1e3:.3g} ms a request {'more' if found.apart_s > 0 else 'less'}"
+        f"{significant(found.counted)} requests in flight as counted at {found.moments:,} moments,"
+        f" {significant(found.by_stamps)} by the stamps:"
+        f" {ms(abs(found.apart_s) * 1e3)} ms a request {'more' if found.apart_s > 0 else 'less'}"
     )
     allowed = APART * max(found.counted, found.by_stamps) + HAND_OVER_S * found.rate_rps
     holds = abs(found.by_stamps - found.counted) <= allowed
@@ -213,11 +215,11 @@ def little(found: InFlight | None) -> Check:
 def steady(state: SteadyState, bottleneck: str, utilisation: float) -> Check:
     """Is there a steady state at all?"""
     if state.verdict == "saturated":
-        carried = f"; the pipeline carries {three(state.capacity_rps)}/s" if state.capacity_rps else ""
+        carried = f"; the pipeline carries {rate(state.capacity_rps)}" if state.capacity_rps else ""
         return Check(
             "steady state",
             "invalid",
-            f"none: {three(state.offered_rps)}/s are offered and the backlog grows by {three(state.growth_rps)}"
+            f"none: {rate(state.offered_rps)} are offered and the backlog grows by {significant(state.growth_rps)}"
             f" requests/s{carried}. A p99 would measure the length of the run",
         )
     if state.verdict == "drifting":
@@ -229,8 +231,3 @@ def steady(state: SteadyState, bottleneck: str, utilisation: float) -> Check:
     return Check(
         "steady state", "ok", f"backlog does not grow; {bottleneck} is the busiest stage, at {utilisation:.0%}"
     )
-
-
-def three(value: float) -> str:
-    """Three digits, never in exponents."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.stats.checks import three
-from harness.stats.slo import percent
+from harness.numbers import ms, rate, significant
+from harness.stats.slo import lost_percent
 from harness.summary import SteadyState, Summary
 
 WAITS = ("queue_wait", "batch_wait", "blocked")
@@ -46,7 +46,7 @@ _SHED = "Against drops (on_full: shed): a larger capacity or more workers for th
 
 
 def _share(count: int, whole: int) -> str:
-    return f"{percent(count / whole)} of the requests ({count:,} of {whole:,})"
+    return f"{lost_percent(count / whole)} of the requests ({count:,} of {whole:,})"
 
 
 def reason(summary: Summary) -> str:
@@ -60,10 +60,10 @@ def reason(summary: Summary) -> str:
 
 def _saturated(summary: Summary, state: SteadyState) -> list[str]:
     name = summary.bottleneck
-    carried = f" It carries about {three(state.capacity_rps)}/s." if state.capacity_rps else ""
+    carried = f" It carries about {rate(state.capacity_rps)}." if state.capacity_rps else ""
     return [
-        f"The load is above what the pipeline can carry: {three(state.offered_rps)}/s are offered, and the backlog"
-        f" grows by {three(state.growth_rps)} requests every second.{carried}"
+        f"The load is above what the pipeline can carry: {rate(state.offered_rps)} are offered, and the backlog"
+        f" grows by {significant(state.growth_rps)} requests every second.{carried}"
         " Latency then depends on how long the run lasts, so no quantile is shown.",
         f"{name} is the bottleneck ({_percent(summary.stages[name].utilisation)} busy): give it workers, larger"
         " batches or a faster backend, lower the load, or shed (on_full: shed).",
@@ -77,12 +77,12 @@ def _dominant(summary: Summary) -> list[str]:
     share = services[name] / total if total else 0.0
     verb = "dominates" if share > 0.5 else "is the largest part of"
     sentences = [
-        f"{name} {verb} the work: {share:.0%} of the service time of a typical request ({services[name]:.3g} ms)."
+        f"{name} {verb} the work: {share:.0%} of the service time of a typical request ({ms(services[name])} ms)."
     ]
     parts = {part: times.p50 or 0.0 for part, times in summary.stages[name].parts.items()}
     if parts:
         largest = max(parts, key=lambda p: parts[p])
-        sentences.append(f"Most of {name} is {largest} ({parts[largest]:.3g} ms).")
+        sentences.append(f"Most of {name} is {largest} ({ms(parts[largest])} ms).")
     preprocess = [n for n in services if n.startswith("preprocess")]
     if preprocess and name not in preprocess and total:
         part = services[preprocess[0]] / total

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.numbers import percent
 from harness.records import Outcome, RunRecords
 from harness.summary import SloResult
 
@@ -64,11 +65,11 @@ def lost(outcomes: Mapping[int, int], issued: int) -> str | None:
     if not parts:
         return None
     total = sum(parts.values()) / issued
-    each = ", ".join(f"{percent(count / issued)} {word}" for word, count in parts.items())
+    each = ", ".join(f"{lost_percent(count / issued)} {word}" for word, count in parts.items())
     how = f" ({each})" if len(parts) > 1 else f" ({next(iter(parts))})"
-    return f"{percent(total)} of the requests were lost{how} and count as infinitely late"
+    return f"{lost_percent(total)} of the requests were lost{how} and count as infinitely late"
 
 
-def percent(share: float) -> str:
-    """A share in percent, to three digits at most."""
-    return "less than 0.1 %" if 0 < share < 0.001 else f"{share * 100:.3g} %"
+def lost_percent(share: float) -> str:
+    """A share of requests that were lost, in percent."""
+    return "less than 0.1 %" if 0 < share < 0.001 else percent(share)

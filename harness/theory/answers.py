@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.numbers import rate
+
 Kind = Literal["exact", "numerical", "approximation", "upper bound"]
 
 HIGHEST_QUANTILE = 1.0 - 1e-10
@@ -88,7 +90,7 @@ class NoSteadyState:
 
     def __str__(self) -> str:
         if self.growth_rps > 0.0:
-            return f"no steady state ({self.model}): the backlog grows by {self.growth_rps:.3g}/s"
+            return f"no steady state ({self.model}): the backlog grows by {rate(self.growth_rps)}"
         return f"no steady state ({self.model}): the load equals the capacity, and the backlog grows without bound"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import files
 from harness.errors import SaveError, UsageError
-from harness.report.figures import ms
+from harness.numbers import ms, significant
 from harness.scenario.model import DEFAULT_EXECUTOR
 from harness.summary import Distribution, Summary
 from harness.text import printable
@@ -38,7 +38,7 @@ def row(run: str, summary: Summary) -> Row:
         "device": " ".join(devices) or "cpu",
         "e2e p50 / p99 ms": _pair(summary.e2e),
         **{f"{name} p50 / p99 ms": _pair(service) for name, service in services.items()},
-        "throughput /s": None if summary.throughput_rps is None else f"{summary.throughput_rps:.4g}",
+        "throughput /s": None if summary.throughput_rps is None else significant(summary.throughput_rps, 4),
         "peak RSS MB": f"{max(memory.values()):,.0f}" if memory else None,
         "validity": summary.validity,
         "commit": f"{git.commit[:8]}{'+' if git.dirty else ''}" if git else None,

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.figures import header, ms
+from harness.numbers import ms
+from harness.report.figures import header
 from harness.report.html.figures import change, component, kind
 from harness.report.html.run import Run
 from harness.stats.series import LEAST_MS, Depth, Distribution, Series

@@ -6,7 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.report.figures import clusters, first_line, header, ms, placement, rate
+from harness.numbers import ms, rate
+from harness.report.figures import clusters, first_line, header, placement
 from harness.summary import Summary
 
 NAMES = {"producer": "producer lateness", "residual": "between stamps"}

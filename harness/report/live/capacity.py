@@ -7,7 +7,8 @@ import math
 from rich.console import Console
 from rich.text import Text
 
-from harness.report.figures import first_line, ms, rate
+from harness.numbers import ms, rate
+from harness.report.figures import first_line
 from harness.studies.capacity import State, Step
 
 MOST_PREDICTED = 4

@@ -6,7 +6,8 @@ import contextlib
 import sys
 
 from harness.executors.progress import Observer
-from harness.report.figures import first_line, ms
+from harness.numbers import ms, rate
+from harness.report.figures import first_line
 from harness.report.live import run as live
 from harness.studies.sweep.axes import label
 from harness.studies.sweep.folder import Entry
@@ -35,7 +36,7 @@ class Lines:
             return
         e2e = summary.e2e
         latency = "saturated" if summary.saturated else f"p50 {ms(e2e.p50)} ms, p99 {ms(e2e.p99)} ms"
-        self._say(f"    {summary.throughput_rps or 0:.3g}/s, {latency}")
+        self._say(f"    {rate(summary.throughput_rps or 0)}, {latency}")
 
     def _say(self, text: str) -> None:
         if self._quiet:

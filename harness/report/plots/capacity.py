@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import SaveError, UsageError
-from harness.stats.checks import three
+from harness.numbers import rate
 from harness.studies.capacity.document import CapacityResult, MeasuredRun, ScaledCurve
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def draw(result: CapacityResult) -> Figure | None:
     top = scale if highest is None or highest.curve is None else _curve(axes, highest.curve, scale)
     top = max(top, *(_run(axes, run, scale) for run in shown.runs))
     if highest is not None:
-        name = f"capacity {three(highest.rate_rps)}/s, 95 % interval"
+        name = f"capacity {rate(highest.rate_rps)}, 95 % interval"
         axes.axvspan(*highest.interval_rps, color="#d1e5f0", zorder=0, label=name)
         axes.axvline(highest.rate_rps, color="#2166ac", linewidth=1)
     unit = f"{slo[0].limit} of the e2e latency, ms" if one else "worst statistic over its limit"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness.numbers import percent
 from harness.report.plots.run import ACCENT, GREY, INK, WASH
-from harness.report.screens.compare import metric_name, percent, ratio
+from harness.report.screens.compare import metric_name, ratio
 from harness.stats.comparison import Effect, Ends
 from harness.studies.compare.document import ComparisonDocument, Pair
 
@@ -57,8 +58,8 @@ def _forest(pair: Pair, effects: Sequence[tuple[Effect, float, Ends]]) -> Figure
     axes.invert_yaxis()
     _scale(axes, [end for *_, interval in effects for end in interval], margin)
     axes.set_xlabel(
-        f"{pair.b} over {pair.a}, log scale; bars: {percent(pair.confidence)} intervals, of all rows together;"
-        f" shaded: within {percent(pair.margin)}",
+        f"{pair.b} over {pair.a}, log scale; bars: {percent(pair.confidence, 2)} intervals, of all rows together;"
+        f" shaded: within {percent(pair.margin, 2)}",
         fontsize=8,
     )
     axes.spines[["top", "right", "left"]].set_visible(False)

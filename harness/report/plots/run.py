@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import SaveError
-from harness.report.figures import ms
+from harness.numbers import ms
 from harness.report.html.charts import NOTED, PERCENTILES
 from harness.report.html.figures import component, kind
 from harness.report.html.run import Run

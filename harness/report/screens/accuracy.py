@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.console import new_table
 from harness.report.figures import WIDEST, first_line
 from harness.stats.proportions import Share
 from harness.studies.accuracy.document import AccuracyDocument, Agreement, VariantResult
@@ -37,7 +38,7 @@ def show(console: Console, document: AccuracyDocument) -> None:
 
 
 def _table(results: Sequence[VariantResult]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table(2)
     table.add_column("%, 95 % interval", ratio=1, overflow="fold")
     labelled = results[0].top1 is not None
     top5 = results[0].top5 is not None

@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, clusters, ms
+from harness.numbers import ms
+from harness.report.console import new_table
+from harness.report.figures import WIDEST, clusters
 from harness.stats.attribution import Attribution
 from harness.studies.run.band import BandResult
 
@@ -33,7 +35,7 @@ def show(console: Console, result: BandResult) -> None:
 
 
 def _table(found: Attribution, mark: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table()
     table.add_column("", no_wrap=True)
     for name in ("mean ms", "at the median", "points"):
         table.add_column(name, justify="right", no_wrap=True)

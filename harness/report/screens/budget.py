@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import clusters, ms
+from harness.numbers import ms
+from harness.report.figures import clusters
 from harness.report.screens.look import Look
 from harness.summary import Distribution, StageSummary, Summary, Tail
 

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, first_line, ms
-from harness.stats.checks import three
+from harness.numbers import ms, rate, significant
+from harness.report.console import new_table
+from harness.report.figures import WIDEST, first_line
 from harness.studies.capacity.document import CapacityResult, MeasuredRun, SloLimit, VariantCapacity
 
 VERDICTS = {"met": "green", "not met": "red", "undecided": "yellow", "best": "bold green", "failed": "red"}
@@ -45,9 +46,9 @@ def _headline(result: CapacityResult) -> Text:
     if found is None:
         return Text("no load keeps it" if result.attainable is False else "not known yet", style="bold yellow")
     lo, hi = found.interval_rps
-    exact = f"  95 % interval {three(lo)} … {three(hi)}/s (± {found.half_width:.1%})"
+    exact = f"  95 % interval {significant(lo)} … {rate(hi)} (± {found.half_width:.1%})"
     style = "bold green" if result.status == "answered" else "bold yellow"
-    return Text.assemble((_rate(found.rate_rps), style), exact)
+    return Text.assemble((rate(found.rate_rps), style), exact)
 
 
 def _variants(variants: Sequence[VariantCapacity], gap: int) -> Table:
@@ -59,9 +60,9 @@ def _variants(variants: Sequence[VariantCapacity], gap: int) -> Table:
         interval = variant.interval_rps
         table.add_row(
             Text(variant.name, overflow="fold"),
-            _rate(variant.predicted_rps),
-            _rate(variant.measured_rps),
-            f"{three(interval[0])} … {three(interval[1])}/s" if interval and interval[1] else "",
+            rate(variant.predicted_rps),
+            rate(variant.measured_rps),
+            f"{significant(interval[0])} … {rate(interval[1])}" if interval and interval[1] else "",
             Text(variant.verdict, style=VERDICTS.get(variant.verdict, "dim")),
         )
     return table
@@ -85,24 +86,20 @@ def _runs(runs: Sequence[MeasuredRun], slo: Sequence[SloLimit], gap: int) -> Tab
     for run in sorted(runs, key=lambda run: run.rate_rps):
         without = "grows" if run.saturated else "too few"
         table.add_row(
-            Text(_rate(run.rate_rps), style="dim" if run.purpose == "calibrate" else ""),
+            Text(rate(run.rate_rps), style="dim" if run.purpose == "calibrate" else ""),
             f"{run.requests:,}",
             "infinite" if run.measured is None else figure(run.measured),
             Text(without if run.interval is None else ends(run.interval), style="dim"),
             Text(figure(run.long_run), style="bold"),
             Text("" if run.long_run is None else ends(run.long_run_interval), style="dim"),
             Text(run.verdict, style=VERDICTS[run.verdict]),
-            _rate(run.highest_rps) if run.highest_rps else "none",
+            rate(run.highest_rps) if run.highest_rps else "none",
         )
     return table
 
 
 def _table(gap: int, *names: str) -> Table:
-    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table(gap)
     for index, name in enumerate(names):
         table.add_column(name, justify="left" if index == 0 or not name else "right", no_wrap=index > 0)
     return table
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{three(value)}/s"

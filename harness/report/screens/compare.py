@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, first_line, ms
+from harness.numbers import ms, percent, rate
+from harness.report.console import new_table
+from harness.report.figures import WIDEST, first_line
 from harness.studies.compare.document import ComparisonDocument, GateResult, Pair
 from harness.studies.compare.equivalence import Equivalence, OutputDifference
 from harness.studies.compare.findings import requests
@@ -67,7 +69,7 @@ def _sides(document: ComparisonDocument) -> Table:
     for side in document.sides:
         notes = []
         if side.saturated_rps:
-            notes.append(f"carries {side.saturated_rps:.3g}/s")
+            notes.append(f"carries {rate(side.saturated_rps)}")
         lost = {key: side.requests.get(key, 0) for key in ("failed", "dropped", "aborted")}
         notes += [f"{count:,} {key}" for key, count in lost.items() if count]
         table.add_row(Text(side.name, style="bold"), Text(side.label), Text(", ".join(notes), style="dim"))
@@ -80,9 +82,9 @@ def _load(document: ComparisonDocument) -> list[tuple[str, str]]:
         return [("Differs", f"{d.what}: {d.a} and {d.b}") for d in document.differences]
     text = f"{load.arrivals}, {load.concurrency} in flight" if load.concurrency else load.arrivals
     if load.offered_rps:
-        text += f", {load.offered_rps:.3g}/s for all"
+        text += f", {rate(load.offered_rps)} for all"
     if load.utilisation_of_a:
-        text += f" ({percent(load.utilisation_of_a)} of what a carries)"
+        text += f" ({percent(load.utilisation_of_a, 2)} of what a carries)"
     count = (
         f"{blocks.complete}" if blocks.complete == blocks.planned else f"{blocks.complete} complete of {blocks.planned}"
     )
@@ -143,8 +145,8 @@ def _pair(pair: Pair, console: Console) -> Table:
 
 
 def _metrics(pair: Pair, without: Sequence[str], to: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    confidence = f"{percent(pair.confidence)} interval"
+    table = new_table()
+    confidence = f"{percent(pair.confidence, 2)} interval"
     columns = {
         "metric": "",
         "a": pair.a,
@@ -168,7 +170,7 @@ def _metrics(pair: Pair, without: Sequence[str], to: str) -> Table:
             "difference interval": Text(_interval(effect.difference_interval, _signed, to), style="dim"),
             "ratio": Text(ratio(effect.ratio)),
             "ratio interval": Text(_interval(effect.ratio_interval, ratio, to), style="dim"),
-            "sees": Text("-" if effect.smallest_effect is None else percent(effect.smallest_effect)),
+            "sees": Text("-" if effect.smallest_effect is None else percent(effect.smallest_effect, 2)),
             "verdict": Text(effect.verdict, style=VERDICTS[effect.verdict]),
         }
         table.add_row(*(cells[name] for name in shown))
@@ -196,12 +198,6 @@ def _interval(ends: Sequence[float] | None, write: Callable[[float], str], to: s
     return "-" if ends is None else f"{write(ends[0])} {to} {write(ends[1])}"
 
 
-def percent(share: float) -> str:
-    """With two digits."""
-    value = share * 100
-    return f"{value:.0f} %" if value >= 9.95 else f"{value:.2g} %"
-
-
 def _below(pair: Pair) -> list[Text]:
     """Notes below the table: how many requests would decide, and why a metric is declined."""
     lines = []
@@ -219,9 +215,9 @@ def _below(pair: Pair) -> list[Text]:
 
 def _legend(pair: Pair) -> Text:
     return Text(
-        f"In ms. The intervals hold together, with {percent(pair.confidence)} confidence."
+        f"In ms. The intervals hold together, with {percent(pair.confidence, 2)} confidence."
         f" sees: the smallest change that this would find nine times in ten. no difference: none beyond"
-        f" {percent(pair.margin)}.",
+        f" {percent(pair.margin, 2)}.",
         style="dim",
     )
 

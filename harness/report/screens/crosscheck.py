@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, ms, relative
+from harness.numbers import ms, rate
+from harness.report.console import new_table
+from harness.report.figures import WIDEST, relative
 from harness.report.screens.ladder import ladder
 from harness.studies.predict.document import RunLadder
 
@@ -52,14 +54,14 @@ def show(console: Console, found: RunLadder | Mapping[str, Any]) -> None:
 
 
 def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table()
     names = ("busy", "rate", "", "measured", "95 % interval", "twin", "", "95 % of twins", "service", "M/M/1")
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         for key in ("p50", "p99"):
             lo, hi = row["p99_ci"] if key == "p99" else (None, None)
-            first = (f"{row['utilisation']:.0%}", f"{row['rate_rps']:.3g}/s") if key == "p50" else ("", "")
+            first = (f"{row['utilisation']:.0%}", rate(row["rate_rps"])) if key == "p50" else ("", "")
             twin = row["twin"]
             simple = relative(row["mm1"]["error"][key]) if row["mm1"]["error"] else Text("-")
             service = relative(row["service_error"]) if key == "p50" else Text("")

@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, ms
+from harness.numbers import ms
+from harness.report.console import new_table
+from harness.report.figures import WIDEST
 from harness.stats.quantiles import rank
 from harness.stats.series import CURVE_LEVELS, RunSeries
 
@@ -59,7 +61,7 @@ def _sparks(values: NDArray[np.float64], shades: str) -> str:
 
 
 def _table(*names: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table(2)
     for index, name in enumerate(names):
         table.add_column(name, justify="right" if index else "left", no_wrap=True)
     return table

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import ms, relative
+from harness.numbers import ms
+from harness.report.console import new_table
+from harness.report.figures import relative
 from harness.summary import Rung
 
 QUANTILES = ("p50", "p90", "p99")
@@ -19,7 +21,7 @@ def ladder(measured_ms: Mapping[str, float | None], rungs: Sequence[Rung]) -> Ta
 
     Behind a model's name: by how much its p99 is off in itself, where that is known.
     """
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table()
     table.add_column("e2e latency, ms")
     for name in (column for key in QUANTILES for column in (key, "")):
         table.add_column(name, justify="right", no_wrap=True)

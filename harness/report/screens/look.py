@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.console import new_table
+
 ROOMY = 96  # columns from which on tables are spaced out
 LEVEL_STYLES = {"ok": "green", "warning": "yellow", "invalid": "bold red"}
 Row = tuple[str, ...]  # a mark, its style, and the texts beside it
@@ -30,7 +32,7 @@ class Look:
     def table(self, *, header: bool = True) -> Table:
         """A table without lines."""
         gap = self.gap if header else 1
-        return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, show_header=header, header_style="dim")
+        return new_table(gap, header=header)
 
     def marked(self, rows: Iterable[Row]) -> Table:
         """Texts behind marks."""

@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, ms
+from harness.numbers import ms, significant
+from harness.report.console import new_table
+from harness.report.figures import WIDEST
 from harness.studies.profile import Profile
 
 BAR = 20
@@ -29,7 +31,7 @@ def show(console: Console, found: Profile, top: int) -> None:
 
 
 def _table(console: Console, found: Profile, top: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table(2)
     devices = len({row.device for row in found.operators}) > 1
     table.add_column("operator", overflow="ellipsis", no_wrap=True, ratio=1)
     for name in (*(["device"] if devices else []), "a call", "self ms", "share"):
@@ -43,7 +45,7 @@ def _table(console: Console, found: Profile, top: int) -> Table:
         lines.append((f"{len(rest)} others", "", *shares))
     for name, device, count, self_ms, share in lines:
         bar = Text(mark * round(BAR * share), style="cyan")
-        cells = (*([device] if devices else []), f"{count:.3g}", ms(self_ms), f"{share:.1%}")
+        cells = (*([device] if devices else []), significant(count), ms(self_ms), f"{share:.1%}")
         table.add_row(name, *cells, bar)
     skip = ["", "", ""] if devices else ["", ""]
     bar = Text(mark * round(BAR * found.outside), style="dim")

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, first_line, header, ms, placement, rate, scheduling
+from harness.numbers import ms, rate, significant
+from harness.report.figures import WIDEST, first_line, header, placement, scheduling
 from harness.report.screens import budget
 from harness.report.screens.ladder import ladder
 from harness.report.screens.look import LEVEL_STYLES, Look, Row, labelled
@@ -141,7 +142,7 @@ def _failure_rows(summary: Summary, look: Look) -> list[Row]:
 
 def _machine(summary: Summary) -> list[tuple[str, str]]:
     startup = {
-        name: " + ".join(f"{part.replace('_', ' ')} {s:.2g} s" for part, s in parts.items() if s >= 0.005)
+        name: " + ".join(f"{part.replace('_', ' ')} {significant(s, 2)} s" for part, s in parts.items() if s >= 0.005)
         for name, parts in summary.startup_s.items()
     }
     memory = ", ".join(f"{name} {mb:,.0f}" for name, mb in summary.memory.peak_rss_mb.items() if mb)
@@ -161,6 +162,10 @@ def _machine(summary: Summary) -> list[tuple[str, str]]:
     during, waited = summary.system.during_run, summary.cpu_wait_s
     if during.steal is not None and during.idle is not None:
         longest = max(waited, key=lambda name: waited[name], default=None)
-        queued = f", {longest} waited {waited[longest]:.2g} s for a core" if longest and waited[longest] >= 0.1 else ""
+        queued = (
+            f", {longest} waited {significant(waited[longest], 2)} s for a core"
+            if longest and waited[longest] >= 0.1
+            else ""
+        )
         rows.append(("CPU", f"idle {during.idle:.0%}, steal {during.steal:.1%}{queued}"))
     return rows

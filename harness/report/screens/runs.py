@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.errors import UsageError
-from harness.report.figures import ms, rate
+from harness.numbers import ms, rate
 from harness.report.screens.look import LEVEL_STYLES, Look
 from harness.summary import Summary
 

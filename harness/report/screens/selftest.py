@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from harness.report.figures import ms
+from harness.numbers import ms
 from harness.studies.selftest import Line
 
 MARKS = {"pass": "✓", "fail": "✗", "noise": "?"}

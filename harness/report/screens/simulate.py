@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import WIDEST, ms
+from harness.numbers import ms, rate
+from harness.report.console import new_table
+from harness.report.figures import WIDEST
 from harness.studies.predict.document import (
     ClosedForm,
     CurvePoint,
@@ -44,7 +46,7 @@ def _one_stage(console: Console, result: OneStageResult) -> None:
     given = result.given
     servers = f"{given.servers} servers" if given.servers > 1 else "1 server"
     batch = f", batches of up to {given.batch_max}" if given.batch_max > 1 else ""
-    head = f"  {_rate(given.rate_rps)} are offered; {servers}{batch} can carry {_rate(result.saturated_rps)}"
+    head = f"  {rate(given.rate_rps)} are offered; {servers}{batch} can carry {rate(result.saturated_rps)}"
     console.print(Text.assemble((f"Utilisation {result.utilisation:.1%}", "bold"), head))
     console.print()
     if result.simulated.steady:
@@ -85,7 +87,7 @@ def _curve(console: Console, curve: Sequence[CurvePoint], now: float) -> Table:
         bar = mark * max(1, round(min(BAR, max(8, console.width - 56)) * p99 / max(simulated)))
         table.add_row(
             f"{point.utilisation:.0%}",
-            _rate(point.rate_rps),
+            rate(point.rate_rps),
             *([ms(exact)] if closed else []),
             ms(p99),
             _half(point.simulated.interval_ms["p99"]),
@@ -116,9 +118,9 @@ def _scenario(console: Console, result: WhatIfResult) -> None:
         table.add_row(Text(key, style="bold"), *cells)
         _intervals(table, key, measured, [f for _, f in columns])
     skip = [""] if measured else []
-    table.add_row("offered", *skip, *(_rate(f.rate_rps) if f.rate_rps else "closed" for _, f in columns))
-    table.add_row("completed", *skip, *(_rate(f.throughput_rps) for _, f in columns))
-    table.add_row("saturated", *skip, *(_rate(f.saturated_rps) for _, f in columns))
+    table.add_row("offered", *skip, *(rate(f.rate_rps) if f.rate_rps else "closed" for _, f in columns))
+    table.add_row("completed", *skip, *(rate(f.throughput_rps) for _, f in columns))
+    table.add_row("saturated", *skip, *(rate(f.saturated_rps) for _, f in columns))
     if any(f.dropped for _, f in columns):
         table.add_row("dropped", *skip, *(f"{f.dropped:.2%}" for _, f in columns))
     for name in base.stages:
@@ -151,7 +153,7 @@ def _varied(found: VariedForecasts) -> Table:
         name = row.busiest
         if not row.steady:
             grows = Text("no steady state", style="yellow")
-            table.add_row(row.value, f"{name} 100%", "", "", grows, f"+{_rate(row.growth_rps)}")
+            table.add_row(row.value, f"{name} 100%", "", "", grows, f"+{rate(row.growth_rps)}")
             continue
         busiest = f"{name} {row.stages[name].utilisation:.0%}"
         cells = [ms(row.e2e_ms[key]) for key in ("p50", "p90", "p99")]
@@ -174,13 +176,13 @@ def _change(found: Sequence[float] | None) -> Text:
 def _no_steady_state(found: Forecast) -> Text:
     return Text.assemble(
         ("no steady state", "bold yellow"),
-        f": {_rate(found.rate_rps)} are offered, {_rate(found.saturated_rps)} can be carried;"
-        f" the backlog grows by {_rate(found.growth_rps)}",
+        f": {rate(found.rate_rps)} are offered, {rate(found.saturated_rps)} can be carried;"
+        f" the backlog grows by {rate(found.growth_rps)}",
     )
 
 
 def _table(*names: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table()
     for index, name in enumerate(names):
         table.add_column(name, justify="left" if index == 0 or name == "" else "right", no_wrap=True)
     return table
@@ -196,7 +198,3 @@ def _ends(interval: Sequence[float | None] | None) -> Text:
 def _half(interval: Sequence[float] | None) -> Text:
     """A symmetric interval, by half its width."""
     return Text(f"± {ms((interval[1] - interval[0]) / 2)}" if interval else "", style="dim")
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}/s" if value >= 1000 else f"{value:.3g}/s"

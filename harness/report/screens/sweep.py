@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.figures import first_line, ms
+from harness.numbers import ms, rate
+from harness.report.console import new_table
+from harness.report.figures import first_line
 from harness.studies.predict.document import Forecast
 from harness.studies.sweep.axes import label, short_names
 from harness.studies.sweep.document import SweepResult, TwinResult, VariantResult
@@ -56,7 +58,7 @@ def _variants(console: Console, sweep: SweepResult, without: Sequence[str]) -> T
     columns = ["offered", "completed", "p50", "p90", "p99", "95 % interval"]
     columns += [*(["twin p99", "apart"] if twin else []), "busiest", "batch", *(["SLO"] if limited else [])]
     shown = [column for column in columns if column not in without]
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table = new_table()
     table.add_column("")
     for name in (*names.values(), *shown):
         table.add_column(name, justify="left" if name == "busiest" else "right", no_wrap=True)
@@ -136,6 +138,4 @@ def _score(twin: TwinResult) -> str:
 
 
 def _rate(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}/s" if value >= 99.95 else f"{value:.3g}/s"
+    return "" if value is None else rate(value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.stats.checks import three
+from harness.numbers import percent, rate, significant
 from harness.stats.findings import reason
-from harness.stats.slo import percent
+from harness.stats.slo import lost_percent
 from harness.studies.capacity.document import Bottleneck, CapacityResult, HighestRate, SloLimit, VariantCapacity
 from harness.studies.capacity.evidence import Evidence
 from harness.studies.capacity.search import MOST_RUNS
@@ -33,7 +33,7 @@ def _findings(result: CapacityResult, candidates: Sequence[Candidate]) -> Iterat
     else:
         number = next(i for i, variant in enumerate(result.variants) if variant.verdict == "best")
         yield _rate_found(result, highest, result.variants[number])
-        alike = [f"{v.name} ({_rate(v.measured_rps or 0.0)})" for v in result.variants if v.verdict == "no difference"]
+        alike = [f"{v.name} ({rate(v.measured_rps or 0.0)})" for v in result.variants if v.verdict == "no difference"]
         if alike:
             yield f"Within the noise of it: {', '.join(alike)}."
         yield _limit(highest)
@@ -46,8 +46,8 @@ def _rate_found(result: CapacityResult, highest: HighestRate, best: VariantCapac
     who = f"With {best.name} the" if best.overrides else "The"
     lo, hi = highest.interval_rps
     return (
-        f"{who} pipeline keeps {result.slo_text} up to {_rate(highest.rate_rps)} (95 % interval {_rate(lo)} to"
-        f" {_rate(hi)}). To be safe, offer no more than the lower end."
+        f"{who} pipeline keeps {result.slo_text} up to {rate(highest.rate_rps)} (95 % interval {rate(lo)} to"
+        f" {rate(hi)}). To be safe, offer no more than the lower end."
     )
 
 
@@ -58,22 +58,22 @@ def _no_rate(result: CapacityResult, candidates: Sequence[Candidate]) -> str:
         return f"Not known yet: the load that keeps {result.slo_text}."
     least = min(missed, key=lambda e: e.long_run)
     if math.isinf(least.long_run) and least.lost:
-        share = percent(least.lost_requests / least.requests)
+        share = lost_percent(least.lost_requests / least.requests)
         return (
-            f"No load keeps {result.slo_text}: at {_rate(least.rate_rps)}, {share} of the requests were"
+            f"No load keeps {result.slo_text}: at {rate(least.rate_rps)}, {share} of the requests were"
             f" lost{reason(least.summary)}. They count as infinitely late."
         )
     service = sum(stage.service.p50 or 0.0 for stage in least.summary.stages.values())
     return (
-        f"No load keeps {result.slo_text}: it is missed by least at {_rate(least.rate_rps)}, where latency is"
-        f" {least.long_run:.3g} times the limit. Service alone takes {service:.3g} ms of a typical request: a faster"
-        " stage or a shorter batch timeout is needed, not a lower load."
+        f"No load keeps {result.slo_text}: it is missed by least at {rate(least.rate_rps)}, where latency is"
+        f" {significant(least.long_run)} times the limit. Service alone takes {significant(service)} ms of a typical"
+        " request: a faster stage or a shorter batch timeout is needed, not a lower load."
     )
 
 
 def _limit(highest: HighestRate) -> str:
     found = highest.bottleneck
-    busy = "" if found.utilisation is None else f", {found.utilisation:.0%} busy at {_rate(found.at_rps)}"
+    busy = "" if found.utilisation is None else f", {found.utilisation:.0%} busy at {rate(found.at_rps)}"
     stage = f"{found.stage} limits it{busy}"
     if highest.limited_by == "throughput":
         return f"The SLO holds up to saturation: the limit is throughput. {stage}."
@@ -97,11 +97,11 @@ def _more_load(highest: HighestRate, slo: Sequence[SloLimit]) -> list[str]:
     if coming is None:
         return []
     if coming.excess is None:
-        backlog = f": the backlog would grow by {three(coming.growth_rps)} requests every second"
+        backlog = f": the backlog would grow by {significant(coming.growth_rps)} requests every second"
         return [f"10 % more load leaves no steady state{backlog if coming.growth_rps else ''}."]
     if len(slo) == 1:
         ms = coming.excess * slo[0].limit_ms
-        return [f"10 % more load would take {slo[0].limit} to about {three(ms)} ms ({coming.excess - 1:+.0%})."]
+        return [f"10 % more load would take {slo[0].limit} to about {significant(ms)} ms ({coming.excess - 1:+.0%})."]
     return [f"10 % more load would exceed the SLO by about {coming.excess - 1:.0%}."]
 
 
@@ -109,7 +109,7 @@ def _doubts(runs: Sequence[Evidence]) -> Iterator[str]:
     """Lost requests, and checks that say that a run's latencies are not to be believed, except no steady state."""
     lost, issued = sum(e.lost_requests for e in runs), sum(e.requests for e in runs)
     if lost:
-        yield f"{percent(lost / issued)} of the requests of these runs were lost and count as infinitely late."
+        yield f"{lost_percent(lost / issued)} of the requests of these runs were lost and count as infinitely late."
     wrong = {
         check.name: check.message
         for e in runs
@@ -122,7 +122,7 @@ def _doubts(runs: Sequence[Evidence]) -> Iterator[str]:
 def _how_it_ended(result: CapacityResult) -> list[str]:
     rivals = [variant.name for variant in result.variants if variant.verdict == "not measured"]
     unmeasured = f" Not measured: {', '.join(rivals)}." if rivals and result.highest is not None else ""
-    wanted = f"the interval was within ±{result.within * 100:.3g} %"
+    wanted = f"the interval was within ±{percent(result.within)}"
     match result.status:
         case "budget spent":
             return [f"The time limit was reached before {wanted}.{unmeasured}"]
@@ -133,7 +133,3 @@ def _how_it_ended(result: CapacityResult) -> list[str]:
         case "failed":
             return ["Every variant failed."]
     return []
-
-
-def _rate(rate_rps: float) -> str:
-    return f"{three(rate_rps)}/s"

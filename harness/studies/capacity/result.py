@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from harness.stats.slo import percent
+from harness.stats.slo import lost_percent
 from harness.studies.capacity.curve import Crossing, Curve, crossing, curve
 from harness.studies.capacity.document import (
     Bottleneck,
@@ -173,7 +173,7 @@ def _run(e: Evidence) -> MeasuredRun:
         lost=e.lost_requests,
         seconds=e.seconds,
         measured=e.measured,
-        why=None if finite else f"{percent(e.lost_requests / e.requests)} of the requests were lost",
+        why=None if finite else f"{lost_percent(e.lost_requests / e.requests)} of the requests were lost",
         interval=e.raw,
         replayed=e.replayed,
         correlation=e.correlation,

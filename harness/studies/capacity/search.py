@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.errors import HarnessError
+from harness.numbers import significant
 from harness.plan import Plan
 from harness.studies.capacity.curve import crossing, curve, smaller
 from harness.studies.capacity.document import Purpose, Status
@@ -141,7 +142,7 @@ def _finalist(state: State) -> Step | None:
     sampling = [e.log_error for e in candidate.runs]
     longer = min(max((sum(sampling) / len(sampling) / DRIFT) ** 2, 1.0), 4.0) if sampling else 1.0
     rate_rps = found.rate_rps * (1 + away if upper else 1 - away)
-    why = f"{purpose} of {found.lo_rps:.4g} to {found.hi_rps:.4g}/s"
+    why = f"{purpose} of {significant(found.lo_rps, 4)} to {significant(found.hi_rps, 4)}/s"
     return _step(state, index, purpose, rate_rps, state.goal.run_s * longer, why)
 
 
@@ -151,7 +152,8 @@ def _most_hopeful(state: State) -> Step | None:
     if not known or any(state.candidates[i].runs for i in known):
         return None
     index = min(known, key=lambda i: known[i].least)
-    why = f"no load is predicted to keep the SLO; here it is missed by least, {known[index].least:.3g} times the limit"
+    missed = f"{significant(known[index].least)} times the limit"
+    why = f"no load is predicted to keep the SLO; here it is missed by least, {missed}"
     return _step(state, index, "most hopeful", known[index].least_rps, state.goal.run_s, why)
 
 

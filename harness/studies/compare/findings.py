@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from harness.numbers import ms, percent
 from harness.stats.comparison import Effect
 
 HEADLINE = ("e2e.p99", "e2e.p50", "e2e.p90", "e2e.mean", "throughput")
@@ -25,7 +26,7 @@ def _conclusion(headline: Sequence[Effect], margin: float, a: str, b: str) -> st
         for verdict in ("faster", "slower", "no difference", "inconclusive")
     )
     unknown = [effect for effect in headline if effect.verdict in ("inconclusive", "declined")]
-    within = f"no difference beyond {_percent(margin)}"
+    within = f"no difference beyond {percent(margin, 2)}"
     if better and worse:
         return f"It depends: {b} is better in {_changes(better)}, and worse in {_changes(worse)}."
     if better or worse:
@@ -47,7 +48,7 @@ def _cause(effects: Sequence[Effect], b: str) -> list[str]:
         return []
     most = max(changed, key=lambda effect: abs(effect.difference or 0.0))
     stage = most.metric.split(".")[1]
-    return [f"The largest change of {b} is in {stage}: its mean service went from {most.a:.3g} to {most.b:.3g} ms."]
+    return [f"The largest change of {b} is in {stage}: its mean service went from {ms(most.a)} to {ms(most.b)} ms."]
 
 
 def _changes(effects: Sequence[Effect]) -> str:
@@ -60,8 +61,8 @@ def _change(effect: Effect) -> str:
     near, far = sorted(abs(end - 1.0) for end in effect.ratio_interval)
     change = effect.ratio - 1.0
     return (
-        f"{_name(effect)} {_percent(abs(change))} {'lower' if change < 0 else 'higher'}"
-        f" ({_percent(near)} to {_percent(far)})"
+        f"{_name(effect)} {percent(abs(change), 2)} {'lower' if change < 0 else 'higher'}"
+        f" ({percent(near, 2)} to {percent(far, 2)})"
     )
 
 
@@ -87,10 +88,5 @@ def _name(effect: Effect) -> str:
     return effect.metric.removeprefix("e2e.")
 
 
-def _percent(share: float) -> str:
-    percent = share * 100
-    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %"
-
-
 def _signed(share: float) -> str:
-    return f"{'-' if share < 0 else '+'}{_percent(abs(share))}"
+    return f"{'-' if share < 0 else '+'}{percent(abs(share), 2)}"

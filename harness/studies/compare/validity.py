@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.executors.base import Execution
+from harness.numbers import rate
 from harness.pinning import pinned
 from harness.scenario.model import Closed
 from harness.stats import checks
@@ -36,5 +37,5 @@ def _carried(execution: Execution) -> list[Check]:
     saturated_rps, offered_rps = execution.saturated_rps, execution.offered_rps
     if saturated_rps is None or offered_rps is None or offered_rps < saturated_rps:
         return []
-    what = f"{checks.three(offered_rps)}/s are offered, and it carries {checks.three(saturated_rps)}/s"
+    what = f"{rate(offered_rps)} are offered, and it carries {rate(saturated_rps)}"
     return [Check("load", "invalid", f"{what}: its latency measures the length of a block")]

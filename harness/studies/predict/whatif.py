@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import ScenarioError, UsageError
+from harness.numbers import rate
 from harness.plan import Plan, offered_rate, resolve
 from harness.records import Ints
 from harness.scenario import Axis, combinations, load, with_overrides
@@ -177,7 +178,7 @@ class _Question:
         said = {} if self._source is None else self._beyond(self._source, predicted)
         limit_rps = self.limit.throughput_rps
         if predicted.steady and self.rate_rps and not self.pipeline.shed and self.rate_rps > NEAR * limit_rps:
-            said["capacity"] = f"so close to the capacity of {limit_rps:.3g}/s, latencies depend on every percent of it"
+            said["capacity"] = f"so close to the capacity of {rate(limit_rps)}, latencies depend on every percent of it"
         return said
 
     def _beyond(self, source: Source, predicted: Forecast) -> dict[str, str]:
@@ -195,7 +196,7 @@ class _Question:
         before = source.calibration.offered_rps
         if before and self.rate_rps and self.rate_rps > FAR_ABOVE * before:
             said["load"] = (
-                f"{self.rate_rps:.3g}/s is far above the {before:.3g}/s of the calibrated run:"
+                f"{rate(self.rate_rps)} is far above the {rate(before)} of the calibrated run:"
                 " service times may grow with the load"
             )
         cores = source.run.summary.system.cores

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from harness import host
 from harness.executors.progress import Progress
+from harness.numbers import ms
 from harness.plan import resolve
 from harness.records import Outcome
-from harness.report.figures import WIDEST, ms
+from harness.report.figures import WIDEST
 from harness.report.live import run as live
 from harness.report.screens import run as terminal
 from harness.studies.run.measure import measure
