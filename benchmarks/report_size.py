@@ -90,7 +90,7 @@ def simulated(requests: int, out: Path) -> SavedRun:
     load = {**SCENARIO["load"], "requests": requests}
     plan = resolve(Scenario.model_validate({**SCENARIO, "load": load}))
     records = run_twin(plan)
-    summary = summarise_run(plan, records, facts(plan, requests))
+    summary = summarise_run(plan, records, facts(plan, requests, RATE_RPS))
     files = {"resolved.yaml": dump(plan.scenario), "environment.json": json.dumps({"cpu_over_time": steal(records)})}
     return store.save(out, plan.scenario.name, summary, records, files)
 
@@ -103,7 +103,7 @@ def run_twin(plan: Plan) -> RunRecords:
     return compiled.simulate(of_plan(plan), Demand(service, due, warmup=plan.load.warmup))
 
 
-def facts(plan: Plan, requests: int) -> RunFacts:
+def facts(plan: Plan, requests: int, rate_rps: float) -> RunFacts:
     """What a summary holds besides its records; nothing ran here."""
     return RunFacts(
         schema_version=SUMMARY.version,
@@ -112,7 +112,7 @@ def facts(plan: Plan, requests: int) -> RunFacts:
         started_at="2026-01-01T00:00:00+00:00",
         status="completed",
         scheduled=requests,
-        load=LoadFacts(arrivals="poisson", nominal_rps=RATE_RPS, calibrated_capacity_rps=None, concurrency=None),
+        load=LoadFacts(arrivals="poisson", nominal_rps=rate_rps, calibrated_capacity_rps=None, concurrency=None),
         startup_s={},
         effective={},
         memory=Memory(peak_rss_mb={}),

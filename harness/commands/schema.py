@@ -23,10 +23,10 @@ DOCUMENTS = {
 
 
 @click.command("schema")
-@click.argument("kind", type=click.Choice(["scenario", *DOCUMENTS]), default="scenario")
+@click.argument("kind", metavar="[KIND]", type=click.Choice(["scenario", *DOCUMENTS]), default="scenario")
 @click.option("--markdown", is_flag=True, help="Of a scenario or a summary: as a page for people.")
 def command(kind: str, markdown: bool) -> None:
-    """Print a JSON Schema: of scenario files, so that editors complete and check them, or of a saved document.
+    """Print the JSON Schema of scenario files, or of a kind of saved document.
 
     \b
     Example:
@@ -34,7 +34,8 @@ def command(kind: str, markdown: bool) -> None:
       harness schema --markdown > docs/scenario.md
       harness schema summary
 
-    A scenario file names its schema in the first line: # yaml-language-server: $schema=scenario.schema.json
+    KIND: scenario, summary, comparison, sweep, capacity or accuracy. Editors complete and check a scenario file that names its schema in the first line:
+    # yaml-language-server: $schema=scenario.schema.json
     """
     if markdown:
         output.say(_page(kind)(_schema(kind)), end="")

@@ -14,9 +14,7 @@ from harness.errors import UsageError
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key of every file; repeatable.")
 def command(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
-    """Check scenario files: every key, and that the stages fit together. Nothing is run.
-
-    CPUs that a file pins to have to be usable on this machine.
+    """Check scenario files: every key, that the stages fit together, and that pinned CPUs are there. Nothing is run.
 
     \b
     Example:

@@ -142,12 +142,20 @@ def _value(schema: Schema) -> str:
             return "`true` or `false`"
         case "array":
             items = schema.get("items", {})
-            return "[a list](#stages)" if "anyOf" in items else f"a list of {_value(items)}" if "$ref" in items else "a list"
+            return (
+                "[a list](#stages)"
+                if "anyOf" in items
+                else f"a list of {_value(items)}"
+                if "$ref" in items
+                else "a list"
+            )
         case "null":
             return "`null`"
         case "object":
             inner = schema.get("additionalProperties")
-            return f"a mapping by name to {_value(inner)}" if isinstance(inner, dict) and "$ref" in inner else "a mapping"
+            return (
+                f"a mapping by name to {_value(inner)}" if isinstance(inner, dict) and "$ref" in inner else "a mapping"
+            )
     return "text"
 
 
