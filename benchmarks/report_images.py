@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from harness import store
-from harness.commands.report import write
+from harness.report.html.files import write_report
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -31,7 +31,7 @@ def main() -> int:
         return 1
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        report = write([saved], Path(folder, "report.html"))
+        report = write_report([saved], Path(folder, "report.html"))
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         for scheme, element, height in PICTURES:
             context = browser.new_context(viewport={"width": WIDTH, "height": height}, color_scheme=scheme)

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from harness import store
-from harness.commands.report import write
 from harness.plan import Plan, resolve
 from harness.records import RunRecords
+from harness.report.html.files import write_report
 from harness.scenario import dump
 from harness.scenario.model import Scenario
 from harness.stats.summary import summarise_run
@@ -59,7 +59,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         saved = simulated(asked.requests, asked.keep or Path(folder))
         begun = time.perf_counter()
-        path = write([saved])
+        path = write_report([saved])
         seconds, megabytes = time.perf_counter() - begun, path.stat().st_size / 1e6
         print(f"{asked.requests:,} requests: a report of {megabytes:.1f} MB in {seconds:.1f} s")
         if asked.keep:

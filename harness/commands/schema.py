@@ -34,8 +34,8 @@ def command(kind: str, markdown: bool) -> None:
       harness schema --markdown > docs/scenario.md
       harness schema summary
 
-    KIND: scenario, summary, comparison, sweep, capacity or accuracy. Editors complete and check a scenario file that names its schema in the first line:
-    # yaml-language-server: $schema=scenario.schema.json
+    KIND: scenario, summary, comparison, sweep, capacity or accuracy. Editors complete and check a scenario file that
+    names its schema in the first line: # yaml-language-server: $schema=scenario.schema.json
     """
     if markdown:
         output.say(_page(kind)(_schema(kind)), end="")

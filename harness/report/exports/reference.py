@@ -56,7 +56,7 @@ Every key of `summary.json`, which a run's folder holds and `harness run --json`
 `harness schema summary`; `harness schema KIND` prints those of other documents. From Python the same figures are
 attributes: `run.summary.e2e.p99` is `e2e_ms.p99`.
 
-Times end in `_ms` or `_s`, rates in `_rps` (requests per second), sizes in `_mb` (10**6 bytes); shares are fractions of 1.
+Times end in `_ms` or `_s`, rates in `_rps` (requests per second), sizes in `_mb` (10**6 bytes); shares are fractions.
 What a run does not know, such as a quantile of one that has no steady state, is `null`. Later versions may add keys.
 """
 
