@@ -187,3 +187,19 @@ def test_a_side_that_does_not_get_ready_ends_all(before: set[psutil.Process]) ->
     assert isinstance(found.ending.error, StalledError)
     assert found.ending.error.where == "side b: deadlines.startup"
     assert set(psutil.Process().children(recursive=True)) <= before
+
+
+def test_blocks_of_more_requests_than_lie_in_memory_are_those_of_their_schedules() -> None:
+    """Each side streams to a file of its own; rows go on through the ring from one block to the next."""
+    load = {"arrivals": "poisson", "rate": "3000/s", "requests": 250, "warmup": 20}
+    null = {"null": {"capacity": 8}}
+    small = [replace(p, memory_rows=128) for p in sides(null, null, executors=("asyncio", "asyncio"), load=load)]
+    assert small[0].ring_rows == 128
+    done = execute_blocks(small)
+    assert done.ending.error is None
+    for side in range(2):
+        assert len(done.sides[side].records) == 4 * 270
+        for block, records in enumerate(done.measured(side)):
+            expected = small[side].due_times(3000.0, block)[20:]
+            assert (records.outcome == Outcome.COMPLETED).all()
+            assert (records.due - records.due[0]).tolist() == (expected - expected[0]).tolist()
