@@ -40,8 +40,6 @@ from harness.studies.run.facts import facts_of
 from harness.studies.variants import Variant
 from harness.summary.facts import HostActivity
 
-_OF_A_SIDE = ("startup_s", "effective", "memory", "context_switches", "cpu_wait_s")
-
 
 @dataclass(frozen=True)
 class Question:
@@ -118,7 +116,7 @@ def _not_measured(
         name=sides[0].plan.scenario.name,
         status=status,
         error=None if error is None else str(error),
-        sides=tuple(Side(**_given(side)) for side in sides),
+        sides=tuple(map(_given, sides)),
         equivalence=equivalence,
         comparisons=(),
         findings=(),
@@ -145,8 +143,7 @@ def _measured(
         status=blocks.ending.status,
         error=None if error is None else str(error),
         sides=tuple(
-            Side(**_given(side), **_used(execution, environment))
-            for side, execution in zip(sides, blocks.sides, strict=True)
+            _measured_side(side, execution, environment) for side, execution in zip(sides, blocks.sides, strict=True)
         ),
         equivalence=equivalence,
         comparisons=pairs,
@@ -195,17 +192,25 @@ def _located(error: HarnessError, sides: Sequence[Variant]) -> HarnessError:
     return located(error, read_scenario(side.path), side.overrides)
 
 
-def _given(side: Variant) -> dict[str, Any]:
-    return {"name": side.name, "label": side.label, "scenario": str(side.path), "overrides": side.overrides}
+def _given(side: Variant) -> Side:
+    return Side(name=side.name, label=side.label, scenario=str(side.path), overrides=side.overrides)
 
 
-def _used(execution: Execution, environment: Mapping[str, Any]) -> dict[str, Any]:
+def _measured_side(side: Variant, execution: Execution, environment: Mapping[str, Any]) -> Side:
     measured = execution.records.of_phase(Phase.MEASURED)
-    known = facts_of(execution, environment).as_json()
-    return {
-        "executor": execution.plan.scenario.executor,
-        "saturated_rps": execution.saturated_rps,
-        "checks": tuple(validity.checks_of(execution)),
-        "requests": {name: int((measured.outcome == o).sum()) for o, name in ENDED.items()},
-        **{key: known[key] for key in _OF_A_SIDE},
-    }
+    known = facts_of(execution, environment)
+    return Side(
+        name=side.name,
+        label=side.label,
+        scenario=str(side.path),
+        overrides=side.overrides,
+        executor=execution.plan.scenario.executor,
+        saturated_rps=execution.saturated_rps,
+        checks=tuple(validity.checks_of(execution)),
+        requests={name: int((measured.outcome == o).sum()) for o, name in ENDED.items()},
+        startup_s=known.startup_s,
+        effective=known.effective,
+        memory=known.memory,
+        context_switches=known.context_switches,
+        cpu_wait_s=known.cpu_wait_s,
+    )
