@@ -12,44 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from harness import host, records, store, summary
-from harness.commands import cli
-from harness.errors import HarnessError, SaveError, UsageError
-from harness.records import Layout, RunRecords
+from harness.errors import SaveError, UsageError
+from harness.records import RunRecords
 from harness.studies.run.facts import facts_of
-from tests.facts import changed
 from tests.pipelines import run
+from tests.stored import DOCUMENT, RAW, SUMMARY, TEXTS, save
 
 HERE = Path(__file__).parent
-RAW = RunRecords(Layout.tandem(["s0"]), np.arange(13 * 4, dtype=np.int64).reshape(4, 13), {2: "cut off"})
-NOTHING = dict.fromkeys(("p50", "p90", "p95", "p99", "p999", "min", "max"))
-DOCUMENT = {
-    "schema_version": 1, "name": "x", "started_at": "2026-01-01T00:00:00+00:00", "executor": "asyncio",
-    "status": "completed", "validity": "ok", "bottleneck": "s0", "checks": [], "slo": [], "reading": [],
-    "failures": {}, "model": {}, "startup_s": {}, "effective": {}, "cpu_wait_s": {}, "stages": {},
-    "throughput_rps": None, "offered_rps": None, "steady_state": None,
-    "requests": dict.fromkeys(("issued", "completed", "failed", "dropped", "warmup"), 0),
-    "e2e_ms": {**NOTHING, "p99_ci": [None, None]}, "response_ms": {**NOTHING, "p99_ci": [None, None]},
-    "producer_lateness_ms": NOTHING, "residual_ms": NOTHING, "tail": {"shares": {}, "median_shares": {}},
-    "load": {"arrivals": "closed", "concurrency": 1, "calibrated_capacity_rps": None},
-    "memory": {"peak_rss_mb": {}}, "system": {"during_run": {}},
-}  # fmt: skip
-SUMMARY = summary.SUMMARY.parse(DOCUMENT, "")
-TEXTS = {"scenario.yaml": "name: x\n", "environment.json": "{}\n"}
-
-
-def save(root: Path, name: str = "x", **keys) -> store.SavedRun:
-    return store.save(root, name, changed(SUMMARY, lambda document: document.update(keys)), RAW, TEXTS)
 
 
 def seen(root: Path) -> list[Path]:
     """Every file and folder under `root` that a user would see."""
     return sorted(p for p in root.rglob("*") if not any(part.startswith(".") for part in p.relative_to(root).parts))
-
-
-# Saving
 
 
 def test_a_run_is_read_back_as_it_was_saved(tmp_path):
@@ -83,9 +59,9 @@ def test_nothing_is_visible_until_all_of_it_is_written(tmp_path, monkeypatch):
 KILLED = """
 import os, signal, sys
 from harness import records
-from tests import test_store
+from tests import stored
 records.save = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
-test_store.save(test_store.Path(sys.argv[1]))
+stored.save(stored.Path(sys.argv[1]))
 """
 
 
@@ -116,9 +92,6 @@ def test_what_is_not_a_number_is_null():
     document = {"nan": float("nan"), "inf": np.float64("inf"), "n": np.int64(3), "list": (np.nan, 1.5), 4: None}
     text = store.to_json(document)
     assert json.loads(text) == {"nan": None, "inf": None, "n": 3, "list": [None, 1.5], "4": None}
-
-
-# Where it cannot be saved
 
 
 @pytest.fixture
@@ -169,12 +142,12 @@ import resource, sys
 import numpy as np
 from harness import store
 from harness.errors import SaveError
-from tests import test_store
+from tests import stored
 noise = np.random.default_rng(1).integers(0, 2**62, (5000, 13))
-raw = store.RunRecords(test_store.RAW.layout, noise, {})
+raw = store.RunRecords(stored.RAW.layout, noise, {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    store.save(test_store.Path(sys.argv[1]), "x", test_store.SUMMARY, raw, test_store.TEXTS)
+    store.save(stored.Path(sys.argv[1]), "x", stored.SUMMARY, raw, stored.TEXTS)
 except SaveError as error:
     print(error)
 """
@@ -209,8 +182,8 @@ def test_another_user_s_folder_in_the_place_of_refuge_does_not_cost_the_run(tmp_
 
 SYNCED = """
 import os, sys
-from tests import test_store
-synced, sync, rename = set(), os.fsync, test_store.Path.rename
+from tests import stored
+synced, sync, rename = set(), os.fsync, stored.Path.rename
 def syncing(fd):
     synced.add(os.readlink(f"/proc/self/fd/{fd}"))
     sync(fd)
@@ -220,9 +193,9 @@ def renaming(path, target):
         assert len(below) == 5 and below <= synced, below - synced
         synced.clear()
     return rename(path, target)
-os.fsync, test_store.Path.rename = syncing, renaming
-root = test_store.Path(sys.argv[1])
-run = test_store.save(root)
+os.fsync, stored.Path.rename = syncing, renaming
+root = stored.Path(sys.argv[1])
+run = stored.save(root)
 assert synced == {str(root), str(root / "x")}, synced
 """
 
@@ -230,9 +203,6 @@ assert synced == {str(root), str(root / "x")}, synced
 def test_all_of_a_run_is_on_disk_before_it_appears_and_its_name_when_it_is_told(tmp_path):
     done = subprocess.run([sys.executable, "-c", SYNCED, tmp_path], cwd=HERE.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-# What is not a whole run
 
 
 def test_records_without_a_summary_are_a_run_that_says_so(tmp_path):
@@ -247,29 +217,6 @@ def test_records_without_a_summary_are_a_run_that_says_so(tmp_path):
     (saved.path / "failure.txt").write_text("Traceback")
     with pytest.raises(UsageError, match=r"failure.txt says why"):
         _ = saved.summary
-
-
-@pytest.mark.parametrize("verb", ["show", "report", "crosscheck", "metrics", "runs", "trace"])
-def test_every_reader_says_of_such_a_run_what_is_there(tmp_path, verb):
-    saved = save(tmp_path)
-    (saved.path / "summary.json").unlink()
-    arguments = ["--out", str(tmp_path)] if verb == "runs" else [str(saved.path)]
-    done = CliRunner().invoke(cli, [verb, *arguments])
-    said = done.output + str(done.exception)
-    assert done.exception is None or isinstance(done.exception, HarnessError), said
-    assert "no summary" in said or "resolved.yaml" in said
-
-
-def test_what_a_kill_while_saving_has_left_is_told(tmp_path):
-    save(tmp_path)
-    left = tmp_path / "x" / ".unfinished-abc"
-    left.mkdir()
-    assert store.unfinished(tmp_path) == [left]
-    done = CliRunner().invoke(cli, ["runs", "--out", str(tmp_path)], catch_exceptions=False)
-    assert f"{left}: a run is being saved there, or its process was killed" in done.output
-
-
-# Finding
 
 
 def test_an_older_second_goes_behind_whatever_its_files_say(tmp_path, monkeypatch):

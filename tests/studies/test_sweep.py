@@ -14,21 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ScenarioError, UsageError
-from harness.store import to_json
-from harness.studies.sweep.document import SweepResult, Trials, VariantLatency
+from harness.studies.sweep.document import Trials, VariantLatency
 from harness.studies.sweep.figures import Repeat, latency
-from harness.studies.sweep.folder import SweepFolder, find
+from harness.studies.sweep.folder import SweepFolder
 from harness.studies.sweep.frontier import pareto
 from harness.studies.sweep.result import result
-from harness.studies.sweep.running import time_left_s
 from harness.studies.sweep.spec import plan_of
 from harness.studies.sweep.table import write
 from harness.studies.sweep.trials import Trial, shuffled_rounds
 from tests import sweeps
 
 ROOT = Path(__file__).parents[2]
-
-# The variants
 
 
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(0, 2**32))
@@ -89,76 +85,6 @@ def test_file_names_count_from_the_scenario_s_folder_also_later(tmp_path, monkey
     (tmp_path / "times.txt").unlink()
     with pytest.raises(ScenarioError, match=r"times\.txt"):
         plan_of(sweep.spec, Trial(2, 1), sweep.scenario(2))
-
-
-# The folder
-
-
-def test_what_was_asked_is_read_back_as_it_was(tmp_path):
-    sweep = sweeps.begin(tmp_path, "stages.second.batch.max=1,4", "load.rate=20/s,40/s", repeats=3)
-    spec = sweep.spec
-    assert SweepFolder(sweep.path).spec == spec
-    assert spec.repeats == 3 and [axis.key for axis in spec.axes] == ["stages.second.batch.max", "load.rate"]
-    assert find("last", tmp_path / "results").path == sweep.path
-    assert find(str(sweep.path), tmp_path).path == sweep.path
-
-
-def test_a_run_that_the_index_does_not_know_is_taken_in(tmp_path):
-    sweep = sweeps.begin(tmp_path, "stages.second.workers=1,2", repeats=2)
-    spec = sweep.spec
-    known, unknown = Trial(1, 1), Trial(2, 2)
-    sweeps.pretend(sweep, [known])
-    saved = sweeps.run(sweep, spec, unknown)
-    twice = sweeps.run(sweep, spec, known)
-    (sweep.runs / "line" / ".unfinished-abc").mkdir()
-    sweep.take_in(spec)
-    entries = sweep.index.entries
-    assert set(entries) == {known, unknown}
-    assert sweep.run(entries[unknown]).path == saved.path
-    assert sweep.run(entries[known]).path != twice.path
-    assert not list(sweep.runs.rglob(".unfinished-*"))
-    assert sweep.index.pending(spec) == [t for t in spec.order if t not in entries]
-
-
-def test_only_one_process_runs_a_sweep(tmp_path):
-    sweep = sweeps.begin(tmp_path, "stages.second.workers=1,2")
-    with sweep.lock(), pytest.raises(UsageError, match="another process"), SweepFolder(sweep.path).lock():
-        pass
-    with sweep.lock():
-        pass
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "not {}: Expecting value"),
-        ("{", "not {}: Expecting property name"),
-        ("[]", "not {}: it is no mapping"),
-        ("{}", "not {}: it has no schema_version"),
-        ('{"schema_version": 99}', "{} of schema_version 99, and this is known up to 1"),
-        ('{"schema_version": 1}', "not {}: no proper "),
-    ],
-)
-@pytest.mark.parametrize(("file", "what"), [("sweep.json", "a sweep"), ("index.json", "the index of a sweep")])
-def test_a_folder_that_is_no_sweep_is_an_error_that_names_it(file, what, text, says, tmp_path):
-    sweep = sweeps.begin(tmp_path, "stages.second.workers=1,2")
-    (sweep.path / file).write_text(text)
-    with pytest.raises(UsageError) as error:
-        result(sweep)
-    assert f"{sweep.path / file}: {says.format(what)}" in str(error.value)
-
-
-def test_the_time_left_is_what_variants_took_before(tmp_path):
-    sweep = sweeps.begin(tmp_path, "stages.second.workers=1,2,3", repeats=2)
-    a, b, c = (Trial(variant, 2) for variant in (1, 2, 3))
-    assert time_left_s([a, b, c], sweep.index.entries) is None
-    for variant, seconds in ((1, 10.0), (2, 30.0)):
-        trial = Trial(variant, 1)
-        sweep.record(trial, "completed", sweeps.run(sweep, sweep.spec, trial), None, seconds)
-    assert time_left_s([a, b, c], sweep.index.entries) == 10 + 30 + 20
-
-
-# What it makes of the runs
 
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
@@ -305,71 +231,11 @@ def test_what_is_easily_misread_is_noted(tmp_path):
     assert "second: batches are limited to the stage's capacity of 4" in notes[1]
 
 
-# The twin beside it
-
-
-@pytest.fixture(scope="module")
-def predicted(tmp_path_factory) -> SweepResult:
-    folder = tmp_path_factory.mktemp("predicted")
-    long = ("load.requests=12000",)
-    sweep = sweeps.begin(folder, "stages.second.batch.max=1,2,4", "load.rate=30/s,50/s,70/s", overrides=long)
-    return result(sweeps.pretend(sweep), simulate=True)
-
-
-def test_the_twin_learns_from_two_variants_and_predicts_the_others(predicted):
-    twin = predicted.twin
-    by_values = {tuple(variant.values.values()): variant for variant in predicted.variants}
-    assert twin.learnt_from == (by_values[1, "30/s"].number, by_values[4, "70/s"].number)
-    assert twin.score.variants == 7 and twin.score.median_apart < 0.1
-    for variant in predicted.variants:
-        found = predicted.forecast(variant)
-        assert found.steady
-        assert found.throughput_rps == pytest.approx(variant.throughput_rps, rel=0.03)
-        assert found.e2e_ms["p50"] == pytest.approx(variant.e2e_ms.p50, rel=0.12)
-        assert found.e2e_ms["p99"] == pytest.approx(variant.e2e_ms.p99, rel=0.3)
-    rows = predicted.rows
-    assert [row["twin.calibrated"] for row in rows].count(True) == 2
-    assert all(row["twin.e2e_ms.p99"] > 0 for row in rows)
-
-
-def test_the_twin_learns_anew_where_service_itself_differs(tmp_path):
-    sweep = sweeps.pretend(sweeps.begin(tmp_path, "stages.second.mean=5 ms,10 ms", "load.rate=30/s,50/s,70/s"))
-    twin = result(sweep, simulate=True).twin
-    assert twin.learnt_from == (1, 3, 4, 6)
-    fast, slow = (twin.forecasts[number].stages["second"].utilisation for number in (2, 5))
-    assert slow == pytest.approx(2 * fast, rel=0.1)
-
-
-def test_variants_that_never_ran_are_predicted_and_a_group_of_which_none_ran_is_named(tmp_path):
-    sweep = sweeps.begin(tmp_path, "stages.second.distribution=exponential,constant", "load.rate=30/s,50/s,140/s")
-    sweeps.pretend(sweep, [Trial(1, 1)])
-    twin = result(sweep, simulate=True).twin
-    assert twin.forecasts[2].e2e_ms["p99"] > twin.forecasts[1].e2e_ms["p99"]
-    assert not twin.forecasts[3].steady and twin.forecasts[3].saturated_rps == pytest.approx(100, rel=0.1)
-    assert set(twin.forecasts) == {1, 2, 3}
-    assert "no prediction for variants 4, 5, 6: none of them has completed" in twin.warnings
-
-
 def test_nothing_measured_is_a_result_too(tmp_path):
     found = result(sweeps.begin(tmp_path, "stages.second.workers=1,2"), simulate=True)
     assert found.trials == Trials(wanted=2, completed=0, failed=0, interrupted=0)
     assert [variant.verdict for variant in found.variants] == ["not run", "not run"]
     assert found.front == ()
-
-
-def test_its_json_keeps_the_keys_that_readers_know(predicted):
-    told = json.loads(to_json(predicted.as_json()))
-    assert list(told) == [
-        "kind", "folder", "scenario", "settings", "grid", "repeats", "seed", "trials", "cells", "front", "twin", "rows",
-        "notes",
-    ]  # fmt: skip
-    assert told["grid"][0] == {"key": "stages.second.batch.max", "values": [1, 2, 4]}
-    cell = told["cells"][0]
-    assert (cell["cell"], cell["values"]["load.rate"], cell["throughput_ci"]) == (1, "30/s", None)
-    assert set(cell["e2e_ms"]) == {"p50", "p90", "p99", "p50_ci", "p99_ci", "p50_ci_from", "p99_ci_from"}
-    assert set(told["twin"]) == {"by_cell", "calibrated_on", "score", "warnings"}
-    assert {"capacity_rps", "calibration_interval_ms", "e2e_ms", "stages"} < set(told["twin"]["by_cell"]["1"])
-    assert set(told["twin"]["score"]) == {"cells", "median_apart", "intervals", "within"}
 
 
 def test_a_sweep_of_0_1_0_is_read_and_goes_on(tmp_path):
@@ -388,13 +254,3 @@ def test_a_sweep_of_0_1_0_is_read_and_goes_on(tmp_path):
     shutil.rmtree(sweep.path / index.entries[Trial(2, 1)].run)
     sweep.take_in(spec)
     assert sweep.index.pending(spec) == [Trial(2, 1)]
-
-
-def test_a_folder_of_a_sweep_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    def fails(*arguments: object) -> Path:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "rename", fails)
-    with pytest.raises(Exception, match="No space left"):
-        sweeps.begin(tmp_path, "stages.second.workers=1,2")
-    assert list((tmp_path / "results").rglob("*")) == [tmp_path / "results" / "line"]

@@ -38,7 +38,7 @@ def test_a_test_stands_where_its_subject_stands(test: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("folder", ["harness", "kernels", "benchmarks"])
+@pytest.mark.parametrize("folder", ["harness", "kernels", "benchmarks", "examples", "tests"])
 def test_a_module_is_read_in_a_few_minutes(folder: str) -> None:
     lines = {path: path.read_text(encoding="utf-8").count("\n") for path in (ROOT / folder).rglob("*.py")}
     assert {path.relative_to(ROOT).as_posix(): n for path, n in lines.items() if n > MOST_LINES}.keys() <= LONGER

@@ -13,7 +13,7 @@ from harness import summary
 from harness.commands import cli
 from harness.errors import SaveError, UsageError
 from harness.report.exports import metrics
-from tests.test_store import DOCUMENT, NOTHING, SUMMARY, save
+from tests.stored import DOCUMENT, NOTHING, SUMMARY, save
 
 FIGURES = {**NOTHING, "p50": 1.25, "p99": 123.4, "p99_ci": [None, None]}
 FULL = summary.SUMMARY.parse({
