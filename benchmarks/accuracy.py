@@ -11,6 +11,7 @@ one loses more than a percentage point on the digits.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def made(case: str) -> tuple[Path, Path]:
     return make_crops(BUILD / "crops", case), BUILD / "crops" / "test"
 
 
-def installed(needs: dict[str, tuple[str, ...]]) -> list[str]:
+def installed(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [name for name, modules in needs.items() if all(find_spec(module) for module in modules)]
 
 

@@ -97,7 +97,7 @@ class Bench:
         done = measure(plan, "".join(f"# --set {s}\n" for s in settings), self._out)
         if done.execution.status != "completed" or done.summary is None:
             raise done.error or KeyboardInterrupt
-        return RunResult(done.execution.records, done.summary, done.summary.get("saved", ""))
+        return RunResult(done.execution.records, done.summary, str(done.saved.path) if done.saved else "")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ def saturation(bench: Bench, case: Case) -> tuple[float, float]:
     settings = ["load.utilisation=0.5", "load.duration=1s"]
     ran = bench(resolve(with_overrides(case.scenario, settings)))
     span = float(ran.records.completed.max() - ran.records.due.min()) / 1e9
-    return float(ran.summary["load"]["calibrated_capacity_rps"]), span
+    assert ran.summary is not None and ran.summary.load.calibrated_capacity_rps is not None
+    return ran.summary.load.calibrated_capacity_rps, span
 
 
 def fitted(points: Sequence[Point], limit_ms: float) -> tuple[float, float]:

@@ -99,7 +99,7 @@ def main() -> None:
         print(f"round {number + 1} of {told.rounds}", file=sys.stderr)
 
     def of(key: str, figure: str) -> float:
-        return median(r[key][figure] for r in rounds)
+        return float(median(r[key][figure] for r in rounds))
 
     def ratio(a: tuple[str, str], b: tuple[str, str]) -> float:
         return of(*a) / of(*b)

@@ -40,7 +40,7 @@ def capacity(batch: int, out: Path) -> float:
     """What the pipeline carries when it is saturated, requests/s."""
     closed = "load={arrivals: closed, concurrency: 16, requests: 300, warmup: 20}"
     saved = run(f"capacity-{batch}", [closed, f"stages.inference.batch.max={batch}"], out)
-    return float(saved.summary["throughput_rps"])
+    return saved.summary.throughput_rps or 0.0
 
 
 def series(batch: int, rotations: int, seconds: float, out: Path) -> dict[float, list[SavedRun]]:
@@ -54,8 +54,8 @@ def series(batch: int, rotations: int, seconds: float, out: Path) -> dict[float,
             arrivals = f"load={{arrivals: poisson, rate: {rate}, duration: {seconds} s, warmup: 20, seed: {rotation}}}"
             saved = run(f"batch{batch}-{at:g}", [arrivals, f"stages.inference.batch.max={batch}"], out)
             runs[at].append(saved)
-            e2e = saved.summary["e2e_ms"]
-            print(f"  {rotation} {at:4g} {rate:>8}  p50 {e2e['p50']:6.1f}  p99 {e2e['p99']:6.1f} ms", flush=True)
+            e2e = saved.summary.e2e
+            print(f"  {rotation} {at:4g} {rate:>8}  p50 {e2e.p50 or 0:6.1f}  p99 {e2e.p99 or 0:6.1f} ms", flush=True)
     return runs
 
 
@@ -72,9 +72,9 @@ def main() -> None:
     for batch in options.batch:
         runs = series(batch, options.rotations, options.seconds, options.out)
         learnt = [saved for at in LEARN for saved in runs[at]]
-        rows = held_out(learnt, [saved for at in SCORE for saved in runs[at]])
-        report.show(Console(highlight=False), {"kind": "held out", "calibrated_on": [str(options.out)], "rows": rows})
-        found[batch] = rows
+        result = held_out(learnt, [saved for at in SCORE for saved in runs[at]])
+        report.show(Console(highlight=False), result)
+        found[batch] = result.as_json()["rows"]
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
 

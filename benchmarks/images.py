@@ -45,8 +45,8 @@ def network_with_statistics(name: str, path: Path) -> None:
         module(inputs)
         module.eval()
         last = [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)][-1]
-        last.bias -= module(inputs).mean(0)
+        last.bias.sub_(module(inputs).mean(0))
         spread = module(inputs).std()
-        last.weight /= spread
-        last.bias /= spread
+        last.weight.div_(spread)
+        last.bias.div_(spread)
     torch.save(module.state_dict(), path)

@@ -56,7 +56,7 @@ def busy(seed: int) -> Plan:
 
 def lateness_ms(seed: int, way: tuple[Scheduling, ...]) -> tuple[np.ndarray[Any, np.dtype[np.float64]], dict[str, Any]]:
     """Of every request of one run, and what the kernel said of the producer."""
-    punctual.WAYS = way
+    punctual.WAYS = way  # type: ignore[assignment]
     execution = execute(busy(seed))
     assert execution.status == "completed", execution.error
     return (execution.records.issued - execution.records.due) / 1e6, execution.workers[0].effective["scheduling"]

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from harness import store
 from harness.report.html.files import write_report
@@ -16,7 +17,7 @@ from harness.report.html.files import write_report
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH = 1280
-PICTURES = (("light", "main", 1330), ("dark", "main", 1330))
+PICTURES: tuple[tuple[Literal["light", "dark"], str, int], ...] = (("light", "main", 1330), ("dark", "main", 1330))
 """Colour scheme, the element at the top, and the height of each."""
 
 

@@ -18,7 +18,7 @@ from harness.stats.checks import ordered
 from harness.studies.run.measure import measure
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
-RUNS = (
+RUNS: tuple[tuple[str, list[str]], ...] = (
     ("smoke", []),
     ("smoke", ["executor=asyncio"]),
     ("smoke", ["stages.preprocess.backend=torchvision"]),
@@ -41,14 +41,14 @@ def main() -> int:
             done = measure(resolve(load(path, settings)), path.read_text(encoding="utf-8"), Path(out))
             if done.summary is None:
                 raise SystemExit(str(done.error))
-            rate = done.summary["throughput_rps"] or 0
+            rate = done.summary.throughput_rps or 0
             label = " ".join((name, *settings))
-            e2e, counts = done.summary["e2e_ms"], done.summary["requests"]
-            print(f"{label:34.34} {e2e['p50'] or 0:8.3f} {e2e['p99'] or 0:8.3f} {rate:8.1f}/s")
+            e2e, counts = done.summary.e2e, done.summary.requests
+            print(f"{label:34.34} {e2e.p50 or 0:8.3f} {e2e.p99 or 0:8.3f} {rate:8.1f}/s")
             records = done.execution.records
             if done.execution.status != "completed" or done.saved is None:
                 wrong.append(f"{label}: {done.execution.error or done.save_error}")
-            elif counts["completed"] != counts["issued"] or ordered(records).level != "ok":
+            elif counts.completed != counts.issued or ordered(records).level != "ok":
                 wrong.append(f"{label}: requests lost or stamps out of order")
             elif (done.saved.records.rows != records.rows).any():
                 wrong.append(f"{label}: the saved records differ from the run's")

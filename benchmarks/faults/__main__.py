@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def numbers(only: Iterable[str], skipped: Iterable[str]) -> Iterator[int]:
 
 def run(
     asked: Iterable[int], seed: int, jobs: int, *, keep: bool, base: Path
-) -> Iterator[Round]:  # fmt: skip
+) -> Generator[Round, None, None]:  # fmt: skip
     """Play rounds, some at once; yields each when it is over. Stops them when it is closed."""
     waiting, stopping = iter(asked), threading.Event()
     under_way: set[Future[Round | None]] = set()

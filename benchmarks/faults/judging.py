@@ -18,6 +18,7 @@ from harness import store
 from harness.errors import UsageError
 from harness.records import Outcome, Phase, RunRecords
 from harness.store import SavedRun
+from harness.summary import Summary
 
 CLAIMS = ("in time", "exit code", "saved", "accounted for", "errors", "processes", "descriptors", "memory", "files")
 """Columns of the table; the last four are what must not be left."""
@@ -95,7 +96,7 @@ def judge(pipeline: Pipeline, wanted: Expected, seen: Observed) -> dict[str, str
     killed = seen.code == -signal.SIGKILL and -signal.SIGKILL in wanted.codes and seen.in_time
     if not seen.in_time:
         found["in time"] = f"it had not ended after {seen.seconds:.1f} s (allowed: {wanted.within_s:g})"
-    summary: dict[str, Any] = {}
+    summary: Summary | None = None
     if seen.saved is not None:
         try:
             summary = seen.saved.summary
@@ -106,7 +107,7 @@ def judge(pipeline: Pipeline, wanted: Expected, seen: Observed) -> dict[str, str
     if must and not killed and seen.saved is None:
         found["saved"] = "nothing was saved"
     if seen.in_time and not killed:
-        found |= dict(_told(wanted, seen, str(summary.get("status", ""))))
+        found |= dict(_told(wanted, seen, summary.status if summary else ""))
     if seen.left and not wanted.leaves:
         found["processes"] = "; ".join(seen.left)
     if seen.memory and not wanted.leaves:
@@ -146,10 +147,10 @@ def _held(wanted: Expected, at_exit: dict[str, Any]) -> Iterator[tuple[str, str]
 
 
 def _accounted(
-    pipeline: Pipeline, wanted: Expected, summary: dict[str, Any], records: RunRecords
+    pipeline: Pipeline, wanted: Expected, summary: Summary, records: RunRecords
 ) -> Iterator[tuple[str, str]]:
     """Every request that was issued has ended, in one way, with its stamps; and it is those that were to be issued."""
-    counts = summary["requests"]
+    counts = summary.requests
     measured = records.of_phase(Phase.MEASURED)
     raw = Counter(measured.outcome.tolist())
     load = pipeline.scenario["load"]
@@ -159,13 +160,11 @@ def _accounted(
         "failed": raw[Outcome.FAILED] + raw[Outcome.ABORTED],
         "dropped": raw[Outcome.DROPPED],
     }
-    told = {name: counts[name] for name in figures}
+    told = {name: getattr(counts, name) for name in figures}
     wrong = [
-        check["message"]
-        for check in summary["checks"]
-        if check["name"] in ("stamps", "conservation") and check["level"] != "ok"
+        check.message for check in summary.checks if check.name in ("stamps", "conservation") and check.level != "ok"
     ]
-    completed = summary["status"] == "completed"
+    completed = summary.status == "completed"
     scheduled = load.get("requests")
     if told != figures:
         yield "accounted for", f"the summary counts {told}, the records {figures}"

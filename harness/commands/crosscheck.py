@@ -1,9 +1,9 @@
-"""`harness crosscheck`: a run against theory and the twin, or runs against what others predict of them."""
+"""`harness crosscheck`: a run beside theory and the twin, or predictions beside runs that were held out."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,7 @@ from harness.commands import options, output
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.studies.predict.document import RunLadder
+    from harness.studies.predict.document import HeldOutResult, RunLadder
 
 
 @click.command("crosscheck")
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @click.option(
     "--calibrate", "learn", multiple=True, metavar="RUN", help="Take service times from this run; repeatable."
 )
-@click.option("--score", multiple=True, metavar="RUN", help="Predict this run from those, and compare; repeatable.")
+@click.option("--score", multiple=True, metavar="RUN", help="Predict this run from them, and compare; repeatable.")
 @options.out()
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(run: str | None, learn: tuple[str, ...], score: tuple[str, ...], out: Path, as_json: bool) -> None:
-    """Hold a saved run against theory and the twin, or score predictions on runs that were held out.
+    """Compare a saved run with theory and the twin, or score predictions on runs that were held out.
 
     \b
     Example:
@@ -33,11 +33,11 @@ def command(run: str | None, learn: tuple[str, ...], score: tuple[str, ...], out
     RUN: a folder, last, last~1, or a scenario's name.
     """
     from harness import store
-    from harness.report.screens import crosscheck as report
+    from harness.report.screens import crosscheck as screen
 
     if bool(learn) != bool(score) or (run is None) != bool(learn):
         raise UsageError("expected either a RUN, or --calibrate with --score", hint="harness crosscheck last")
-    found: RunLadder | dict[str, Any]
+    found: RunLadder | HeldOutResult
     if run is not None:
         from harness.studies.predict.crosscheck import of_run
 
@@ -45,10 +45,9 @@ def command(run: str | None, learn: tuple[str, ...], score: tuple[str, ...], out
     else:
         from harness.studies.predict.heldout import held_out
 
-        calibration, scored = ([store.find(reference, out) for reference in given] for given in (learn, score))
-        rows = held_out(calibration, scored)
-        found = {"kind": "held out", "calibrated_on": [str(r.path) for r in calibration], "rows": rows}
+        learnt, scored = ([store.find(reference, out) for reference in given] for given in (learn, score))
+        found = held_out(learnt, scored)
     if as_json:
-        output.say(store.to_json(found))
+        output.say(store.to_json(found.as_json()))
         return
-    report.show(output.screen(), found)
+    screen.show(output.screen(), found)

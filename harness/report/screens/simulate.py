@@ -136,7 +136,7 @@ def _scenario(console: Console, result: WhatIfResult) -> None:
 
 def _intervals(table: Table, key: str, measured: MeasuredRun | None, found: Sequence[Forecast]) -> None:
     """Below a figure: how far it depends on the simulation's chance, and on the few samples of the run."""
-    first = [_ends(measured.p99_ci) if key == "p99" else ""] if measured else []
+    first = [_ends(measured.p99_interval) if key == "p99" else ""] if measured else []
     if any(f.interval_ms for f in found):
         table.add_row(Text("  simulation", style="dim"), *first, *(_half(f.interval_ms.get(key)) for f in found))
     if any(f.calibration_interval_ms for f in found):

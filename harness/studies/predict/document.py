@@ -105,7 +105,7 @@ class MeasuredRun(Document):
     """What the run itself measured whose service times the twin was given."""
 
     e2e_ms: Latencies
-    p99_ci: tuple[float | None, float | None]
+    p99_interval: Annotated[tuple[float | None, float | None], key("p99_ci")]
     """95 % interval on p99, ms; None where there were too few requests for it."""
 
 
@@ -144,19 +144,69 @@ class WhatIfResult(Document):
 
 
 class RunLadder(Document):
-    """What `harness crosscheck RUN` finds."""
+    """`harness crosscheck RUN`: a run beside models, each of which knows more about it than the one before."""
 
-    kind: Literal["ladder"]
-    """The kind of document."""
+    kind: Literal["ladder"] = "ladder"
     run: str
     """The run's folder."""
     measured_ms: Mapping[str, float] | None
     """p50, p90 and p99 as measured; None where nothing completed."""
     rungs: tuple[Rung, ...]
-    """The models, each of which knows more about the run than the one before."""
+    """The models, in this order."""
     meaning: tuple[str, ...]
     """What their differences say, in sentences."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, a rung without the keys that do not concern it."""
         return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class HeldOutPrediction(Document):
+    """What a model predicts for runs that it did not learn from; None where it does not apply."""
+
+    e2e_ms: Mapping[str, float] | None
+    """By quantile."""
+    error: Mapping[str, float] | None
+    """Relative error of each."""
+
+
+class HeldOutTwin(HeldOutPrediction):
+    """What the twin predicts for them."""
+
+    e2e_ms: Mapping[str, float]
+    error: Mapping[str, float]
+    range_ms: Mapping[str, Interval]
+    """Range that holds 95 % of the twin's replications: such runs differ as much by chance."""
+
+
+class HeldOutRow(Document):
+    """Runs of one scenario, which differ in their seeds at most; their requests are taken together."""
+
+    runs: tuple[str, ...]
+    """Their folders."""
+    requests: int
+    rate_rps: float
+    """Offered rate."""
+    utilisation: float
+    """Of the bottleneck."""
+    measured_ms: Mapping[str, float]
+    """p50 and p99."""
+    p99_interval: Annotated[tuple[float | None, float | None], key("p99_ci")]
+    """95 % interval on p99, ms; None where there were too few requests for it."""
+    twin: HeldOutTwin
+    service_error: float
+    """Relative error of the mean service time of the bottleneck: where it is large, no model of the queues can be
+    right."""
+    constant_service: HeldOutPrediction
+    """The twin with service times that do not grow with the load."""
+    mm1: HeldOutPrediction
+    """M/M/c at the bottleneck; None without a steady state."""
+
+
+class HeldOutResult(Document):
+    """`harness crosscheck --calibrate RUN --score RUN`: predictions beside runs that the twin did not learn from."""
+
+    kind: Literal["held out"] = "held out"
+    learnt_from: Annotated[tuple[str, ...], key("calibrated_on")]
+    """Folders of the runs whose service times it was given."""
+    rows: tuple[HeldOutRow, ...]

@@ -1,10 +1,9 @@
-"""Calibrate on some runs, predict others: how far the twin can be believed."""
+"""Learn service times from some runs, predict others: how far the twin can be trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from harness.stats.quantiles import quantile
 from harness.store import SavedRun
 from harness.studies.predict import crosscheck
 from harness.studies.predict.crosscheck import Bottleneck
+from harness.studies.predict.document import HeldOutPrediction, HeldOutResult, HeldOutRow, HeldOutTwin, Interval
 from harness.twin import Demand, compiled, of_plan
 from harness.twin.calibration import Calibration, calibrate
 from harness.twin.pooling import pooled
@@ -28,7 +28,7 @@ LEVELS = {"p50": 0.5, "p99": 0.99}
 
 @dataclass(frozen=True)
 class _Scored:
-    """A run that was held out, with what it is scored by."""
+    """A run that was held out, with its bottleneck."""
 
     path: str
     plan: Plan
@@ -42,55 +42,54 @@ class _Scored:
         return done.completed - done.due
 
 
-def held_out(calibration: Sequence[SavedRun], score: Sequence[SavedRun], seed: int = 1) -> list[dict[str, Any]]:
-    """Predict the scored runs from the others: their own arrival times, service times drawn from the others'.
+def held_out(learn: Sequence[SavedRun], score: Sequence[SavedRun], seed: int = 1) -> HeldOutResult:
+    """Predict the runs to score: with their own arrival times, and service times drawn from the runs to learn from.
 
-    A row for all runs of one scenario (they differ in their seeds at most), whose requests are taken together:
-    utilisation of their bottleneck, measured and predicted p50 and p99 in ms with the relative error and the range in
-    which 95 % of the twin's replications lie (such runs differ by chance as much), the same with service times that do
-    not grow with the load, and by M/M/1 alone. service_error: how far off the mean service time of the bottleneck
-    alone was; where it is large, no model of the queues can be right. Raises UsageError.
+    A row for all runs of one scenario, see `HeldOutRow`. Raises UsageError.
     """
-    overlap = {r.path.resolve() for r in calibration} & {r.path.resolve() for r in score}
+    overlap = {r.path.resolve() for r in learn} & {r.path.resolve() for r in score}
     if overlap:
-        raise UsageError(f"{overlap.pop()} is both calibrated on and scored", hint="Score runs that were held out.")
+        raise UsageError(f"{overlap.pop()} is both learnt from and scored", hint="Score runs that were held out.")
     try:
-        learnt = [calibrate(plan, records) for plan, records in map(_open, calibration)]
+        learnt = [calibrate(plan, records) for plan, records in map(_open, learn)]
         alike: dict[str, list[_Scored]] = {}
         for run in score:
             plan, records = _open(run)
             scored = _Scored(str(run.path), plan, records, crosscheck.bottleneck(plan, _done(records)))
             alike.setdefault(_same(plan), []).append(scored)
-        return [_row(runs, learnt, seed) for runs in alike.values()]
+        rows = tuple(_row(runs, learnt, seed) for runs in alike.values())
     except ValueError as error:
-        raise UsageError(f"cannot calibrate on these runs: {error}") from None
+        raise UsageError(f"cannot learn service times from these runs: {error}") from None
+    return HeldOutResult(learnt_from=tuple(str(run.path) for run in learn), rows=rows)
 
 
 def _same(plan: Plan) -> str:
-    """What runs have in common that are scored together: all but their seeds."""
+    """Equal for runs that are scored together: they differ in their seeds only."""
     alike = plan.load.model_copy(update={"seed": 0})
     return plan.scenario.model_copy(update={"load": alike}).model_dump_json()
 
 
-def _row(runs: Sequence[_Scored], learnt: Sequence[Calibration], seed: int) -> dict[str, Any]:
+def _row(runs: Sequence[_Scored], learnt: Sequence[Calibration], seed: int) -> HeldOutRow:
     latency = np.concatenate([run.latency for run in runs])
     measured = {key: quantile(latency, q) / 1e6 for key, q in LEVELS.items()}
     interval = dependent(latency, 0.99)
     found = _together([run.found for run in runs])
     calibration = pooled(learnt, found.rate_rps)
     predicted = _predict(runs, calibration, seed)
-    return {
-        "runs": [run.path for run in runs],
-        "requests": len(latency),
-        "rate_rps": found.rate_rps,
-        "utilisation": found.rate_rps * float(found.service_s.mean()) / found.stage.workers,
-        "measured_ms": measured,
-        "p99_ci": [None if end is None else end / 1e6 for end in (interval.lo, interval.hi)],
-        "twin": {**_compared(_middle(predicted), measured), "range_ms": _range(predicted)},
-        "service_error": _service_error(calibration, runs, found.stage.name),
-        "constant_service": _compared(_middle(_predict(runs, pooled(learnt), seed)), measured),
-        "mm1": _compared(crosscheck.mm1_alone(found), measured),
-    }
+    middle, constant = _middle(predicted), _middle(_predict(runs, pooled(learnt), seed))
+    simple = crosscheck.mm1_alone(found)
+    return HeldOutRow(
+        runs=tuple(run.path for run in runs),
+        requests=len(latency),
+        rate_rps=found.rate_rps,
+        utilisation=found.rate_rps * float(found.service_s.mean()) / found.stage.workers,
+        measured_ms=measured,
+        p99_interval=(_in_ms(interval.lo), _in_ms(interval.hi)),
+        twin=HeldOutTwin(e2e_ms=middle, error=_errors(middle, measured), range_ms=_range(predicted)),
+        service_error=_service_error(calibration, runs, found.stage.name),
+        constant_service=HeldOutPrediction(e2e_ms=constant, error=_errors(constant, measured)),
+        mm1=HeldOutPrediction(e2e_ms=simple, error=None if simple is None else _errors(simple, measured)),
+    )
 
 
 def _together(found: Sequence[Bottleneck]) -> Bottleneck:
@@ -118,8 +117,9 @@ def _middle(predicted: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(LEVELS, np.median(predicted, axis=0).tolist(), strict=True))
 
 
-def _range(predicted: NDArray[np.float64]) -> dict[str, list[float]]:
-    return dict(zip(LEVELS, np.percentile(predicted, (2.5, 97.5), axis=0).T.tolist(), strict=True))
+def _range(predicted: NDArray[np.float64]) -> dict[str, Interval]:
+    low, high = np.percentile(predicted, (2.5, 97.5), axis=0).tolist()
+    return dict(zip(LEVELS, zip(low, high, strict=True), strict=True))
 
 
 def _simulated(run: _Scored, calibration: Calibration, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -145,10 +145,12 @@ def _service_error(predicted: Calibration, runs: Sequence[_Scored], name: str) -
     return expected / actual - 1
 
 
-def _compared(levels: dict[str, float] | None, measured: dict[str, float]) -> dict[str, Any]:
-    if levels is None:
-        return {"e2e_ms": None, "error": None}
-    return {"e2e_ms": levels, "error": {key: levels[key] / measured[key] - 1 for key in LEVELS}}
+def _errors(levels: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float]:
+    return {key: levels[key] / measured[key] - 1 for key in LEVELS}
+
+
+def _in_ms(value_ns: float | None) -> float | None:
+    return None if value_ns is None else value_ns / 1e6
 
 
 def _open(run: SavedRun) -> tuple[Plan, RunRecords]:

@@ -228,4 +228,4 @@ def _measured(base: _Question, source: Source | None) -> MeasuredRun | None:
     if not nominal or abs(nominal / base.rate_rps - 1) > 0.01:
         return None
     e2e = source.run.summary.e2e
-    return MeasuredRun(e2e_ms={key: e2e[key] for key in KEYS}, p99_ci=e2e.p99_interval)
+    return MeasuredRun(e2e_ms={key: e2e[key] for key in KEYS}, p99_interval=e2e.p99_interval)

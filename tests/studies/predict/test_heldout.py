@@ -49,13 +49,16 @@ def learnt(saved: SavedRun) -> Calibration:
 @pytest.mark.parametrize("growth", [0.0, 0.5])
 def test_held_out_runs_between_and_beyond_are_predicted(tmp_path: Path, growth: float) -> None:
     known = [run(tmp_path, rate, growth, seed) for rate, seed in ((40, 1), (80, 2))]
-    rows = held_out(known, [run(tmp_path, 60, growth, 3), run(tmp_path, 88, growth, 4)])
+    rows = held_out(known, [run(tmp_path, 60, growth, 3), run(tmp_path, 88, growth, 4)]).rows
     for row in rows:
-        assert abs(row["twin"]["error"]["p50"]) < 0.05
-        assert abs(row["twin"]["error"]["p99"]) < 0.1
-        assert abs(row["mm1"]["error"]["p99"]) > 0.2
+        assert abs(row.twin.error["p50"]) < 0.05
+        assert abs(row.twin.error["p99"]) < 0.1
+        low, high = row.twin.range_ms["p99"]
+        assert low < row.twin.e2e_ms["p99"] < high
+        assert row.mm1.error is not None and abs(row.mm1.error["p99"]) > 0.2
     if growth:
-        assert abs(rows[1]["constant_service"]["error"]["p50"]) > 0.06
+        error = rows[1].constant_service.error
+        assert error is not None and abs(error["p50"]) > 0.06
 
 
 def test_service_is_scaled_with_the_load_and_not_far_beyond_it(tmp_path: Path) -> None:
@@ -74,8 +77,8 @@ def test_a_machine_in_another_state_is_told_from_a_wrong_model(tmp_path: Path) -
     known = [run(tmp_path, rate, -0.3, seed) for rate, seed in ((40, 1), (80, 2))]
     assert slowdowns([learnt(saved) for saved in known], "server", 60) == [1.0, 1.0]
     scored = run(tmp_path, 60, 0.5, 3)
-    (row,) = held_out(known, [scored])
-    assert row["service_error"] == pytest.approx(0.82 / 1.3 - 1, abs=0.02)
+    (row,) = held_out(known, [scored]).rows
+    assert row.service_error == pytest.approx(0.82 / 1.3 - 1, abs=0.02)
     arguments = [f for saved in known for f in ("--calibrate", str(saved.path))]
     text = CliRunner().invoke(cli, ["crosscheck", *arguments, "--score", str(scored.path)]).stdout
     assert "In 1 of 1 scored runs service itself was over 5% off" in text
@@ -89,7 +92,7 @@ def test_runs_of_different_pipelines_are_not_pooled(tmp_path: Path) -> None:
 
 def test_a_run_is_not_scored_on_itself(tmp_path: Path) -> None:
     saved = run(tmp_path, 40, 0, 1)
-    with pytest.raises(UsageError, match="both calibrated on and scored"):
+    with pytest.raises(UsageError, match="both learnt from and scored"):
         held_out([saved], [saved])
 
 
