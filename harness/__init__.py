@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from harness.errors import HarnessError, RunFailed, SaveError, ScenarioError, StageFailed, StalledError, UsageError
     from harness.scenario import Scenario
 
+    __version__: str
+
 __all__ = [
     "Comparison",
     "Crosscheck",
@@ -101,20 +103,22 @@ _HOMES = {
 """The module of each public name; `twin` is a module itself."""
 
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+if not TYPE_CHECKING:  # else no name would be unknown to a type checker
 
-    if name == "twin":
-        return import_module("harness.twin")
-    if name == "__version__":
-        from importlib.metadata import version
+    def __getattr__(name: str) -> Any:
+        from importlib import import_module
 
-        return version("tail-latency-harness")
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(home), name)
-    return value
+        if name == "twin":
+            return import_module("harness.twin")
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("tail-latency-harness")
+        home = next((module for module, names in _HOMES.items() if name in names), None)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(home), name)
+        return value
 
 
 def __dir__() -> list[str]:

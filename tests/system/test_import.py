@@ -51,7 +51,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_what_type_checkers_see_is_what_is_there() -> None:
-    (block,) = (node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If))
+    block = next(node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If))
     seen = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     there = {name: module for module, names in harness._HOMES.items() for name in names}
     assert seen == {**there, "twin": "harness"}
