@@ -95,7 +95,7 @@ def summarise(path: Path) -> dict[str, Any]:
     began, profile = time.perf_counter(), cProfile.Profile()
     plan, records = resolve(from_mapping(SCENARIO)), load(path)[0]
     with profile:
-        summary = summarise_run(plan, records, facts(plan, len(records), 1e9 / MEAN_GAP_NS))
+        summary = summarise_run(plan, records, facts(plan, len(records) - plan.load.warmup, 1e9 / MEAN_GAP_NS))
         rungs = ladder(plan, records)
         said = meaning(plan, records, rungs)
     stats: dict[tuple[str, int, str], Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]

@@ -161,10 +161,13 @@ class Metrics(Collector):
 
     def finish(self, records: RunRecords) -> None:
         """From now on serve the run's final figures. records: all of it."""
-        loaded, warmup = records.select(records.column("phase") != Phase.SATURATION), self._plan.load.warmup
-        state = self._new("ended")
-        state.tally.add(loaded.rows, 0, warmup)
-        self._state = replace(state, issued=max(0, len(loaded) - warmup))
+        state, total, before = self._new("ended"), 0, np.empty((0, self._plan.layout.width), np.int64)
+        for block in records.blocks():
+            rows = block.rows[block.column("phase") != Phase.SATURATION]
+            # With the block before it, in which those may lie that held up the first ones of this one.
+            state.tally.add(np.concatenate([before, rows]), total - len(before), self._plan.load.warmup)
+            total, before = total + len(rows), rows
+        self._state = replace(state, issued=max(0, total - self._plan.load.warmup))
 
     def await_last_scrape(self) -> None:
         """Let a client that has come twice or more come for the final figures, for about as long as it took before."""
