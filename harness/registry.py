@@ -90,7 +90,7 @@ class Registry(Generic[Kind]):
                 hint="Uninstall one of them, or have its author take another name.",
             )
         if not points:
-            return _attribute(self._own[name])  # type: ignore[no-any-return]
+            return attribute(self._own[name])  # type: ignore[no-any-return]
         return self._plugin(points[0])
 
     def _plugin(self, point: EntryPoint) -> Kind:
@@ -110,7 +110,7 @@ class Registry(Generic[Kind]):
 
     def _unfit(self, name: str, loaded: Any) -> str:
         """Why what an entry point names cannot be one of these; empty if it can."""
-        base = _attribute(self._base)
+        base = attribute(self._base)
         if not (isinstance(loaded, base) or (isinstance(loaded, type) and issubclass(loaded, base))):
             return f"is no {base.__name__} of {base.__module__}"
         if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
@@ -122,7 +122,8 @@ class Registry(Generic[Kind]):
         return ""
 
 
-def _attribute(path: str) -> Any:
+def attribute(path: str) -> Any:
+    """What `module:name` names; the module is imported now."""
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 import click
 
 from harness.commands import output
 from harness.errors import UsageError
+from harness.registry import attribute
 
 DOCUMENTS = {
     "summary": "harness.summary:SUMMARY",
@@ -48,8 +48,7 @@ def _schema(kind: str) -> dict[str, Any]:
         from harness.scenario import schema
 
         return schema()
-    module, _, name = DOCUMENTS[kind].partition(":")
-    found: dict[str, Any] = getattr(import_module(module), name).schema()
+    found: dict[str, Any] = attribute(DOCUMENTS[kind]).schema()
     return found
 
 

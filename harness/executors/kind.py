@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from harness.registry import EXECUTORS
+from harness.registry import EXECUTORS, attribute
 
 if TYPE_CHECKING:
     from harness.executors.base import Executor
@@ -31,8 +30,7 @@ class ExecutorKind:
 
     def make(self, plan: Plan, images: ImageSet | None) -> Executor:
         """An executor of a Plan, not yet started."""
-        module, _, name = self.implementation.partition(":")
-        executor: Executor = getattr(import_module(module), name)(plan, images)
+        executor: Executor = attribute(self.implementation)(plan, images)
         return executor
 
 

@@ -68,6 +68,11 @@ class StageOptions(Keys):
         raise NotImplementedError
 
     @property
+    def torchvision_model(self) -> str | None:
+        """The model of torchvision that it runs, if any: `preprocess: auto` takes its recipe."""
+        return None
+
+    @property
     def computes(self) -> bool:
         """Whether its service keeps a core busy."""
         return not self.instant

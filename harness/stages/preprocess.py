@@ -81,9 +81,8 @@ class Preprocess(StageOptions):
         if self.recipe == "given":
             return self
         from harness.kernels.recipes import recipe_for
-        from harness.stages.inference.options import Inference
 
-        models = [s.model for s in stages if isinstance(s, Inference) and isinstance(s.model, str)]
+        models = [stage.torchvision_model for stage in stages if stage.torchvision_model is not None]
         if not models:
             raise ScenarioError("recipe: auto needs an inference stage whose weights have one", hint="Give the sizes.")
         try:

@@ -11,7 +11,7 @@ import torch
 
 from harness.executors.asyncio.thread import ComputeThread
 from harness.executors.session import in_loop
-from harness.stages import Opened, StageOptions, threads
+from harness.stages import Opened, threads
 from harness.stats import checks
 from harness.studies.run.facts import effective_of
 from harness.summary import Check, Effective
@@ -127,4 +127,4 @@ def test_a_stage_that_opens_without_a_library_has_no_threads_of_one(monkeypatch:
 
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.delitem(sys.modules, "numba.np.ufunc.parallel", raising=False)
-    assert threads.opened(Bare(), StageOptions(threads=3), tuple) == Opened({"load": 1.0}, {"backend": "x"})
+    assert threads.opened(Bare(), Null(threads=3), tuple) == Opened({"load": 1.0}, {"backend": "x"})

@@ -107,7 +107,7 @@ def test_a_run_whose_worker_has_started_others_ends_as_any_other(start, tmp_path
         code = 130
     assert run.end(LIMIT_S + SLACK_S) == code, run.errors
     gone(every)
-    assert run.summary()["status"] == ("failed" if code == 1 else "interrupted")
+    assert run.summary().status == ("failed" if code == 1 else "interrupted")
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_it_completes_too_and_leaves_none_of_them(start, tmp_path: Path) -> None
     _, every = family(run)
     assert run.end(30) == 0, run.errors
     gone(every)
-    assert run.summary()["requests"]["completed"] == 100
+    assert run.summary().requests.completed == 100
 
 
 @pytest.mark.slow

@@ -201,7 +201,7 @@ def test_sigterm_ends_it_the_same_way(start) -> None:  # type: ignore[no-untyped
     run.process.terminate()
     assert run.end(LIMIT_S + SLACK_S) == 143
     gone(children)
-    assert run.summary()["status"] == "interrupted"
+    assert run.summary().status == "interrupted"
 
 
 @pytest.mark.parametrize("moment_s", some([0.3, 0.0, 1.5], few=1))
@@ -222,7 +222,7 @@ def test_a_worker_that_hangs_meets_the_progress_deadline(start) -> None:  # type
     assert run.end(1 + LIMIT_S + SLACK_S) == 1
     gone(children)
     assert b"no request ended for 1 s" in run.errors
-    assert run.summary()["requests"]["aborted"] > 0
+    assert run.summary().requests.aborted > 0
 
 
 @pytest.mark.slow
@@ -278,7 +278,7 @@ stages: [{{preprocess: {{resize: 40, crop: 32}}}}]
 """
     )
     assert run.end(30) == 3, "a limit on latency is not met by requests that fail"
-    assert run.summary()["validity"] == "invalid"
+    assert run.summary().validity == "invalid"
 
 
 @pytest.mark.slow

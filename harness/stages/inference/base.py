@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ScenarioError
+from harness.registry import attribute
 from harness.stages.base import StageContext, Tensor
 from harness.stages.inference.options import Inference
+from harness.stages.inference.runtimes import RUNTIMES
 from harness.stages.preprocess import Preprocess
 
 
@@ -72,6 +74,12 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Release the model."""
+
+
+def runtime_of(setup: Setup) -> Runtime:
+    """The runtime that the options name, not yet open."""
+    runtime: Runtime = attribute(f"harness.stages.inference.{RUNTIMES[setup.options.runtime].implementation}")(setup)
+    return runtime
 
 
 def first_line(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, 
 
 from harness.errors import ScenarioError
 from harness.keys import FACTORY, FileName, Keys
+from harness.registry import attribute
 from harness.stages.base import Payload, Stage, StageContext, StageSpec, Tensor
 from harness.stages.inference.runtimes import CUDA_PARTS, RUNTIMES, Form, taking
 from harness.stages.options import BatchingOptions
@@ -131,9 +132,13 @@ class Inference(BatchingOptions):
 
     def build(self, context: StageContext) -> Stage:
         """Around the runtime."""
-        from harness.stages.inference.stage import InferenceStage
+        stage: Stage = attribute("harness.stages.inference.stage:InferenceStage")(context)
+        return stage
 
-        return InferenceStage(context)
+    @property
+    def torchvision_model(self) -> str | None:
+        """The model's name in torchvision, if it has one."""
+        return self.model if isinstance(self.model, str) else None
 
     @property
     def form(self) -> Form:

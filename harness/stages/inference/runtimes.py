@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from harness.stages.inference.base import Runtime, Setup
+from typing import Literal
 
 Form = Literal["name", "factory", "onnx", "torchscript", "openvino", "export"]
 """How a model is given: a name of torchvision, code of the user's own, or a file."""
@@ -30,12 +26,6 @@ class RuntimeKind:
     precisions: tuple[str, ...] = ("float32",)
     devices: tuple[str, ...] = ("cpu",)
     channels_last: bool = False
-
-    def build(self, setup: Setup) -> Runtime:
-        """A runtime that is not yet open."""
-        module, _, name = self.implementation.partition(":")
-        runtime: Runtime = getattr(import_module(f"harness.stages.inference.{module}"), name)(setup)
-        return runtime
 
 
 # The first one that takes a form is the one that it gets unless another is named.

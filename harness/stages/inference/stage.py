@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError, ScenarioError
 from harness.stages.base import Opened, StageContext
-from harness.stages.inference.base import Runtime, Setup, first_line
+from harness.stages.inference.base import Runtime, Setup, first_line, runtime_of
 from harness.stages.inference.options import Inference
-from harness.stages.inference.runtimes import RUNTIMES
 
 
 class InferenceStage:
@@ -22,7 +21,7 @@ class InferenceStage:
     def __init__(self, context: StageContext) -> None:
         self._options: Inference = context.options
         self._setup = Setup.of(context)
-        self.runtime: Runtime = RUNTIMES[self._options.runtime].build(self._setup)
+        self.runtime: Runtime = runtime_of(self._setup)
         self.part_ns: Sequence[int] = ()
 
     def open(self) -> Opened:
