@@ -12,6 +12,7 @@ import torch
 from harness.executors.asyncio.thread import ComputeThread
 from harness.executors.session import in_loop
 from harness.stages import Opened, threads
+from harness.stages.null import Null
 from harness.stats import checks
 from harness.studies.run.facts import effective_of
 from harness.summary import Check, Effective
