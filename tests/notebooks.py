@@ -8,6 +8,8 @@ executes one and writes its outputs into it.
 from __future__ import annotations
 
 import asyncio
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +51,15 @@ def output(of: Any, kind: str = "text/plain") -> str:
     """What a cell has shown: the streams and the data of this kind."""
     parts = [o.get("text") or o.get("data", {}).get(kind, "") or o.get("ename", "") for o in of.outputs]
     return "\n".join(parts)
+
+
+def main(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = execute(read(path), Path(folder))
+    for one in notebook.cells:
+        one.metadata.pop("execution", None)  # when it ran
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -25,7 +25,7 @@ class Shown:
         from harness.report.figures import WIDEST
 
         text = io.StringIO()
-        self._show(Screen(file=text, width=WIDEST, no_color=True))
+        self._show(Screen(file=text, width=WIDEST, no_color=True, force_terminal=False))
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _repr_html_(self) -> str:

@@ -41,7 +41,7 @@ Observer = Callable[[Progress], None]
 
 
 class Reporter:
-    """Tells an observer, once every `every_s`; one that is gone is not told any more."""
+    """Calls an observer every `every_s` seconds, and stops once it has raised OSError."""
 
     def __init__(self, plan: Plan, observe: Observer, every_s: float) -> None:
         self._plan = plan

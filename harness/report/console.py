@@ -20,7 +20,8 @@ class Screen(Console):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(highlight=False, markup=False, emoji=False, **options)
+        # In a notebook rich would show what is printed by itself, wherever it was to go.
+        super().__init__(highlight=False, markup=False, emoji=False, force_jupyter=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """A cell's text has its width measured from what this gives."""

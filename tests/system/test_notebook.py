@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.notebooks import INTERRUPT, cell, execute, output
+from tests.documents import ROOT
+from tests.notebooks import INTERRUPT, cell, execute, output, read
 
 SCENARIO = """{
     "name": "tiny",
@@ -34,3 +35,15 @@ def test_a_run_inside_the_loop_of_a_notebook_and_one_that_is_interrupted(tmp_pat
     assert output(found).split() == ["interrupted", "True", "True"]
     assert output(after).split() == ["200"]
     assert len(list(tmp_path.glob("results/tiny/*"))) == 3
+
+
+@pytest.mark.slow
+def test_the_notebook_of_the_pages_can_be_executed(tmp_path: Path) -> None:
+    notebook = execute(read(ROOT / "docs" / "notebook.ipynb"), tmp_path)
+    run, figures, table, simulated, compared = (one for one in notebook.cells if one.cell_type == "code")
+    assert 'class="harness-card"' in output(run, "text/html")
+    assert "model: " in output(figures)
+    assert "adds up to the nanosecond: True" in output(table)
+    for study in (simulated, compared):
+        assert [one["output_type"] for one in study.outputs if one["output_type"] != "stream"] == ["execute_result"]
+        assert "e2e" in output(study, "text/html")
