@@ -101,7 +101,7 @@ def test_an_installed_package_brings_a_stage_arrivals_and_an_executor(installed:
         assert len(answers) == 35 and (run.records.outcome == Outcome.COMPLETED).all()
         assert ((answers >= 7) & (answers < 7 + 64)).all()
         due[executor] = np.diff(run.records.due)
-        assert json.loads((run.path / store.SUMMARY).read_text())["system"]["libraries"]["harness-example"] == "1.0"
+        assert run.summary.system.libraries["harness-example"] == "1.0"
     assert all((gaps == due["inline"]).all() for gaps in due.values()), "the same seed, the same arrivals"
 
 
