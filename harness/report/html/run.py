@@ -11,6 +11,7 @@ from typing import Any
 from harness.stats import series
 from harness.stats.series import RunSeries, Series
 from harness.store import SavedRun
+from harness.studies.run import room
 from harness.summary import Summary
 
 
@@ -41,8 +42,9 @@ class Run:
 
 def read(saved: SavedRun, label: str = "", spans: int = series.SPANS) -> Run:
     """Read a saved run and make its series. Raises UsageError."""
-    summary = saved.summary
-    found = series.of_run(saved.records, spans=spans)
+    summary, records = saved.summary, saved.records
+    room.check([records], room.REPORT_SIZES, "a report", str(saved.path))
+    found = series.of_run(records, spans=spans)
     over_time = _environment(saved.path).get("cpu_over_time")
     cpu = series.cpu(over_time, found.start_ns) if over_time and found else {}
     return Run(label, saved.path, summary, found, cpu, _text(saved.path / "resolved.yaml"))

@@ -20,6 +20,7 @@ from harness.records import Outcome, Phase, RunRecords
 from harness.stats.comparison import Comparison, compare_sides
 from harness.stats.intervals import inflation
 from harness.store import SavedRun
+from harness.studies.run import room
 
 MOST_BLOCKS = 20
 BLOCK_INFLATIONS = 20
@@ -74,7 +75,9 @@ def compare_runs(
             where=f"{a.path} and {b.path}",
             hint="--force compares them nevertheless.",
         )
-    first, second = (run.records.of_phase(Phase.MEASURED) for run in (a, b))
+    records = a.records, b.records
+    room.check(records, room.COMPARE_SIZES, "a comparison", f"{a.path} and {b.path}")
+    first, second = (one.of_phase(Phase.MEASURED) for one in records)
     blocks = block_count(first, second)
     comparison = compare_sides(
         cut(first, blocks),
