@@ -163,6 +163,7 @@ def test_without_data_the_scenarios_images_are_judged_by_agreement_alone(tmp_pat
     assert "without labels" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_model_that_hangs_while_it_loads_ends_at_the_deadline(tmp_path: Path) -> None:
     (tmp_path / "hang.py").write_text("import time\ndef model():\n    time.sleep(600)\n")
     (tmp_path / "x.yaml").write_text(

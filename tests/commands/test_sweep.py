@@ -202,6 +202,7 @@ def entries(folder: Path) -> dict[Trial, str | None]:
     return {}
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_has_run_and_says_how_to_go_on(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     load = ["--set", "load.arrivals=constant", "--set", "load.rate=20/s"]

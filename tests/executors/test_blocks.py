@@ -127,6 +127,7 @@ def test_service_times_and_images_are_those_of_the_request_on_every_side() -> No
     assert set(images[0]) == set(range(5))
 
 
+@pytest.mark.slow
 def test_the_rate_follows_the_capacity_of_the_first_side_and_all_are_calibrated() -> None:
     load = {"arrivals": "constant", "utilisation": 0.4, "calibration": "500 ms", "requests": 10}
     slow = {"delay": {"distribution": "constant", "mean": "4 ms"}}

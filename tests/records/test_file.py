@@ -97,6 +97,7 @@ def test_of_an_older_file_the_facts_are_found_in_the_rows(tmp_path: Path, batch_
     assert read.layout.batching == ({"two"} if batch_max > 1 else set())
 
 
+@pytest.mark.slow
 @given(st.integers(0, 40), st.integers(1, 9), st.data())
 @settings(max_examples=50, deadline=None)
 def test_a_file_that_is_read_piece_by_piece_is_the_one_that_was_written(

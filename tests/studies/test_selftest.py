@@ -19,6 +19,7 @@ def test_a_real_queue_is_held_against_theory_and_replay() -> None:
     assert all(line.verdict in ("pass", "noise") for line in lines), lines
 
 
+@pytest.mark.slow
 def test_a_wrong_expectation_fails() -> None:
     """Against the answer for a server that is twice as fast, the same queue must not pass."""
     lines = list(_queue("M/M/1", [_delay("exponential")], mm1(200, 0.0015), 200, 300))

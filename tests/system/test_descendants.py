@@ -140,6 +140,7 @@ def test_they_end_with_a_supervisor_that_is_killed(start, tmp_path: Path) -> Non
     gone(every, within_s=5)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_in_native_code_ends_with_a_supervisor_that_is_killed(start, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
     run = begun(start, "hanging", tmp_path)
     children = run.wait_for_children(3)

@@ -49,7 +49,7 @@ def go_through(page: Path, folder: Path, *, studies: bool) -> None:
             assert example.matches(output), f"{page.name}:{block.line}: $ {example.command}\nprints\n{output}"
 
 
-LONG = ("queueing.md", "sweep.md")
+LONG = ("api.md", "queueing.md", "report.md", "sweep.md", "twin.md")
 """Pages whose commands simulate 100,000 requests each, or measure for some seconds, for the figures that they show."""
 
 

@@ -22,6 +22,7 @@ EXECUTORS = ("process", "asyncio")
 
 
 both = pytest.mark.parametrize("executor", EXECUTORS)
+mostly_process = pytest.mark.parametrize("executor", ("process", pytest.param("asyncio", marks=pytest.mark.slow)))
 
 
 @both
@@ -39,7 +40,7 @@ def test_every_stamp_of_every_request_is_there_and_in_order(executor: str) -> No
     assert set(np.unique(done.records.stages[2].worker)) <= {0, 1}
 
 
-@both
+@mostly_process
 @in_one_of(3)
 def test_a_single_server_queue_follows_lindleys_recursion(executor: str) -> None:
     """The waits are those of W' = max(0, W + S - A), with the due times and the services that the run itself had.
@@ -200,7 +201,7 @@ def test_blocking_holds_requests_back_and_counts_it_from_due(executor: str) -> N
     assert split.components["producer"].sum() < 0.05 * split.e2e.sum(), "the producer itself was not late"
 
 
-@both
+@mostly_process
 @in_one_of(3)
 def test_a_stall_of_one_second_shows_in_the_tail_of_an_open_load(executor: str) -> None:
     """Without coordinated omission: every request that is due during the stall waits for its rest.
@@ -226,7 +227,7 @@ def test_a_stall_of_one_second_shows_in_the_tail_of_an_open_load(executor: str) 
     assert (service_ms > 100).sum() == 1
 
 
-@both
+@mostly_process
 @in_one_of(3)
 def test_the_budget_adds_up_request_by_request_and_leaves_little_over(executor: str) -> None:
     records = run(
@@ -243,7 +244,7 @@ def test_the_budget_adds_up_request_by_request_and_leaves_little_over(executor: 
     assert quantile(np.abs(split.components["residual"]), 0.9) < 0.02 * quantile(split.e2e, 0.5)
 
 
-@both
+@mostly_process
 @in_one_of(3)
 def test_a_calibrated_load_offers_the_fraction_of_what_the_pipeline_carries(executor: str) -> None:
     execution = run(
@@ -258,7 +259,7 @@ def test_a_calibrated_load_offers_the_fraction_of_what_the_pipeline_carries(exec
     assert len(execution.records.of_phase(Phase.SATURATION)) > 200
 
 
-@both
+@mostly_process
 @in_one_of(3)
 def test_a_duration_ends_an_open_and_a_closed_load(executor: str) -> None:
     delay = {"delay": {"distribution": "constant", "mean": "1 ms"}}

@@ -135,6 +135,7 @@ def test_a_stage_that_raises_what_ends_processes_and_loops(executor: str, functi
     leaves_nothing(lambda: asked(executor, function), "failed", says)
 
 
+@pytest.mark.slow
 @both
 def test_a_start_that_takes_too_long(executor: str) -> None:
     leaves_nothing(lambda: asked(executor, deadlines={"startup": "1 ms"}), "failed", "not ")

@@ -150,6 +150,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_ends_the_run_with_all_of_it_saved(small_disk: Path) -> None:
     planned = plan(SMALL, SMALL, load={"arrivals": "closed", "concurrency": 3, "requests": 10**6})
     where = small_disk / "records"

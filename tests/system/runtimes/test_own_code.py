@@ -111,6 +111,7 @@ def test_a_factory_that_hangs_ends_with_the_deadline_and_leaves_no_process(runti
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.slow
 def test_a_factory_that_raises_is_told_in_a_line_and_its_traceback_is_kept(tmp_path: Path) -> None:
     done = harness("run", scenario(tmp_path, model="raises"), "--out", tmp_path / "out")
     assert done.returncode == 2
