@@ -70,7 +70,7 @@ def opened(browser, runs, tmp_path):
 
 def look_up(summary, key: str):
     for part in key.split("/"):
-        summary = summary[int(part)] if isinstance(summary, list) else summary[part]
+        summary = summary[int(part)] if isinstance(summary, list | tuple) else summary[part]
     return summary
 
 
@@ -82,7 +82,7 @@ def test_the_figures_shown_are_the_summary_s(opened, runs, count):
     )
     assert len(figures) > 40
     for run, key, style, text, exact in figures:
-        value = look_up(runs[int(run)].summary, key)
+        value = look_up(runs[int(run)].summary.as_json(), key)
         assert text == STYLES[style](value), key
         assert exact == "" or float(exact) == pytest.approx(value, rel=1e-8)
     headline = page.locator(".big").first.inner_text()
