@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,15 +165,9 @@ def _scenarios(
     variants: Sequence[Variant], blocks: int | None, requests: int | None, question: Question,
     fail_if: tuple[str, ...], out: Path, json_to: str | None,
 ) -> None:  # fmt: skip
-    from harness.report.live import compare as compare_live
-    from harness.studies.compare.gate import parse_limit
-    from harness.studies.compare.running import compare
-    from harness.studies.compare.sides import common_stages, prepare
+    from harness.api.comparing import compare_scenarios
 
-    sides = prepare(variants, blocks=blocks, requests=requests)
-    limits = [parse_limit(text, common_stages(sides)) for text in fail_if]
-    with compare_live.view(sides) as view:
-        compared = compare(sides, replace(question, limits=limits), out, view.blocks, view.examining)
+    compared = compare_scenarios(variants, blocks, requests, question, fail_if, out, progress=True)
     _deliver(compared.document, json_to, compared.error)
     _exit_code(compared)
 
@@ -193,21 +186,12 @@ def _runs(
     json_to: str | None,
 ) -> None:  # fmt: skip
     from harness import store
-    from harness.stats.metrics import default_metrics
-    from harness.studies.compare import gate
-    from harness.studies.compare.document import of_runs
-    from harness.studies.compare.saved import compare_runs
+    from harness.api.comparing import compare_saved
 
     a, b = (store.find(reference, out) for reference in what)
-    stages = [name for name in a.summary.stages if name in b.summary.stages]
-    limits = [gate.parse_limit(text, stages) for text in fail_if]
-    metrics = default_metrics(stages, (limit.metric for limit in limits))
-    found = compare_runs(
-        a, b, force=force, margin=margin, confidence=confidence, metrics=metrics, alone=gate.alone(limits)
-    )
-    judgements = [gate.judge(limit, found.comparison) for limit in limits]
-    _deliver(of_runs(a, b, found, judgements), json_to)
-    if any(judgement.failed for judgement in judgements):
+    document = compare_saved(a, b, margin, confidence, fail_if, force=force)
+    _deliver(document, json_to)
+    if any(judged.failed for judged in document.gate):
         raise SystemExit(NOT_MET)
 
 

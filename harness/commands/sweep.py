@@ -128,14 +128,10 @@ def _how_to_resume(sweep: SweepFolder) -> str:
 def _deliver(sweep: SweepFolder, simulate: bool, json_to: str | None, quiet: bool) -> SweepResult:
     """Write the table and the plots, show the sweep, and return it. Raises SaveError."""
     from harness import store
+    from harness.api.sweeping import finish
     from harness.commands import output
-    from harness.report.plots import sweep as plots
-    from harness.studies.sweep.result import result
-    from harness.studies.sweep.table import write
 
-    found = result(sweep, simulate)
-    write(found.rows, sweep)
-    plots.save(found, sweep.path / "plots")
+    found = finish(sweep, simulate)
     text = store.to_json(found.as_json())
     if json_to == "-":
         output.say(text)
