@@ -41,6 +41,8 @@ VERBS = {
     "crosscheck": ["crosscheck", "RUN", "--out", "results"],
     "runs": ["runs", "--out", "results"],
     "compare": ["compare", "RUN", "RUN", "--out", "results"],
+    "metrics": ["metrics", "RUN", "--out", "results"],
+    "simulate": ["simulate", "SCENARIO", "--from", "RUN", "--requests", "1000", "--replications", "2"],
 }
 
 
@@ -49,7 +51,8 @@ VERBS = {
 def test_a_run_opens(verb: str, run: Path, tmp_path: Path) -> None:
     if verb == "crosscheck" and run.parent.name == "closed":
         pytest.skip("a closed load has no theory to be held against")
-    done = harness(*[str(run) if word == "RUN" else word for word in VERBS[verb]], cwd=tmp_path)
+    words = {"RUN": str(run), "SCENARIO": str(run / "resolved.yaml")}
+    done = harness(*[words.get(word, word) for word in VERBS[verb]], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "unreadable" not in done.stdout
 
