@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import ValidationError
+
 from harness import host
 from harness.executors.base import Execution
 from harness.stats.little import in_flight
@@ -63,7 +65,16 @@ def facts_of(execution: Execution, environment: Mapping[str, Any]) -> RunFacts:
 
 def effective_of(execution: Execution) -> dict[str, Effective]:
     """What each worker read back of itself, by its name."""
-    return {w.name: Effective.model_validate(dict(w.effective)) for w in execution.workers if w.effective}
+    return {w.name: effective_from(w.effective) for w in execution.workers if w.effective}
+
+
+def effective_from(told: Mapping[str, Any]) -> Effective:
+    """What a worker told, without what is not of its type: a stage of the user's own may tell anything."""
+    try:
+        return Effective.model_validate(dict(told))
+    except ValidationError as error:
+        wrong = {found["loc"][0] for found in error.errors()}
+        return Effective.model_validate({key: value for key, value in told.items() if key not in wrong})
 
 
 def _startup_s(execution: Execution) -> dict[str, dict[str, float]]:
