@@ -26,8 +26,11 @@ SOME = 1_000  # requests beyond the warm-up that a schedule of unknown length is
 COPIES, OPEN_BYTES = 7, 800
 """What saving and summarising take at their peak: so many sizes of the records, and so many bytes a request of an open
 load, for intervals and models. Measured: 6.3 sizes (closed), and 700 to 770 bytes besides (open)."""
-STREAMED_BYTES = 20
-"""What summarising takes of memory for each row that is on the disk by then."""
+STREAMED_BYTES = 4
+"""What summarising takes of memory for each row that is on the disk by then. Measured: 1.3 to 1.8."""
+MODELLED, MODELLED_BYTES = 1 << 20, 600
+"""Models of an open load are given its first requests, so many at most, and take so much memory for each (measured:
+500 bytes). A million tell of service times and overheads what there is to tell."""
 VALUE_BYTES, MARGIN = 2.0, 1.5
 """What a value of a row takes on the disk, and by how much more than that has to be free. Measured: 1.5 (three stages
 that do nothing) to 2.0 (services of random length)."""
@@ -135,8 +138,11 @@ class Plan:
     def least_bytes(self) -> int:
         """Memory that it cannot do without: slots, the ring, and what its records are summarised and saved in."""
         width, rows = self.layout.width, min(self.max_rows, self.ring_rows)
-        a_row = COPIES * width * 8 + (0 if isinstance(self.load, Closed) else OPEN_BYTES)
-        return self.slots_bytes + rows * a_row + max(0, self.least_rows - rows) * STREAMED_BYTES
+        streamed = max(0, self.least_rows - rows)
+        closed = isinstance(self.load, Closed)
+        a_row = COPIES * width * 8 + (0 if closed else OPEN_BYTES)
+        models = 0 if closed else min(streamed, MODELLED) * MODELLED_BYTES
+        return self.slots_bytes + rows * a_row + streamed * STREAMED_BYTES + models
 
     @property
     def disk_bytes(self) -> int:

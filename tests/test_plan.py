@@ -56,7 +56,7 @@ def test_records_that_will_not_fit_on_the_disk_are_refused_with_both_figures() -
 @pytest.mark.parametrize("load", [MINUTE, {"arrivals": "closed", "requests": 10}])
 def test_what_certainly_does_not_fit_into_memory_is_refused(load: dict) -> None:  # type: ignore[type-arg]
     with pytest.raises(ScenarioError, match="60 % of the memory that is left"):
-        plan(NULL, load={**load, "warmup": 10**9}).fitted(10**10)
+        plan(NULL, load={**load, "warmup": 10**9}).fitted(4 * 10**9)
 
 
 def test_a_calibration_has_requests_beyond_those_that_fill_the_queues() -> None:

@@ -8,15 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.plan import Plan, StagePlan
+from harness.plan import MODELLED, Plan, StagePlan
 from harness.records import Ints, Outcome, Phase, RunRecords, batches, ready
 from harness.twin.dependence import block_length, positions, starts
 from harness.twin.pipeline import Overhead, Pipeline
 from harness.twin.services import pick, whole_ns
 
-MODELLED = 1 << 20
-"""Requests of a run that models are given: the first so many of a longer one. A million tell of service times and
-overheads what there is to tell, and what a model makes of them takes up to 1 kB each."""
 MIN_SAMPLES = 20
 """Batches of a size that are enough to draw from; fewer, and all batches are drawn from, scaled to that size."""
 
