@@ -189,7 +189,7 @@ def near_exact(state: State, requests: int) -> float | None:
     plan = candidate.variant.plan
     if not all(isinstance(stage.options, Delay) for stage in plan.stages):
         return None
-    pipeline = of_plan(plan, pooled([e.calibration for e in candidate.runs]).overheads)
+    pipeline = of_plan(plan, pooled([e.profile for e in candidate.runs]).overheads)
     services = DrawnAtOnce(plan)
     size = Size(requests=requests // 20, replications=20)
     throughput = saturated(pipeline, services, 1).throughput_rps

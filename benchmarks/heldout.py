@@ -1,4 +1,4 @@
-"""Does a twin that was calibrated on some loads of a real pipeline predict others that it never saw?
+"""Does a twin that learnt service times at some loads of a real pipeline predict others that it never saw?
 
     python -m benchmarks.heldout [--rotations 8] [--seconds 25] [--batch 1 4] [--out results/heldout]
 

@@ -15,7 +15,7 @@ VERBS: dict[str, dict[str, str]] = {
         "run": "Run a scenario and show where its latency goes.",
         "compare": "Compare settings, scenarios or runs: is one faster, and by how much?",
         "sweep": "Measure a scenario over a grid of settings.",
-        "capacity": "Find the highest load that keeps an SLO, and the configuration that carries it.",
+        "capacity": "Find the highest load that keeps an SLO, and the variant that carries it.",
         "profile": "Break a stage's service down into operators.",
     },
     "Model": {

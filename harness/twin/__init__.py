@@ -5,7 +5,7 @@ pipeline     what the models take: stations, due times, service times; what happ
 model        the simpy model: the description of how the pipeline behaves (simpy is imported only there)
 compiled     the same in numba, equal to the nanosecond: `recursion` where nobody can overtake, else `events`
 services     where simulated service times come from
-calibration  service times, hops and turnarounds out of a measured run; `pooling`: out of several
+service_profile  service times, hops and turnarounds of a measured run; `pooling`: of several
 replay       a measured run again, with its own due times and service times
 
 Imports the plan and what lies below it; commands and studies import the twin.

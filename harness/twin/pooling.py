@@ -1,4 +1,4 @@
-"""Calibrations of several runs as one, at a load in between: service times that grow with the load are interpolated.
+"""Service profiles of several runs as one, at a load in between: service that grows with the load is interpolated.
 
 Processes that share cores, caches and memory slow each other down, so a stage takes longer when the others are busier.
 Each run's samples are scaled by the ratio of what the stage's service is expected to take at the load that is asked
@@ -13,8 +13,8 @@ from dataclasses import astuple, replace
 import numpy as np
 
 from harness.records import Ints
-from harness.twin.calibration import Calibration, StageSamples
 from harness.twin.pipeline import Overhead
+from harness.twin.service_profile import ServiceProfile, StageSamples
 from harness.twin.services import whole_ns
 
 SAME_LOAD = 0.05
@@ -22,20 +22,18 @@ SAME_LOAD = 0.05
 BEYOND = 1.25
 
 
-def pooled(calibrations: Sequence[Calibration], rate_rps: float | None = None) -> Calibration:
-    """One calibration out of those of runs of the same stages, for a load of rate_rps (None: no scaling).
+def pooled(profiles: Sequence[ServiceProfile], rate_rps: float | None = None) -> ServiceProfile:
+    """One profile out of those of several runs of the same stages, for a load of rate_rps (None: no scaling).
 
     Raises ValueError when their stages differ.
     """
-    first = calibrations[0]
-    if any(
-        [s.name for s in c.stages] != [s.name for s in first.stages] or c.single != first.single for c in calibrations
-    ):
+    first = profiles[0]
+    if any([s.name for s in c.stages] != [s.name for s in first.stages] or c.single != first.single for c in profiles):
         raise ValueError("the runs do not have the same stages, served singly and in batches alike")
-    levels = {name: slowdowns(calibrations, name, rate_rps) for name in (s.name for s in first.stages)}
+    levels = {name: slowdowns(profiles, name, rate_rps) for name in (s.name for s in first.stages)}
     stages = []
     for index, stage in enumerate(first.stages):
-        parts = [c.stages[index] for c in calibrations]
+        parts = [c.stages[index] for c in profiles]
         scaled = [whole_ns(p.service_ns * level) for p, level in zip(parts, levels[stage.name], strict=True)]
         stages.append(
             StageSamples(
@@ -46,16 +44,16 @@ def pooled(calibrations: Sequence[Calibration], rate_rps: float | None = None) -
             )
         )
     together: list[Ints] = []
-    for number, calibration in enumerate(calibrations):
+    for number, profile in enumerate(profiles):
         factors = np.array([levels[name][number] for name in first.single])
-        together.append(whole_ns(calibration.together * factors))
-    rates = [c.offered_rps for c in calibrations if c.offered_rps is not None]
+        together.append(whole_ns(profile.together * factors))
+    rates = [c.offered_rps for c in profiles if c.offered_rps is not None]
     return replace(
         first, stages=tuple(stages), together=np.concatenate(together), offered_rps=max(rates) if rates else None
     )
 
 
-def slowdowns(calibrations: Sequence[Calibration], name: str, rate_rps: float | None) -> list[float]:
+def slowdowns(profiles: Sequence[ServiceProfile], name: str, rate_rps: float | None) -> list[float]:
     """What to scale each run's service times at a stage by, to make them those of a load of rate_rps.
 
     The logarithm of the mean service of each run and size of batch is taken to be a level of that size plus a slope
@@ -64,10 +62,10 @@ def slowdowns(calibrations: Sequence[Calibration], name: str, rate_rps: float | 
     A stage that took longer at the lower rate did so because the machine was in another state, and not for the load:
     a negative slope is not followed.
     """
-    rates = [c.offered_rps for c in calibrations if c.offered_rps is not None]
-    if rate_rps is None or len(rates) < len(calibrations) or max(rates) - min(rates) < SAME_LOAD * max(rates):
-        return [1.0] * len(calibrations)
-    samples = [next(s for s in c.stages if s.name == name) for c in calibrations]
+    rates = [c.offered_rps for c in profiles if c.offered_rps is not None]
+    if rate_rps is None or len(rates) < len(profiles) or max(rates) - min(rates) < SAME_LOAD * max(rates):
+        return [1.0] * len(profiles)
+    samples = [next(s for s in c.stages if s.name == name) for c in profiles]
     sizes = sorted({size for s in samples for size in s.counts})
     cells = [(run, size, count) for run, s in enumerate(samples) for size, count in s.counts.items()]
     design = np.zeros((len(cells), len(sizes) + 1))

@@ -14,8 +14,8 @@ from harness.plan import Plan
 from harness.records import Ints, Outcome, Phase, RunRecords, batches
 from harness.scenario.model import Closed
 from harness.twin import compiled
-from harness.twin.calibration import Calibration, calibrate, modelled
 from harness.twin.pipeline import Demand, of_plan
+from harness.twin.service_profile import ServiceProfile, modelled, profile_of
 from harness.twin.services import whole_ns
 
 
@@ -35,16 +35,16 @@ class Replay:
         return float(np.corrcoef(self.measured_ns, self.replayed_ns)[0, 1])
 
 
-def replay(plan: Plan, records: RunRecords, calibration: Calibration | None = None) -> Replay:
+def replay(plan: Plan, records: RunRecords, profile: ServiceProfile | None = None) -> Replay:
     """Replay the warm-up and the measured ones of the requests `modelled`. Raises ValueError when none completed.
 
-    calibration: of the same run, where it is there.
+    profile: of the same run, where it is there.
     """
     records = modelled(records)
-    calibration = calibration or calibrate(plan, records)
+    profile = profile or profile_of(plan, records)
     offered = records.select(records.column("phase") != Phase.SATURATION)
-    service = tuple(_service(plan, offered, calibration, i) for i in range(len(plan.stages)))
-    pipeline = of_plan(plan, calibration.overheads)
+    service = tuple(_service(plan, offered, profile, i) for i in range(len(plan.stages)))
+    pipeline = of_plan(plan, profile.overheads)
     if isinstance(plan.load, Closed):
         demand = Demand(service, concurrency=plan.load.concurrency, shares=True)
     else:
@@ -58,13 +58,13 @@ def replay(plan: Plan, records: RunRecords, calibration: Calibration | None = No
     return Replay((offered.completed - offered.due)[both], (twin.completed - twin.due)[both], twin)
 
 
-def _service(plan: Plan, offered: RunRecords, calibration: Calibration, index: int) -> Ints:
+def _service(plan: Plan, offered: RunRecords, profile: ServiceProfile, index: int) -> Ints:
     """What each request adds to the service of a batch of each size, shape (n, batch_max).
 
     In the batch that was measured the shares add up to what it took. In one of another size they are scaled, so that
     what was slow stays slow in whatever company. A request that was never served there has the mean.
     """
-    stage, samples, most = offered.stage(index), calibration.stages[index], plan.stages[index].batch_max
+    stage, samples, most = offered.stage(index), profile.stages[index], plan.stages[index].batch_max
     served = stage.done > 0
     together = batches(stage.batch[served])
     size = np.ones(len(offered), np.int64)

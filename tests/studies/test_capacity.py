@@ -129,7 +129,7 @@ def test_where_batches_wait_to_fill_the_highest_load_counts_and_not_the_lowest()
     )  # fmt: skip
     limits = (Limit("p90", 25_000_000),)
     records = twin(slow).records
-    given = curve(slow, weigh_of(slow, records).calibration, limits, SIZE)
+    given = curve(slow, weigh_of(slow, records).profile, limits, SIZE)
     assert given.excess(2.0) > 1.0
     found = crossing(given)
     assert found.limited_by == "slo"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from harness.plan import Plan
 from harness.records import RunRecords
 from harness.twin import Demand, compiled, of_plan
-from harness.twin.calibration import calibrate
 from harness.twin.dependence import block_length, positions, starts
 from harness.twin.pipeline import START_NS
+from harness.twin.service_profile import profile_of
 from tests.pipelines import plan
 
 
@@ -76,14 +76,14 @@ def drifting(n: int, seed: int) -> tuple[Plan, RunRecords]:
 
 def test_the_tail_of_a_machine_that_is_slow_at_times() -> None:
     shape, records = drifting(30_000, 7)
-    calibration, pipeline = calibrate(shape, records), of_plan(shape)
+    profile, pipeline = profile_of(shape, records), of_plan(shape)
     _, much = drifting(400_000, 8)
     true = np.quantile(much.completed - much.due, 0.99)
 
     def predicted(block: int | None) -> float:
         found = []
         for seed in range(20):
-            service = calibration.draw(pipeline, len(records), np.random.default_rng(seed), block=block)
+            service = profile.draw(pipeline, len(records), np.random.default_rng(seed), block=block)
             again = compiled.simulate(pipeline, Demand(service, np.ascontiguousarray(records.due)))
             found.append(again.completed - again.due)
         return float(np.quantile(np.concatenate(found), 0.99))
@@ -103,9 +103,9 @@ def test_stages_are_drawn_from_the_same_moments() -> None:
     slow = np.exp(0.3 * wandering(4000, 40, rng))
     service = (5e6 * slow).astype(np.int64)[:, None], (6e6 * slow[:, None] * (1.0, 1.3, 1.6, 1.9)).astype(np.int64)
     due = START_NS + np.cumsum(rng.exponential(1e7, 4000)).astype(np.int64)
-    calibration = calibrate(shape, compiled.simulate(of_plan(shape), Demand(service, due)))
-    first, second = calibration.draw(of_plan(shape), 4000, np.random.default_rng(1))
+    profile = profile_of(shape, compiled.simulate(of_plan(shape), Demand(service, due)))
+    first, second = profile.draw(of_plan(shape), 4000, np.random.default_rng(1))
     assert np.corrcoef(np.log(first[:, 0]), np.log(second[:, 0]))[0, 1] > 0.8
-    one_by_one = replace(calibration, together=calibration.together[rng.permutation(4000)])
+    one_by_one = replace(profile, together=profile.together[rng.permutation(4000)])
     first, second = one_by_one.draw(of_plan(shape), 4000, np.random.default_rng(1))
     assert abs(np.corrcoef(np.log(first[:, 0]), np.log(second[:, 0]))[0, 1]) < 0.1

@@ -16,8 +16,8 @@ from harness.stats.slo import latencies
 from harness.studies.capacity.slo import Limit, excess
 from harness.studies.predict.forecast import saturated
 from harness.twin import Demand, Pipeline, compiled, of_plan
-from harness.twin.calibration import Calibration
 from harness.twin.pipeline import START_NS
+from harness.twin.service_profile import ServiceProfile
 from harness.twin.services import Services
 
 SHARES = (0.97, 0.93, 0.88, 0.82, 0.75, 0.65, 0.55, 0.45, 0.35, 0.25, 0.15, 0.07, 0.02)
@@ -79,13 +79,13 @@ class Curve:
 
 
 def curve(
-    plan: Plan, calibration: Calibration, limits: Sequence[Limit], size: Size, factor: float = 1.0, lost: float = 0.0
+    plan: Plan, profile: ServiceProfile, limits: Sequence[Limit], size: Size, factor: float = 1.0, lost: float = 0.0
 ) -> Curve:
     """The curve of a Plan with measured service times of all its stages. factor, lost: see `Curve`."""
     assert not isinstance(plan.load, Closed)
-    pipeline = of_plan(plan, calibration.overheads)
-    saturated_rps = saturated(pipeline, calibration, size.seed).throughput_rps
-    return Curve(pipeline, calibration, plan.load, limits, size, saturated_rps, factor, lost)
+    pipeline = of_plan(plan, profile.overheads)
+    saturated_rps = saturated(pipeline, profile, size.seed).throughput_rps
+    return Curve(pipeline, profile, plan.load, limits, size, saturated_rps, factor, lost)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from harness.studies.capacity.document import Purpose, RunVerdict
 from harness.studies.capacity.slo import Floats, Limit, excess, interval
 from harness.studies.predict.forecast import saturated
 from harness.summary import Summary
-from harness.twin.calibration import Calibration, calibrate
 from harness.twin.replay import replay
+from harness.twin.service_profile import ServiceProfile, profile_of
 
 DRIFT = 0.03
 """Standard deviation of a machine's speed from run to run, relative. docs/twin.md has what was seen."""
@@ -74,7 +74,7 @@ class Evidence:
     limited_by: LimitedBy
     log_error: float
     summary: Summary
-    calibration: Calibration
+    profile: ServiceProfile
 
     @property
     def lost_requests(self) -> int:
@@ -99,7 +99,7 @@ def weigh(
     purpose: Purpose,
 ) -> Evidence:
     """Make evidence of a run. Raises ValueError when no measured request completed."""
-    calibration = calibrate(plan, records)
+    profile = profile_of(plan, records)
     repeated = replay(plan, records)
     offered = records.select(records.column("phase") != Phase.SATURATION)
     measured = offered.column("phase") == Phase.MEASURED
@@ -113,9 +113,9 @@ def weigh(
     rate_rps = summary.load.nominal_rps
     assert rate_rps is not None  # of an open load
 
-    own = curve(plan, calibration, limits, size, _ratio(found, replayed), lost)
+    own = curve(plan, profile, limits, size, _ratio(found, replayed), lost)
     crosses = crossing(own, rate_rps)
-    service_error = _service_error(own, calibration, len(ours), crosses, rng)
+    service_error = _service_error(own, profile, len(ours), crosses, rng)
     steepness = slope(own, crosses.rate_rps) if crosses.rate_rps else 1.0
     log_error = math.hypot(service_error, residual_error / steepness)
 
@@ -146,7 +146,7 @@ def weigh(
         limited_by=crosses.limited_by,
         log_error=log_error,
         summary=summary,
-        calibration=calibration,
+        profile=profile,
     )
 
 
@@ -233,7 +233,7 @@ def _of_lost(own: Curve, rate_rps: float, requests: int) -> tuple[float, float]:
 
 
 def _service_error(
-    own: Curve, calibration: Calibration, requests: int, crosses: Crossing, rng: np.random.Generator
+    own: Curve, profile: ServiceProfile, requests: int, crosses: Crossing, rng: np.random.Generator
 ) -> float:
     """Standard error of the logarithm of the highest rate, as far as it comes from the few services that were measured.
 
@@ -249,7 +249,7 @@ def _service_error(
         return 0.0
     moved = []
     for _ in range(own.size.copies):
-        copy = calibration.resampled(rng)
+        copy = profile.resampled(rng)
         saturated_rps = saturated(own.pipeline, copy, own.size.seed).throughput_rps
         lost = float(rng.binomial(requests, own.lost)) / requests if own.lost else 0.0
         found = crossing(replace(rough, services=copy, saturated_rps=saturated_rps, lost=lost), middle).rate_rps

@@ -102,7 +102,7 @@ class _Scaled:
     def __init__(self, state: State, candidate: Candidate) -> None:
         runs, goal = candidate.runs, state.goal
         factor = math.exp(float(np.mean([math.log(e.residual) for e in runs])))
-        learnt = pooled([e.calibration for e in runs], candidate.estimate.rate_rps)
+        learnt = pooled([e.profile for e in runs], candidate.estimate.rate_rps)
         self._found: Estimate = candidate.estimate
         self._curve: Curve = curve(candidate.variant.plan, learnt, goal.limits, goal.size, factor, lost_share(runs))
         crosses: Crossing = crossing(self._curve, self._found.rate_rps)

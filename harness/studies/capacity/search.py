@@ -203,7 +203,7 @@ def _predicted(state: State, index: int) -> State:
     Service times are interpolated between its two runs, to the rate that is found.
     """
     evidence, limits = state.candidates[index].evidence, state.goal.limits
-    learnt, lost = [e.calibration for e in evidence], lost_share(evidence)
+    learnt, lost = [e.profile for e in evidence], lost_share(evidence)
     size = smaller(state.goal.size, 5)
     for i in state.group(index):
         plan = state.candidates[i].variant.plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from harness.studies.predict.document import RunLadder
 from harness.summary import Rung
 from harness.theory import NoSteadyState, Prediction
 from harness.twin import Demand, Pipeline, compiled, of_plan
-from harness.twin.calibration import Calibration, calibrate, modelled
 from harness.twin.replay import replay
+from harness.twin.service_profile import ServiceProfile, modelled, profile_of
 
 LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 REPLICATIONS = 20
@@ -65,11 +65,11 @@ def ladder(plan: Plan, records: RunRecords, seed: int = 1) -> tuple[Rung, ...]:
     if observed is None:
         return ()
     measured, found = observed
-    calibration = calibrate(plan, records)
+    profile = profile_of(plan, records)
     rungs = [
         *_closed_forms(found),
-        _rung("twin, service drawn anew", "simulation", _redrawn(plan, records, calibration, seed)),
-        _replayed(plan, records, calibration),
+        _rung("twin, service drawn anew", "simulation", _redrawn(plan, records, profile, seed)),
+        _replayed(plan, records, profile),
     ]
     return tuple(Rung(**rung, error=_errors(rung["e2e"], measured)) for rung in rungs)
 
@@ -166,7 +166,7 @@ def lag_one(plan: Plan, done: RunRecords, index: int) -> float:
     """Correlation of the service times of one batch and the next at a stage, relative to what their size explains."""
     stage = done.stage(index)
     served = batches(stage.batch)
-    samples = calibrate(plan, done).stages[index]
+    samples = profile_of(plan, done).stages[index]
     order = np.argsort(stage.started[served.first], kind="stable")
     relative = ((stage.done - stage.started)[served.first] / samples.mean_ns(served.size))[order]
     if len(relative) < 10 or np.ptp(relative) == 0:
@@ -174,7 +174,18 @@ def lag_one(plan: Plan, done: RunRecords, index: int) -> float:
     return float(np.corrcoef(relative[:-1], relative[1:])[0, 1])
 
 
-def _closed_forms(found: Bottleneck) -> list[dict[str, Any]]:
+class _Given(TypedDict):
+    """What a model gives: the fields of a Rung but its error. One that does not concern it is left out."""
+
+    model: str
+    kind: str
+    e2e: dict[str, float] | None
+    note: NotRequired[str]
+    p99_bias: NotRequired[float]
+    correlation: NotRequired[float]
+
+
+def _closed_forms(found: Bottleneck) -> list[_Given]:
     rate, mean, workers = found.rate_rps, float(found.service_s.mean()), found.stage.workers
     simple = theory.mm1(rate, mean) if workers == 1 else theory.mmc(rate, mean, workers)
     rungs = [_predicted(f"M/M/{workers}", simple, found)]
@@ -187,28 +198,28 @@ def _closed_forms(found: Bottleneck) -> list[dict[str, Any]]:
     miss = theory.two_moment_error(rate / workers, mean, found.service_scv)
     if miss is not None and abs(miss) >= NOTED_MISS:
         way, cv = "high" if miss > 0 else "low", found.service_scv**0.5
-        rungs[-1] |= {
-            "p99_bias": miss,
-            "note": f"by two moments p99 is {abs(miss):.0%} too {way} for such service (cv {cv:.2f}), against M/G/1",
-        }
+        rungs[-1]["p99_bias"] = miss
+        rungs[-1]["note"] = (
+            f"by two moments p99 is {abs(miss):.0%} too {way} for such service (cv {cv:.2f}), against M/G/1"
+        )
     return rungs
 
 
-def _predicted(name: str, prediction: Prediction | NoSteadyState, found: Bottleneck) -> dict[str, Any]:
+def _predicted(name: str, prediction: Prediction | NoSteadyState, found: Bottleneck) -> _Given:
     if isinstance(prediction, NoSteadyState):
         return {**_rung(name, "exact", None), "note": str(prediction)}
     levels = {key: (prediction.sojourn.quantile_s(q) + found.elsewhere_s) * 1e3 for key, q in LEVELS.items()}
     return _rung(name, prediction.kind, levels)
 
 
-def _redrawn(plan: Plan, records: RunRecords, calibration: Calibration, seed: int) -> dict[str, float]:
+def _redrawn(plan: Plan, records: RunRecords, profile: ServiceProfile, seed: int) -> dict[str, float]:
     offered = records.select(records.column("phase") != Phase.SATURATION)
     measured = offered.column("phase") == Phase.MEASURED
-    pipeline = of_plan(plan, calibration.overheads)
+    pipeline = of_plan(plan, profile.overheads)
     latencies = np.empty(REPLICATIONS * len(offered), np.int64)
     count = 0
     for child in np.random.SeedSequence(seed).spawn(REPLICATIONS):
-        service = calibration.draw(pipeline, len(offered), np.random.default_rng(child), block=1)
+        service = profile.draw(pipeline, len(offered), np.random.default_rng(child), block=1)
         found = _simulated(pipeline, Demand(service, np.ascontiguousarray(offered.due)), measured)
         latencies[count : count + len(found)] = found
         count += len(found)
@@ -221,8 +232,8 @@ def _simulated(pipeline: Pipeline, demand: Demand, measured: NDArray[np.bool_]) 
     return latencies
 
 
-def _replayed(plan: Plan, records: RunRecords, calibration: Calibration) -> dict[str, Any]:
-    again = replay(plan, records, calibration)
+def _replayed(plan: Plan, records: RunRecords, profile: ServiceProfile) -> _Given:
+    again = replay(plan, records, profile)
     levels = _levels(again.replayed_ns)
     return {**_rung("twin, replayed", "simulation", levels), "correlation": again.correlation}
 
@@ -253,7 +264,7 @@ def _apart(replayed: Rung, redrawn: Rung) -> float | None:
     return redrawn.e2e["p99"] / replayed.e2e["p99"] - 1
 
 
-def _rung(model: str, kind: str, levels: Mapping[str, float] | None) -> dict[str, Any]:
+def _rung(model: str, kind: str, levels: Mapping[str, float] | None) -> _Given:
     return {"model": model, "kind": kind, "e2e": dict(levels) if levels else None}
 
 

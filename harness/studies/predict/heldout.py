@@ -19,8 +19,8 @@ from harness.studies.predict import crosscheck
 from harness.studies.predict.crosscheck import Bottleneck
 from harness.studies.predict.document import HeldOutPrediction, HeldOutResult, HeldOutRow, HeldOutTwin, Interval
 from harness.twin import Demand, compiled, of_plan
-from harness.twin.calibration import Calibration, calibrate
 from harness.twin.pooling import pooled
+from harness.twin.service_profile import ServiceProfile, profile_of
 
 REPLICATIONS = 100
 LEVELS = {"p50": 0.5, "p99": 0.99}
@@ -51,7 +51,7 @@ def held_out(learn: Sequence[SavedRun], score: Sequence[SavedRun], seed: int = 1
     if overlap:
         raise UsageError(f"{overlap.pop()} is both learnt from and scored", hint="Score runs that were held out.")
     try:
-        learnt = [calibrate(plan, records) for plan, records in map(_open, learn)]
+        learnt = [profile_of(plan, records) for plan, records in map(_open, learn)]
         alike: dict[str, list[_Scored]] = {}
         for run in score:
             plan, records = _open(run)
@@ -69,13 +69,13 @@ def _same(plan: Plan) -> str:
     return plan.scenario.model_copy(update={"load": alike}).model_dump_json()
 
 
-def _row(runs: Sequence[_Scored], learnt: Sequence[Calibration], seed: int) -> HeldOutRow:
+def _row(runs: Sequence[_Scored], learnt: Sequence[ServiceProfile], seed: int) -> HeldOutRow:
     latency = np.concatenate([run.latency for run in runs])
     measured = {key: quantile(latency, q) / 1e6 for key, q in LEVELS.items()}
     interval = dependent(latency, 0.99)
     found = _together([run.found for run in runs])
-    calibration = pooled(learnt, found.rate_rps)
-    predicted = _predict(runs, calibration, seed)
+    profile = pooled(learnt, found.rate_rps)
+    predicted = _predict(runs, profile, seed)
     middle, constant = _middle(predicted), _middle(_predict(runs, pooled(learnt), seed))
     simple = crosscheck.mm1_alone(found)
     return HeldOutRow(
@@ -86,7 +86,7 @@ def _row(runs: Sequence[_Scored], learnt: Sequence[Calibration], seed: int) -> H
         measured_ms=measured,
         p99_interval=(_in_ms(interval.lo), _in_ms(interval.hi)),
         twin=HeldOutTwin(e2e_ms=middle, error=_errors(middle, measured), range_ms=_range(predicted)),
-        service_error=_service_error(calibration, runs, found.stage.name),
+        service_error=_service_error(profile, runs, found.stage.name),
         constant_service=HeldOutPrediction(e2e_ms=constant, error=_errors(constant, measured)),
         mm1=HeldOutPrediction(e2e_ms=simple, error=None if simple is None else _errors(simple, measured)),
     )
@@ -103,12 +103,12 @@ def _together(found: Sequence[Bottleneck]) -> Bottleneck:
     )
 
 
-def _predict(runs: Sequence[_Scored], calibration: Calibration, seed: int) -> NDArray[np.float64]:
+def _predict(runs: Sequence[_Scored], profile: ServiceProfile, seed: int) -> NDArray[np.float64]:
     """Quantiles in ms of all the runs' requests, shape (REPLICATIONS, len(LEVELS))."""
     found = []
     for child in np.random.SeedSequence(seed).spawn(REPLICATIONS):
         rng = np.random.default_rng(child)
-        latency = np.concatenate([_simulated(run, calibration, rng) for run in runs])
+        latency = np.concatenate([_simulated(run, profile, rng) for run in runs])
         found.append([quantile(latency, q) / 1e6 for q in LEVELS.values()])
     return np.array(found)
 
@@ -122,23 +122,23 @@ def _range(predicted: NDArray[np.float64]) -> dict[str, Interval]:
     return dict(zip(LEVELS, zip(low, high, strict=True), strict=True))
 
 
-def _simulated(run: _Scored, calibration: Calibration, rng: np.random.Generator) -> NDArray[np.int64]:
+def _simulated(run: _Scored, profile: ServiceProfile, rng: np.random.Generator) -> NDArray[np.int64]:
     """e2e latencies of the run's measured requests, with its arrivals and service times drawn, ns."""
-    pipeline = of_plan(run.plan, calibration.overheads)
+    pipeline = of_plan(run.plan, profile.overheads)
     offered = run.records.select(run.records.column("phase") != Phase.SATURATION)
-    service = calibration.draw(pipeline, len(offered), rng)
+    service = profile.draw(pipeline, len(offered), rng)
     twin = compiled.simulate(pipeline, Demand(service, np.ascontiguousarray(offered.due)))
     done = twin.select(offered.column("phase") == Phase.MEASURED).with_outcome(Outcome.COMPLETED)
     return done.completed - done.due
 
 
-def _service_error(predicted: Calibration, runs: Sequence[_Scored], name: str) -> float:
+def _service_error(predicted: ServiceProfile, runs: Sequence[_Scored], name: str) -> float:
     """Relative error of the mean service time at a stage, for batches of the sizes that there were."""
     ours = predicted.stage(name)
     assert ours is not None
     expected = actual = 0.0
     for run in runs:
-        theirs = calibrate(run.plan, run.records).stage(name)
+        theirs = profile_of(run.plan, run.records).stage(name)
         assert theirs is not None
         expected += sum(count * float(ours.of_size(size).mean()) for size, count in theirs.counts.items())
         actual += float(theirs.service_ns.sum())

@@ -18,7 +18,7 @@ from harness.studies.predict.document import Forecast, MeasuredRun, VariantForec
 from harness.studies.predict.forecast import KEYS, Effort, Offered, Simulated, difference, forecast, saturated
 from harness.studies.variants import as_typed, values_of
 from harness.twin import Pipeline, of_plan
-from harness.twin.calibration import Calibration, calibrate
+from harness.twin.service_profile import ServiceProfile, profile_of
 from harness.twin.services import Services, given_times
 
 FREE_TO_CHANGE = {"name", "workers", "capacity", "batch"}
@@ -33,16 +33,16 @@ class Source:
 
     run: SavedRun
     plan: Plan
-    calibration: Calibration
+    profile: ServiceProfile
 
     @classmethod
     def of(cls, run: SavedRun) -> Source:
-        """Calibrate on a run. Raises UsageError."""
+        """Learn service times from a run. Raises UsageError."""
         plan = resolve(load(run.path / "resolved.yaml"))
         try:
-            return cls(run, plan, calibrate(plan, run.records))
+            return cls(run, plan, profile_of(plan, run.records))
         except ValueError as error:
-            raise UsageError(f"cannot calibrate on this run: {error}", where=str(run.path)) from None
+            raise UsageError(f"cannot learn service times from this run: {error}", where=str(run.path)) from None
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class StageServices:
     """Service times of each stage of a Plan: measured ones, or those that a delay stage says of itself."""
 
     plan: Plan
-    calibration: Calibration | None
+    profile: ServiceProfile | None
     measured: frozenset[str]
 
     def draw(self, pipeline: Pipeline, count: int, rng: np.random.Generator) -> tuple[Ints, ...]:
         """See `Services`."""
         sampled: dict[str, Ints] = {}
-        if self.calibration is not None and self.measured:
+        if self.profile is not None and self.measured:
             stations = tuple(s for s in pipeline.stations if s.name in self.measured)
-            drawn = self.calibration.draw(Pipeline(stations), count, rng)
+            drawn = self.profile.draw(Pipeline(stations), count, rng)
             sampled = {s.name: times for s, times in zip(stations, drawn, strict=True)}
         return tuple(
             sampled[s.name] if s.name in sampled else given_times(s.options, count, rng) for s in self.plan.stages
@@ -122,8 +122,8 @@ class _Question:
         self._source = source
         self._effort = effort
         self._measured = frozenset(self._checked(source))
-        self.services = StageServices(self.plan, source.calibration if source else None, self._measured)
-        self.pipeline = of_plan(self.plan, source.calibration.overheads if source else None)
+        self.services = StageServices(self.plan, source.profile if source else None, self._measured)
+        self.pipeline = of_plan(self.plan, source.profile.overheads if source else None)
         self.limit = saturated(self.pipeline, self.services, effort.seed)
         self.rate_rps = self._rate() if rate_rps is None else rate_rps
 
@@ -132,7 +132,7 @@ class _Question:
         resamples: list[Services] = []
         if bootstrap and self._source is not None and self._measured:
             rng = np.random.default_rng(np.random.SeedSequence(self._effort.seed, spawn_key=(2,)))
-            copies = [self._source.calibration.resampled(rng) for _ in range(self._effort.bootstraps)]
+            copies = [self._source.profile.resampled(rng) for _ in range(self._effort.bootstraps)]
             resamples = [StageServices(self.plan, copy, self._measured) for copy in copies]
         offered = Offered(self.plan.load, self.rate_rps)
         return forecast(self.pipeline, self.services, offered, self._effort, resamples, self.limit)
@@ -146,7 +146,7 @@ class _Question:
                 raise UsageError(
                     f"nothing is known of the service times of stage {stage.name!r}",
                     where=self.plan.scenario.name,
-                    hint="Calibrate on a saved run of it: --from RUN; `harness runs` lists them.",
+                    hint="Take them from a saved run of it: --from RUN; `harness runs` lists them.",
                 )
             changed = _changed(source, stage.options) if source else ["all of it"]
             if not changed:
@@ -156,20 +156,20 @@ class _Question:
                 raise UsageError(
                     f"stage {stage.name!r} is not the one that was measured: {', '.join(changed)} differs",
                     where=str(source.run.path),
-                    hint="Measure a run with it, and calibrate on that.",
+                    hint="Measure a run with it, and take the service times from that.",
                 )
         return measured
 
     def _rate(self) -> float | None:
-        """Requests per second; a utilisation refers to what a run's own calibration would find."""
+        """Requests per second; a utilisation is a share of the saturated rate that a run would measure."""
         if isinstance(self.plan.load, Closed):
             return None
         found = self.limit.throughput_rps
         if self.plan.load.utilisation is not None and self._source is not None:
             then = self._source.run.summary.load.calibrated_capacity_rps
             if then:
-                before = of_plan(self._source.plan, self._source.calibration.overheads)
-                services = StageServices(self._source.plan, self._source.calibration, frozenset(before.layout.names))
+                before = of_plan(self._source.plan, self._source.profile.overheads)
+                services = StageServices(self._source.plan, self._source.profile, frozenset(before.layout.names))
                 found *= then / saturated(before, services, self._effort.seed).throughput_rps
         return offered_rate(self.plan, found)
 
@@ -184,7 +184,7 @@ class _Question:
     def _beyond(self, source: Source, predicted: Forecast) -> dict[str, str]:
         said = {}
         for stage in self.plan.stages:
-            samples = source.calibration.stage(stage.name)
+            samples = source.profile.stage(stage.name)
             if samples is None or stage.name not in self._measured:
                 continue
             missing = [size for size in range(1, stage.batch_max + 1) if not samples.measured(size)]
@@ -193,10 +193,10 @@ class _Question:
                 said[f"batch {stage.name}"] = (
                     f"{stage.name}: too few batches of {sizes} were measured; their service is extrapolated"
                 )
-        before = source.calibration.offered_rps
+        before = source.profile.offered_rps
         if before and self.rate_rps and self.rate_rps > FAR_ABOVE * before:
             said["load"] = (
-                f"{rate(self.rate_rps)} is far above the {rate(before)} of the calibrated run:"
+                f"{rate(self.rate_rps)} is far above the {rate(before)} of the measured run:"
                 " service times may grow with the load"
             )
         cores = source.run.summary.system.cores

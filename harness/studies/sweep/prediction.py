@@ -17,8 +17,8 @@ from harness.studies.predict.whatif import FREE_TO_CHANGE, Source, ask
 from harness.studies.sweep.document import TwinResult, TwinScore, VariantResult
 from harness.studies.sweep.folder import Entry, SweepFolder
 from harness.studies.sweep.spec import Spec
-from harness.twin.calibration import Calibration
 from harness.twin.pooling import pooled
+from harness.twin.service_profile import ServiceProfile
 from harness.units import format_rate
 
 EFFORT = Effort(requests=10_000, bootstraps=0)
@@ -114,20 +114,19 @@ def _predicted(variant: _Variant, sources: Sequence[Source]) -> WhatIfResult:
     if nominal and all(nominal) and not isinstance(variant.plan.load, Closed):
         scenario = with_overrides(scenario, [f"load.rate={format_rate(sum(nominal) / len(nominal))}"])
     rate = getattr(scenario.load, "rate", None)
-    calibration = pooled(served_alike([source.calibration for source in sources]), rate)
-    return ask(scenario, (), Source(sources[0].run, sources[0].plan, calibration), EFFORT)
+    profile = pooled(served_alike([source.profile for source in sources]), rate)
+    return ask(scenario, (), Source(sources[0].run, sources[0].plan, profile), EFFORT)
 
 
-def served_alike(calibrations: Sequence[Calibration]) -> list[Calibration]:
-    """Calibrations of the same stages, in which a stage that batches in one of them counts as batching in all.
+def served_alike(profiles: Sequence[ServiceProfile]) -> list[ServiceProfile]:
+    """Service profiles of the same stages, in which a stage that batches in one of them counts as batching in all.
 
     A stage that served singly keeps its samples, as batches of 1. What is lost is that a large image is slow at several
     stages at once.
     """
-    common = tuple(name for name in calibrations[0].single if all(name in c.single for c in calibrations))
+    common = tuple(name for name in profiles[0].single if all(name in c.single for c in profiles))
     return [
-        replace(c, single=common, together=c.together[:, [c.single.index(name) for name in common]])
-        for c in calibrations
+        replace(c, single=common, together=c.together[:, [c.single.index(name) for name in common]]) for c in profiles
     ]
 
 

@@ -16,9 +16,9 @@ from harness.stats.summary import summarise_run
 from harness.store import SavedRun
 from harness.studies.predict.heldout import held_out
 from harness.twin import Demand, Overhead, compiled, of_plan
-from harness.twin.calibration import Calibration, calibrate
 from harness.twin.pipeline import START_NS
 from harness.twin.pooling import pooled, slowdowns
+from harness.twin.service_profile import ServiceProfile, profile_of
 from tests.facts import facts
 from tests.pipelines import plan
 
@@ -42,8 +42,8 @@ def run(tmp_path: Path, rate: float, growth: float, seed: int) -> SavedRun:
     return store.save(tmp_path, "server", summary, records, files)
 
 
-def learnt(saved: SavedRun) -> Calibration:
-    return calibrate(resolve(scenario.load(saved.path / "resolved.yaml")), saved.records)
+def learnt(saved: SavedRun) -> ServiceProfile:
+    return profile_of(resolve(scenario.load(saved.path / "resolved.yaml")), saved.records)
 
 
 @pytest.mark.parametrize("growth", [0.0, 0.5])
@@ -62,14 +62,14 @@ def test_held_out_runs_between_and_beyond_are_predicted(tmp_path: Path, growth: 
 
 
 def test_service_is_scaled_with_the_load_and_not_far_beyond_it(tmp_path: Path) -> None:
-    calibrations = [learnt(run(tmp_path, rate, 0.5, seed)) for rate, seed in ((40, 1), (90, 2))]
-    low, middle, high, beyond, far = (slowdowns(calibrations, "server", rate) for rate in (40, 65, 90, 500, 900))
+    profiles = [learnt(run(tmp_path, rate, 0.5, seed)) for rate, seed in ((40, 1), (90, 2))]
+    low, middle, high, beyond, far = (slowdowns(profiles, "server", rate) for rate in (40, 65, 90, 500, 900))
     assert low[0] == pytest.approx(1, abs=0.02)
     assert high[1] == pytest.approx(1, abs=0.02)
     assert middle[0] == pytest.approx((1.2 * 1.45) ** 0.5 / 1.2, rel=0.03)
     assert beyond == far
     assert high[1] < beyond[1] < 1.15
-    assert slowdowns(calibrations, "server", None) == [1.0, 1.0]
+    assert slowdowns(profiles, "server", None) == [1.0, 1.0]
 
 
 def test_a_machine_in_another_state_is_told_from_a_wrong_model(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_machine_in_another_state_is_told_from_a_wrong_model(tmp_path: Path) -
 def test_runs_of_different_pipelines_are_not_pooled(tmp_path: Path) -> None:
     first = learnt(run(tmp_path, 40, 0, 1))
     with pytest.raises(ValueError, match="same stages"):
-        pooled([first, Calibration((), first.together, (), 40.0)])
+        pooled([first, ServiceProfile((), first.together, (), 40.0)])
 
 
 def test_a_run_is_not_scored_on_itself(tmp_path: Path) -> None:

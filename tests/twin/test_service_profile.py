@@ -1,4 +1,4 @@
-"""What the twin made, calibration finds again: service times, batch sizes, hops, turnarounds; and replay repeats it."""
+"""What the twin made, its service profile finds again: service times, batch sizes, hops, turnarounds; and replay."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from harness.plan import Plan
 from harness.records import Outcome, Phase, RunRecords
 from harness.twin import Demand, Overhead, compiled, of_plan
-from harness.twin.calibration import MIN_SAMPLES, StageSamples, calibrate
 from harness.twin.pipeline import START_NS
 from harness.twin.replay import replay
+from harness.twin.service_profile import MIN_SAMPLES, StageSamples, profile_of
 from tests.pipelines import plan
 
 OVERHEADS = {
@@ -42,12 +42,12 @@ def made(n: int = 6000, rate: float = 150, **load: object) -> tuple[Plan, RunRec
 
 def test_overheads_come_back_exactly() -> None:
     shape, records = made()
-    assert calibrate(shape, records).overheads == OVERHEADS
+    assert profile_of(shape, records).overheads == OVERHEADS
 
 
 def test_samples_are_the_measured_service_times_of_each_batch() -> None:
     shape, records = made()
-    batch = calibrate(shape, records).stage("batch")
+    batch = profile_of(shape, records).stage("batch")
     assert batch is not None
     measured = records.of_phase(Phase.MEASURED).stage(1)
     assert int(batch.size.sum()) == len(measured.done)
@@ -63,7 +63,7 @@ def test_warm_up_failed_and_dropped_requests_are_left_out() -> None:
     records.rows[200:300, outcome] = Outcome.FAILED
     slow = records.layout.columns["single.done"]
     records.rows[:100, slow] += 10**12
-    single = calibrate(shape, records).stage("single")
+    single = profile_of(shape, records).stage("single")
     assert single is not None
     assert len(single.size) == 5900 - 100
     assert single.service_ns.max() < 10**11
@@ -71,12 +71,12 @@ def test_warm_up_failed_and_dropped_requests_are_left_out() -> None:
 
 def test_drawing_repeats_with_its_seed_and_keeps_the_mean_of_each_size() -> None:
     shape, records = made()
-    calibration, pipeline = calibrate(shape, records), of_plan(shape)
-    first, again, other = (calibration.draw(pipeline, 50_000, np.random.default_rng(s)) for s in (1, 1, 2))
+    profile, pipeline = profile_of(shape, records), of_plan(shape)
+    first, again, other = (profile.draw(pipeline, 50_000, np.random.default_rng(s)) for s in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[1], other[1])
     assert [s.shape for s in first] == [(50_000, 1), (50_000, 4), (50_000, 1)]
-    batch = calibration.stage("batch")
+    batch = profile.stage("batch")
     assert batch is not None
     for size in range(1, 5):
         own = batch.of_size(size)
@@ -99,9 +99,9 @@ def test_nobody_is_credited_with_a_gain_from_batches_that_were_never_measured() 
 
 def test_resampling_keeps_neighbours_together() -> None:
     shape, records = made()
-    calibration = calibrate(shape, records)
-    marks = np.random.default_rng(2).permutation(len(calibration.together))  # no neighbours are alike
-    drawn = replace(calibration, together=marks[:, None]).resampled(np.random.default_rng(1)).together[:, 0]
+    profile = profile_of(shape, records)
+    marks = np.random.default_rng(2).permutation(len(profile.together))  # no neighbours are alike
+    drawn = replace(profile, together=marks[:, None]).resampled(np.random.default_rng(1)).together[:, 0]
     order = np.argsort(marks)[drawn]
     assert (np.diff(order) == 1).mean() == pytest.approx(1 - 1 / 18, abs=0.02)
     assert len(np.unique(order)) < len(order)

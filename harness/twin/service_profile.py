@@ -83,7 +83,7 @@ class StageSamples:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class ServiceProfile:
     """Samples of every stage of a run. offered_rps: the load under which they were taken; None of a closed load.
 
     together: the service times of requests at all the stages that served them singly, shape (requests, k), with the
@@ -135,8 +135,8 @@ class Calibration:
                 drawn.append(np.stack([pick(samples.of_size(size), level) for size in sizes], axis=1))
         return tuple(drawn)
 
-    def resampled(self, rng: np.random.Generator) -> Calibration:
-        """A calibration as another run of the same length might have given it: blocks of the samples, drawn anew.
+    def resampled(self, rng: np.random.Generator) -> ServiceProfile:
+        """A profile as another run of the same length might have given it: blocks of the samples, drawn anew.
 
         Blocks of n^(1/3) neighbours, or `self.block` where that is more, keep what one service has in common with the
         next (moving block bootstrap: Kuensch, Annals of Statistics 17, 1989; the length: Hall, Horowitz and Jing,
@@ -167,7 +167,7 @@ def modelled(records: RunRecords) -> RunRecords:
     return RunRecords(records.layout, rows, failures)
 
 
-def calibrate(plan: Plan, records: RunRecords) -> Calibration:
+def profile_of(plan: Plan, records: RunRecords) -> ServiceProfile:
     """Take the samples from the measured, completed ones of the requests `modelled`. Raises ValueError without any."""
     records = modelled(records)
     ended = records.with_outcome(Outcome.COMPLETED)
@@ -179,7 +179,7 @@ def calibrate(plan: Plan, records: RunRecords) -> Calibration:
     together = np.stack(columns, axis=1) if columns else np.empty((len(measured), 0), np.int64)
     open_load = plan.load.arrivals != "closed"
     span_ns = int(np.ptp(measured.due))
-    return Calibration(
+    return ServiceProfile(
         stages=tuple(_samples(plan, ended, measured, i) for i in range(len(plan.stages))),
         together=np.maximum(together, 1),
         single=single,
