@@ -211,11 +211,13 @@ class Recorder:
                 issued = np.flatnonzero(rows[:count, self._plan.layout.base(0) + OFFERED])
                 out = rows[issued]
                 reasons = self._reasons(out, self._taken + issued)
-                with self._places:
-                    rows[:count] = 0
-                    self._taken += count
-                    self._prepare()
-                writer.append(out, reasons)
+                try:
+                    with self._places:
+                        rows[:count] = 0
+                        self._taken += count
+                        self._prepare()
+                finally:  # they are in no place any more, whatever the due times that follow may raise
+                    writer.append(out, reasons)
                 if count < len(rows) or self._closing or file.full is not None:
                     return
 

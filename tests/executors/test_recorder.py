@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from harness.errors import SaveError
+from harness.errors import RunFailed, SaveError
 from harness.executors.recorder import TEMPORARY, Destination, Recorder
 from harness.executors.ring import LIMIT, Ring
 from harness.plan import Plan
-from harness.records import DONE, DUE, FAILED_STAGE, OFFERED, OUTCOME, PHASE, STAMPS, Outcome, Phase, RunRecords
+from harness.records import DONE, DUE, FAILED_STAGE, OFFERED, OUTCOME, PHASE, STAMPS, Ints, Outcome, Phase, RunRecords
 from harness.records.growing import GrowingFile
 from tests.pipelines import plan
 from tests.properties import holds
@@ -200,6 +201,22 @@ def test_a_file_that_cannot_be_begun_ends_the_run_and_what_lies_in_memory_is_kep
     while played.issue():
         played.end(0, Outcome.COMPLETED)
     with pytest.raises(SaveError, match=r"cannot write the records: .*Input/output error"):
+        played.wait_for_room()
+    assert len(played.finish()) == played.issued == played.ring.size
+
+
+def test_due_times_that_cannot_be_made_end_the_run_and_cost_no_request() -> None:
+    played = Played(planned(200, 32))
+    whole = played.plan.due_times(1000.0)
+
+    def due() -> Iterator[Ints]:
+        yield whole[: played.ring.size]
+        raise MemoryError("no room for due times")
+
+    played.recorder.begin(len(whole), Phase.WARMUP, 0, due())
+    while played.issue():
+        played.end(0, Outcome.COMPLETED)
+    with pytest.raises(RunFailed, match="no room for due times"):
         played.wait_for_room()
     assert len(played.finish()) == played.issued == played.ring.size
 
